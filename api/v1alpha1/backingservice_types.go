@@ -1,0 +1,375 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// BackingService is an attached resource: anything an app consumes over the network, provisioned by Bindery or run by
+// somebody else. A Binding attaches it to an app.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=bsvc,categories=bindery
+// +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
+// +kubebuilder:printcolumn:name="Endpoint",type=string,JSONPath=`.status.endpoint`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Attached",type=integer,JSONPath=`.status.attachmentCount`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status.handle.secretName`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name becomes a host name: at most 50 lower case letters, digits and '-', starting with a letter, for example visits"
+type BackingService struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says what the service is and where it comes from.
+	// +required
+	Spec BackingServiceSpec `json:"spec"`
+
+	// status is written by Bindery.
+	// +optional
+	Status BackingServiceStatus `json:"status,omitempty"`
+}
+
+// BackingServiceList is a list of BackingServices.
+//
+// +kubebuilder:object:root=true
+type BackingServiceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []BackingService `json:"items"`
+}
+
+// ServiceType is what an app speaks to a backing service.
+//
+// +kubebuilder:validation:Enum=redis;collector;mysql;postgresql;couchdb;rabbitmq;beanstalkd;memcached;smtp;postmark;s3;newrelic;loggly;twitter;googlemaps;lastfm;http;generic
+type ServiceType string
+
+// The types that the catalog knows. The table of their variables and schemes is in the documentation.
+const (
+	TypeRedis      ServiceType = "redis"
+	TypeCollector  ServiceType = "collector"
+	TypeMySQL      ServiceType = "mysql"
+	TypePostgreSQL ServiceType = "postgresql"
+	TypeCouchDB    ServiceType = "couchdb"
+	TypeRabbitMQ   ServiceType = "rabbitmq"
+	TypeBeanstalkd ServiceType = "beanstalkd"
+	TypeMemcached  ServiceType = "memcached"
+	TypeSMTP       ServiceType = "smtp"
+	TypePostmark   ServiceType = "postmark"
+	TypeS3         ServiceType = "s3"
+	TypeNewRelic   ServiceType = "newrelic"
+	TypeLoggly     ServiceType = "loggly"
+	TypeTwitter    ServiceType = "twitter"
+	TypeGoogleMaps ServiceType = "googlemaps"
+	TypeLastFM     ServiceType = "lastfm"
+	TypeHTTP       ServiceType = "http"
+	TypeGeneric    ServiceType = "generic"
+)
+
+// BackingServiceSpec says what the service is and where it comes from. Exactly one of redis, collector, external and
+// resourceRef is set, and stays the one that is set: another source is another BackingService.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.redis) ? 1 : 0) + (has(self.collector) ? 1 : 0) + (has(self.external) ? 1 : 0) + (has(self.resourceRef) ? 1 : 0) == 1",message="set exactly one source: spec.redis, spec.collector, spec.external or spec.resourceRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.redis) || self.type == 'redis'",message="spec.redis provisions a service of type redis: set spec.type to redis, or describe a service that somebody else runs with spec.external or spec.resourceRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.collector) || self.type == 'collector'",message="spec.collector provisions a service of type collector: set spec.type to collector, or describe a service that somebody else runs with spec.external or spec.resourceRef"
+// +kubebuilder:validation:XValidation:rule="has(self.redis) == has(oldSelf.redis) && has(self.collector) == has(oldSelf.collector) && has(self.external) == has(oldSelf.external) && has(self.resourceRef) == has(oldSelf.resourceRef)",message="the source of a service is immutable: create another BackingService and set spec.serviceRef of the Binding to it"
+// +kubebuilder:validation:XValidation:rule="!has(self.external) || !has(self.external.url) || !(self.type in ['postmark', 'newrelic', 'loggly', 'twitter', 'googlemaps', 'lastfm'])",message="the handle of this type is a credential: keep it in a Secret and name it with spec.external.secretRef"
+// +kubebuilder:validation:XValidation:rule="self.type != 'redis' || !has(self.external) || !has(self.external.url) || self.external.url.matches('^rediss?://')",message="spec.external.url of type redis must begin with redis:// or rediss://"
+// +kubebuilder:validation:XValidation:rule="!(self.type in ['collector', 'couchdb', 'http']) || !has(self.external) || !has(self.external.url) || self.external.url.matches('^https?://')",message="spec.external.url of type collector, couchdb or http must begin with http:// or https://"
+// +kubebuilder:validation:XValidation:rule="self.type != 'mysql' || !has(self.external) || !has(self.external.url) || self.external.url.startsWith('mysql://')",message="spec.external.url of type mysql must begin with mysql://"
+// +kubebuilder:validation:XValidation:rule="self.type != 'postgresql' || !has(self.external) || !has(self.external.url) || self.external.url.matches('^postgres(ql)?://')",message="spec.external.url of type postgresql must begin with postgres:// or postgresql://"
+// +kubebuilder:validation:XValidation:rule="self.type != 'rabbitmq' || !has(self.external) || !has(self.external.url) || self.external.url.matches('^amqps?://')",message="spec.external.url of type rabbitmq must begin with amqp:// or amqps://"
+// +kubebuilder:validation:XValidation:rule="self.type != 'beanstalkd' || !has(self.external) || !has(self.external.url) || self.external.url.startsWith('beanstalk://')",message="spec.external.url of type beanstalkd must begin with beanstalk://"
+// +kubebuilder:validation:XValidation:rule="self.type != 'memcached' || !has(self.external) || !has(self.external.url) || self.external.url.startsWith('memcached://')",message="spec.external.url of type memcached must begin with memcached://"
+// +kubebuilder:validation:XValidation:rule="self.type != 'smtp' || !has(self.external) || !has(self.external.url) || self.external.url.matches('^smtps?://')",message="spec.external.url of type smtp must begin with smtp:// or smtps://"
+// +kubebuilder:validation:XValidation:rule="self.type != 's3' || !has(self.external) || !has(self.external.url) || self.external.url.startsWith('s3://')",message="spec.external.url of type s3 must begin with s3://"
+type BackingServiceSpec struct {
+	// type is what the app speaks to the service, for example redis. It decides the usual variable (REDIS_URL) and the
+	// schemes of the handle. Immutable.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.type is immutable: create a BackingService of the other type and set spec.serviceRef of the Binding to it"
+	Type ServiceType `json:"type"`
+
+	// redis provisions a Redis of one Pod in this namespace. Example: `redis: {storage: {size: 1Gi}}`.
+	// +optional
+	Redis *RedisSource `json:"redis,omitempty"`
+
+	// collector provisions a collector in this namespace: an HTTP API that keeps what it is sent in a Redis. Example:
+	// `collector: {storeRef: {name: visits}}`.
+	// +optional
+	Collector *CollectorSource `json:"collector,omitempty"`
+
+	// external is a service that somebody else runs. Example: `external: {secretRef: {name: rds, key: url}}`.
+	// +optional
+	External *ExternalSource `json:"external,omitempty"`
+
+	// resourceRef names an object of this namespace that publishes its handle as a Provisioned Service of the Service
+	// Binding Specification 1.1: the name of a Secret in its status.binding.name. Example:
+	// `resourceRef: {apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, name: queue}`.
+	// +optional
+	ResourceRef *ResourceReference `json:"resourceRef,omitempty"`
+
+	// deletionPolicy says what becomes of the data volume when the BackingService is deleted. Retain keeps the
+	// PersistentVolumeClaim (a BackingService of the same name finds its data again); Delete removes it.
+	// +optional
+	// +kubebuilder:default=Retain
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+}
+
+// DeletionPolicy says what becomes of a data volume.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type DeletionPolicy string
+
+const (
+	// DeletionRetain keeps the data volume.
+	DeletionRetain DeletionPolicy = "Retain"
+	// DeletionDelete removes the data volume together with the service.
+	DeletionDelete DeletionPolicy = "Delete"
+)
+
+// RedisSource provisions a Redis of one Pod.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.storage) == has(oldSelf.storage)",message="storage cannot be added or removed later: create another BackingService and set spec.serviceRef of the Binding to it"
+// +kubebuilder:validation:XValidation:rule="!has(self.image) || !has(self.version)",message="set image or version, not both: version picks the tag of the installation's own image"
+// +kubebuilder:validation:XValidation:rule="!has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || !has(self.maxMemory) || quantity(string(self.resources.limits['memory'])).isGreaterThan(quantity(string(self.maxMemory)))",message="resources.limits.memory must be above maxMemory, or the kernel kills Redis before it evicts or refuses"
+type RedisSource struct {
+	// version of Redis, which becomes the tag of the installation's Redis image. Default: the installation's.
+	// Example: "7.4".
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]+([.][0-9]+){0,2}(-[a-z0-9.]+)?$')",message="must be a version of Redis, for example 7.4 or 7.4.2-alpine"
+	Version string `json:"version,omitempty"`
+
+	// image runs this image instead of the installation's. It must have redis-server (7.0 or later) and redis-cli on
+	// its PATH. Example: registry.example.com/redis:7.4.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+
+	// storage keeps the data on a volume, written through an append-only file. Without it the Redis is a cache: it
+	// starts empty and evicts the least recently used keys when it is full. With it nothing is evicted: a full Redis
+	// refuses writes.
+	// +optional
+	Storage *Storage `json:"storage,omitempty"`
+
+	// maxMemory is the most memory that Redis uses for data. Default: 128Mi.
+	// +optional
+	// +kubebuilder:default="128Mi"
+	MaxMemory *resource.Quantity `json:"maxMemory,omitempty"`
+
+	// resources of the Redis container. Default: requests of 50m cpu and maxMemory; a memory limit of twice maxMemory
+	// plus 64Mi, because saving forks the process and copies the pages that change meanwhile. A memory limit must be
+	// above maxMemory.
+	// +optional
+	Resources *Resources `json:"resources,omitempty"`
+}
+
+// Storage is a data volume.
+type Storage struct {
+	// size of the volume. Immutable. Example: 1Gi.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="the size of a volume is immutable here: create another BackingService and set spec.serviceRef of the Binding to it"
+	Size resource.Quantity `json:"size"`
+
+	// storageClassName of the volume. Default: the cluster's default class. Immutable.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="storageClassName is immutable: create another BackingService and set spec.serviceRef of the Binding to it"
+	StorageClassName *string `json:"storageClassName,omitempty"`
+}
+
+// Resources are the compute resources of a container.
+type Resources struct {
+	// requests of the container. Example: `{cpu: 100m, memory: 256Mi}`.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=8
+	Requests map[string]resource.Quantity `json:"requests,omitempty"`
+
+	// limits of the container. Example: `{memory: 512Mi}`.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=8
+	Limits map[string]resource.Quantity `json:"limits,omitempty"`
+}
+
+// CollectorSource provisions a collector.
+type CollectorSource struct {
+	// replicas of the collector. Default: 2.
+	// +optional
+	// +kubebuilder:default=2
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// storeRef names the BackingService of type redis, in this namespace, that the collector keeps its data in. The
+	// collector is attached to it by a Binding of its own, so editing this line swaps the store. Example:
+	// `{name: visits}`.
+	// +required
+	StoreRef LocalReference `json:"storeRef"`
+
+	// image runs this image instead of the installation's.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+
+	// resources of the collector container. Default: requests of 20m cpu and 32Mi memory, a limit of 128Mi memory.
+	// +optional
+	Resources *Resources `json:"resources,omitempty"`
+}
+
+// ExternalSource is a service that somebody else runs.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.secretRef) != has(self.url)",message="set exactly one of secretRef (a handle with credentials) and url (a handle without)"
+type ExternalSource struct {
+	// secretRef names the key of a Secret in this namespace that holds the handle. Bindery never reads it: the kubelet
+	// does, when it starts the app's containers. To rotate the handle, create a Secret with another name and edit this
+	// line. Example: `{name: rds, key: url}`.
+	// +optional
+	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
+
+	// url is a handle without credentials. Example: http://logs.example.com:4001.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9+.-]*://[^/?#]+')",message="must be a URL with a scheme and a host, for example redis://cache.example.com:6379"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[^:]*://[^/?#]*@') && !self.matches('(?i)[?&][^=]*(passw|secret|token|api_?key|credential)[^=]*=')",message="must not hold credentials: keep the whole URL in a Secret and name it with secretRef instead"
+	URL string `json:"url,omitempty"`
+}
+
+// SecretKeyReference names one key of a Secret in the same namespace.
+type SecretKeyReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// key of the Secret that holds the handle. Default: uri.
+	// +optional
+	// +kubebuilder:default=uri
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="must be a key of a Secret: letters, digits, '-', '_' and '.'"
+	Key string `json:"key,omitempty"`
+}
+
+// ResourceReference names an object in the same namespace.
+//
+// +kubebuilder:validation:XValidation:rule="!self.apiVersion.startsWith('bindery.dev/')",message="a BackingService cannot stand for another one: set spec.serviceRef of the Binding to that one"
+// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || self.kind != 'Secret'",message="name a Secret with spec.external.secretRef instead"
+type ResourceReference struct {
+	// apiVersion of the object. Example: rabbitmq.com/v1beta1.
+	// +required
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[a-z0-9]+$')",message="must be group/version, for example rabbitmq.com/v1beta1"
+	APIVersion string `json:"apiVersion"`
+
+	// kind of the object. Example: RabbitmqCluster.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Z][A-Za-z0-9]*$')",message="must be a kind, for example RabbitmqCluster"
+	Kind string `json:"kind"`
+
+	// name of the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// LocalReference names an object of a known kind in the same namespace.
+type LocalReference struct {
+	// name of the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// BackingServiceStatus is what Bindery observed. No credential is ever in it.
+type BackingServiceStatus struct {
+	// observedGeneration is the generation of the spec that the rest of status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions: Ready, Provisioned (of a provisioned service) and Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// handle locates the service: one key of a Secret.
+	// +optional
+	Handle *Handle `json:"handle,omitempty"`
+
+	// binding makes the BackingService a Provisioned Service of the Service Binding Specification 1.1.
+	// +optional
+	Binding *LocalReference `json:"binding,omitempty"`
+
+	// endpoint is the host and the port of the service, where Bindery knows them. Example: visits.shop.svc:6379.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Endpoint string `json:"endpoint,omitempty"`
+
+	// attachmentCount is how many Bindings have put this service's handle into a workload.
+	// +optional
+	AttachmentCount int32 `json:"attachmentCount,omitempty"`
+
+	// attachments are the first 100 of them, by name.
+	// +optional
+	// +listType=map
+	// +listMapKey=binding
+	// +kubebuilder:validation:MaxItems=100
+	Attachments []ServiceAttachment `json:"attachments,omitempty"`
+}
+
+// Handle is a revision of what locates a service and carries its credentials. A changed handle is a new revision in
+// another Secret, or under another key.
+type Handle struct {
+	// secretName is the Secret, in the same namespace.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName"`
+
+	// key of the Secret that holds the handle.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key"`
+
+	// revision counts the handles that the service has had, from 1.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Revision int64 `json:"revision"`
+
+	// keys that the Secret has, where Bindery knows them: those of a Secret that it made itself. Absent = not known,
+	// because Bindery never reads a Secret.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	Keys []string `json:"keys,omitempty"`
+}
+
+// ServiceAttachment is a use of the service.
+type ServiceAttachment struct {
+	// binding that attaches the service.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Binding string `json:"binding"`
+
+	// workload that is attached. Example: Deployment/pinger.
+	// +required
+	// +kubebuilder:validation:MaxLength=320
+	Workload string `json:"workload"`
+
+	// env are the variables that carry the handle. Example: [REDIS_URL].
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=256
+	Env []string `json:"env,omitempty"`
+}

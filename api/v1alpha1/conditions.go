@@ -1,0 +1,92 @@
+package v1alpha1
+
+// Conditions of a BackingService and of a Binding. Those that both kinds have mean the same on both.
+const (
+	// ConditionReady sums up the others.
+	//
+	// On a BackingService: its handle can be bound now.
+	// On a Binding: every running Pod of the workload carries the current handle and no older Pod is left.
+	ConditionReady = "Ready"
+
+	// ConditionStalled is True while nothing will change without a person; its message says what to do.
+	// It is absent otherwise. Tools that read kstatus show such an object as Failed.
+	ConditionStalled = "Stalled"
+
+	// ConditionProvisioned says whether the objects of a service that Bindery provisions exist and serve.
+	// It is absent on a service that somebody else runs.
+	ConditionProvisioned = "Provisioned"
+
+	// ConditionServiceReady says whether the service that spec.serviceRef of a Binding names is Ready.
+	ConditionServiceReady = "ServiceReady"
+
+	// ConditionInjected says whether the Pod template of the workload carries what spec of a Binding asks for.
+	// While it is False, the app keeps what it has.
+	ConditionInjected = "Injected"
+
+	// ConditionRolledOut says whether the rollout that the injection caused has ended.
+	ConditionRolledOut = "RolledOut"
+)
+
+// Reasons on a BackingService.
+const (
+	// ReasonReady is the reason of Ready=True on both kinds.
+	ReasonReady = "Ready"
+	// ReasonProvisioned: everything that was provisioned exists and serves.
+	ReasonProvisioned = "Provisioned"
+	// ReasonProvisioning: the objects exist and are not serving yet.
+	ReasonProvisioning = "Provisioning"
+	// ReasonNameConflict: an object that Bindery would create exists already and belongs to somebody else.
+	ReasonNameConflict = "NameConflict"
+	// ReasonRefused: the API server refused a write of Bindery (a quota, an admission policy).
+	ReasonRefused = "Refused"
+	// ReasonInvalidSpec: the spec is at odds with itself in a way that the schema cannot express.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonStoreNotAttached: the collector has not been attached to the Redis of storeRef yet.
+	ReasonStoreNotAttached = "StoreNotAttached"
+	// ReasonSecretNotFound: the Secret with the handle does not exist.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretUnknown: whether the Secret with the handle exists could not be found out.
+	ReasonSecretUnknown = "SecretUnknown"
+	// ReasonResourceNotFound: the object of spec.resourceRef does not exist.
+	ReasonResourceNotFound = "ResourceNotFound"
+	// ReasonResourceKindNotFound: the API server does not serve the kind of spec.resourceRef.
+	ReasonResourceKindNotFound = "ResourceKindNotFound"
+	// ReasonResourceForbidden: Bindery may not read the kind of spec.resourceRef.
+	ReasonResourceForbidden = "ResourceForbidden"
+	// ReasonResourceNotBindable: the object of spec.resourceRef has no status.binding.name yet.
+	ReasonResourceNotBindable = "ResourceNotBindable"
+)
+
+// Reasons on a Binding.
+const (
+	// ReasonWorkloadNotFound: the workload does not exist yet.
+	ReasonWorkloadNotFound = "WorkloadNotFound"
+	// ReasonServiceNotFound: the BackingService does not exist yet.
+	ReasonServiceNotFound = "ServiceNotFound"
+	// ReasonServiceNotReady: the BackingService is not Ready; the workload stays as it is.
+	ReasonServiceNotReady = "ServiceNotReady"
+	// ReasonServiceReady: the BackingService is Ready.
+	ReasonServiceReady = "ServiceReady"
+	// ReasonConflict: a variable is set by the workload itself or belongs to another Binding.
+	ReasonConflict = "Conflict"
+	// ReasonContainerNotFound: spec.containers names a container that the workload does not have.
+	ReasonContainerNotFound = "ContainerNotFound"
+	// ReasonKeyNotFound: the handle's Secret is known not to have a key that spec.env asks for.
+	ReasonKeyNotFound = "KeyNotFound"
+	// ReasonEnvRequired: the type of the service has no usual variable, so spec.env must name one.
+	ReasonEnvRequired = "EnvRequired"
+	// ReasonPatchRefused: the API server refused the change of the workload.
+	ReasonPatchRefused = "PatchRefused"
+	// ReasonInjected: the Pod template carries the handle.
+	ReasonInjected = "Injected"
+	// ReasonNotInjected: there is no rollout to watch, because the handle is not in the Pod template.
+	ReasonNotInjected = "NotInjected"
+	// ReasonRollingOut: Pods are being replaced.
+	ReasonRollingOut = "RollingOut"
+	// ReasonRolledOut: every Pod carries the handle.
+	ReasonRolledOut = "RolledOut"
+	// ReasonRolloutPaused: the workload is paused by its owner.
+	ReasonRolloutPaused = "RolloutPaused"
+	// ReasonProgressDeadlineExceeded: the rollout missed the workload's own deadline.
+	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
+)

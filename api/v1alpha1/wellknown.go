@@ -1,0 +1,35 @@
+package v1alpha1
+
+// Names that Bindery puts on objects.
+const (
+	// AttachmentsAnnotation is on every attached workload. It says which entries of the Pod template are Bindery's, so
+	// that they can be removed when their Binding is gone. It is on the workload, not on its Pod template: to change it
+	// restarts nothing.
+	AttachmentsAnnotation = "bindery.dev/attachments"
+
+	// RenderedAnnotation is on each StatefulSet and Deployment that Bindery provisions: the generation of the
+	// BackingService and a digest of what Bindery made of it. An upgrade of Bindery that would make something else of
+	// the same generation leaves the object alone, so that it restarts nothing.
+	RenderedAnnotation = "bindery.dev/rendered"
+
+	// ServiceLabel is on each object that Bindery provisions: the name of its BackingService.
+	ServiceLabel = "bindery.dev/service"
+
+	// ManagedByLabel with the value ManagedBy is on each object that Bindery provisions.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// ManagedBy is also the field manager of every write.
+	ManagedBy = "bindery"
+)
+
+// Keys of the Secret of a handle, after the well-known Secret entries of the Service Binding Specification 1.1.
+const (
+	KeyType     = "type"
+	KeyProvider = "provider"
+	KeyHost     = "host"
+	KeyPort     = "port"
+	KeyUsername = "username"
+	KeyPassword = "password"
+	// KeyURI is the handle itself. In spec.env of a Binding it stands for the handle of any service, whatever key the
+	// service's Secret keeps it under.
+	KeyURI = "uri"
+)
