@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# What up.sh, down.sh and load.sh share: where things are, how to say things, and which cluster it is.
+set -euo pipefail
+shopt -s inherit_errexit
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BIN=$ROOT/bin
+IMAGES=$BIN/images
+OUT=$BIN/cluster                  # this clone's kubeconfig and env
+CONFIG=$ROOT/hack/cluster/config
+LOCK=/run/lock/bindery-cluster    # one up or down at a time, whichever clone calls it
+[ -d /run/lock ] || LOCK=/tmp/bindery-cluster.lock
+
+# Of kind v0.33.0's release notes, the one of the local node's minor version.
+KIND_IMAGE=kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed
+KIND_NAME=bindery
+
+# A proxy of the host does not know the way to the node.
+export NO_PROXY="${NO_PROXY:+$NO_PROXY,}198.18.0.0/15,127.0.0.1" no_proxy="${no_proxy:+$no_proxy,}198.18.0.0/15,127.0.0.1"
+
+# shellcheck source=local.sh
+source "$ROOT/hack/cluster/local.sh"
+# shellcheck source=kind.sh
+source "$ROOT/hack/cluster/kind.sh"
+
+say() { echo "cluster: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# build TARGET...: files of bin/ that are made by this tree's Makefile, if they are not there yet.
+build() {
+  env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -C "$ROOT" --no-print-directory "${@/#/$BIN/}" >&2
+}
+
+# Sets CLUSTER_KIND to kind or local, and CHOSEN_BECAUSE.
+choose_cluster() {
+  case ${CLUSTER:-} in
+  local | kind) CLUSTER_KIND=$CLUSTER CHOSEN_BECAUSE="CLUSTER=$CLUSTER asks for it" ;;
+  ?*) die "CLUSTER=$CLUSTER: it is 'local' or 'kind'" ;;
+  *)
+    if ! kind_engine; then
+      CLUSTER_KIND=local CHOSEN_BECAUSE='no Docker engine answers'
+    elif ! kind_image; then
+      CLUSTER_KIND=local CHOSEN_BECAUSE="Docker cannot get ${KIND_IMAGE%@*}"
+    else
+      CLUSTER_KIND=kind CHOSEN_BECAUSE="Docker answers and has ${KIND_IMAGE%@*}"
+    fi
+    ;;
+  esac
+}
+
+# The local node takes root: starts this script again with sudo, if need be.
+become_root() {
+  [ "$EUID" -ne 0 ] || return 0
+  command -v sudo >/dev/null || die 'the local node needs root, or sudo'
+  exec sudo --preserve-env=PATH,GOPATH,GOCACHE,GOPROXY,GOFLAGS,DEBIAN_MIRROR CLUSTER=local "$0" "$@"
+}
+
+# The lock is released when the shell ends; no child that outlives it may inherit descriptor 9.
+lock() {
+  [ -e "$LOCK" ] || (umask 0 && : >>"$LOCK")
+  exec 9<"$LOCK"
+  flock -n 9 || { say 'waiting for another up or down to end'; flock 9; }
+}
+
+# publish KEY=VALUE...: tells this clone's users about the cluster; the kubeconfig is there already.
+publish() {
+  printf '%s\n' "$@" >"$OUT/env.new"
+  mv "$OUT/env.new" "$OUT/env"
+  [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$OUT"
+}
+
+# render FILE: a template of config/ with every @NAME@ replaced by the shell variable NAME.
+render() {
+  local text name
+  text=$(<"$CONFIG/$1")
+  while [[ $text =~ @([A-Z_]+)@ ]]; do
+    name=${BASH_REMATCH[1]}
+    text=${text//"@$name@"/"${!name:?is used by config/$1}"}
+  done
+  printf '%s\n' "$text"
+}

@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# Processes that outlive the shell that started them, and that are found again, or known to be gone, by whoever comes next.
+#
+# A pid alone says nothing: the machine may have given it to somebody else. With the time at which it started it does.
+# And everything of the node runs from $STATE/bin, so a process whose executable lies there is the node's, also
+# when whoever started it was killed before it could write that down.
+
+# started_at PID: clock ticks since boot; field 22 of proc(5)'s stat, counted behind the name, which may hold anything.
+# Fails when there is no such process, or only its entry for a parent that never looked.
+started_at() {
+  local stat fields
+  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  read -ra fields <<<"${stat##*) }"
+  [ "${fields[0]}" != Z ] && echo "${fields[19]}"
+}
+
+# start NAME COMMAND...: in the node's network, in a session of its own, with nothing of the caller's but its root rights.
+start() {
+  local name=$1 pid
+  shift
+  env -i PATH="$STATE/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root \
+    setsid nsenter --net="$NETNS" -- "$@" </dev/null >>"$LOGS/$name.log" 2>&1 9>&- &
+  pid=$!
+  echo "$pid $(started_at "$pid")" >"$RUN/pids/$name"
+}
+
+# alive NAME: whether the process that was started under this name still runs.
+alive() {
+  local pid started
+  { read -r pid started <"$RUN/pids/$1"; } 2>/dev/null && [ "$(started_at "$pid")" = "$started" ]
+}
+
+# stop NAME: at once. Nothing here has anything to save, and the API server would wait a minute for its watchers.
+stop() {
+  local pid started
+  alive "$1" || return 0
+  read -r pid started <"$RUN/pids/$1"
+  kill -KILL "$pid" 2>/dev/null || true
+  while alive "$1"; do sleep 0.02; done
+}
+
+# Pids of all that runs from the node's folder of binaries.
+node_processes() { find /proc -maxdepth 2 -name exe -lname "$STATE/bin/*" 2>/dev/null | cut -d/ -f3; }
+
+# kill_all COMMAND...: all pids that the command prints, until it prints none.
+kill_all() {
+  local pids deadline=$((SECONDS + 20))
+  while mapfile -t pids < <("$@") && [ ${#pids[@]} -gt 0 ]; do
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+    [ $SECONDS -lt $deadline ] || die "cannot end process ${pids[*]}"
+    sleep 0.05
+  done
+}

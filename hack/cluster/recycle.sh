@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Makes a volume whose claim was deleted usable again: nobody provisions new ones, so that they would run out.
+# Empties its folder and takes the claim off the PersistentVolume. Runs as long as the cluster; up.sh starts it.
+# usage: recycle.sh KUBECTL KUBECONFIG FOLDER
+set -uo pipefail
+kubectl=$1 kubeconfig=$2 folder=$3
+
+# A claim is gone only after the last Pod with it, and the kubelet lets a Pod go only after its volumes are unmounted.
+recycle() {
+  local path=$folder/$1
+  [ -d "$path" ] || return
+  find "$path" -mindepth 1 -delete
+  chown 0:0 "$path" && chmod 0777 "$path"
+  "$kubectl" --kubeconfig "$kubeconfig" patch persistentvolume "$1" --type=json \
+    -p '[{"op": "test", "path": "/status/phase", "value": "Released"}, {"op": "remove", "path": "/spec/claimRef"}]'
+}
+
+# A watch ends now and then, and with the API server; what happened meanwhile is in the list that the next one begins with.
+while [ -d "$folder" ]; do
+  "$kubectl" --kubeconfig "$kubeconfig" get persistentvolumes --watch \
+    -o jsonpath='{.metadata.name} {.status.phase}{"\n"}' | while read -r volume phase; do
+    [ "$phase" != Released ] || recycle "$volume"
+  done
+  sleep 1
+done

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Starts the development cluster, or finds it running, and writes bin/cluster/kubeconfig and bin/cluster/env.
+# CLUSTER=local|kind overrides the choice between the two.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+choose_cluster
+say "$CLUSTER_KIND, because $CHOSEN_BECAUSE"
+[ "$CLUSTER_KIND" = kind ] || become_root "$@"
+lock
+"${CLUSTER_KIND}_up"

@@ -1,0 +1,183 @@
+// Images builds the container images that the development cluster runs, without a container engine: an image is a tar of
+// one layer over nothing, written here as an archive that both `ctr images import` and `kind load image-archive` read.
+//
+//	usage: images [-root DIR] [-out DIR] [-missing NAME,...] [NAME...]
+//
+// Each NAME becomes OUT/NAME.tar, with its reference and the digest of its configuration (what Kubernetes calls the
+// image's ID) in OUT/NAME.image. An image that did not change is not written again.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// source says what an image is made from.
+type source struct {
+	name string
+	tag  string
+	// module and pkg name the Go program, relative to the root of the tree; with no pkg, the image is made from
+	// OUT/NAME.rootfs.tar.
+	module string
+	pkg    string
+}
+
+var sources = []source{
+	{name: "operator", tag: "dev", module: ".", pkg: "./cmd/bindery"},
+	{name: "pinger", tag: "dev", module: ".", pkg: "./cmd/pinger"},
+	{name: "collector", tag: "dev", module: ".", pkg: "./cmd/collector"},
+	{name: "load", tag: "dev", module: ".", pkg: "./hack/load"},
+	{name: "pause", tag: "dev", module: "hack/images", pkg: "./pause"},
+	{name: "redis", tag: "7.0"},
+}
+
+func (s source) reference() (name.Tag, error) {
+	return name.NewTag("localhost/bindery/"+s.name+":"+s.tag, name.StrictValidation)
+}
+
+func main() {
+	root := flag.String("root", "../..", "the tree to build from")
+	out := flag.String("out", "../../bin/images", "where to put the archives")
+	missing := flag.String("missing", "", "comma-separated `names` that are left out if there is nothing to build them from")
+	flag.Parse()
+	if err := run(*root, *out, strings.Split(*missing, ","), flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "images:", err)
+		os.Exit(1)
+	}
+}
+
+func run(root, out string, mayMiss, names []string) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	wanted, err := choose(names)
+	if err != nil {
+		return err
+	}
+	for _, s := range wanted {
+		err := s.build(root, out)
+		if errors.Is(err, fs.ErrNotExist) && slices.Contains(mayMiss, s.name) {
+			fmt.Fprintf(os.Stderr, "images: left out %s: %v\n", s.name, err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("build image %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// choose returns the sources of these names, or every one.
+func choose(names []string) ([]source, error) {
+	if len(names) == 0 {
+		return sources, nil
+	}
+	var chosen []source
+	for _, n := range names {
+		i := slices.IndexFunc(sources, func(s source) bool { return s.name == n })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no image %q", n)
+		}
+		chosen = append(chosen, sources[i])
+	}
+	return chosen, nil
+}
+
+func (s source) build(root, out string) error {
+	image, err := s.image(root, out)
+	if err != nil {
+		return err
+	}
+	return s.write(image, out)
+}
+
+func (s source) image(root, out string) (v1.Image, error) {
+	if s.pkg == "" {
+		rootfs, err := os.ReadFile(filepath.Join(out, s.name+".rootfs.tar"))
+		if err != nil {
+			return nil, err
+		}
+		return redisImage(rootfs)
+	}
+	program := filepath.Base(s.pkg)
+	binary, err := compile(filepath.Join(root, s.module), s.pkg, program)
+	if err != nil {
+		return nil, err
+	}
+	authorities, err := os.ReadFile("/" + certificates)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return programImage(program, binary, authorities)
+}
+
+// compile builds a static binary that depends on nothing but the source: neither the place nor the commit of the tree.
+func compile(module, pkg, program string) ([]byte, error) {
+	if _, err := os.Stat(filepath.Join(module, pkg)); err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "bindery-images-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	binary := filepath.Join(folder, program)
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, pkg)
+	build.Dir = module
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return nil, fmt.Errorf("go build %s: %w", pkg, err)
+	}
+	return os.ReadFile(binary)
+}
+
+func (s source) write(image v1.Image, out string) error {
+	reference, err := s.reference()
+	if err != nil {
+		return err
+	}
+	digest, err := image.ConfigName()
+	if err != nil {
+		return err
+	}
+	archive, note := filepath.Join(out, s.name+".tar"), filepath.Join(out, s.name+".image")
+	content := fmt.Sprintf("%s %s\n", reference, digest)
+	if written(archive, note, content) {
+		fmt.Fprintf(os.Stderr, "images: %s is as it was\n", reference)
+		return nil
+	}
+	// The note last: it says that the archive is whole.
+	if err := os.RemoveAll(note); err != nil {
+		return err
+	}
+	if err := tarball.WriteToFile(archive, reference, image); err != nil {
+		return err
+	}
+	if err := os.WriteFile(note, []byte(content), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "images: built %s\n", reference)
+	return nil
+}
+
+// written tells whether the archive of exactly this image is there.
+func written(archive, note, content string) bool {
+	have, err := os.ReadFile(note)
+	if err != nil || string(have) != content {
+		return false
+	}
+	_, err = os.Stat(archive)
+	return err == nil
+}
