@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bindery-dev/bindery/cmd/internal/httpserver"
+	"github.com/bindery-dev/bindery/cmd/internal/requestlog"
+)
+
+// maxBody is the largest body that is stored, in bytes. A batch of Pinger's is less than 10 KiB.
+const maxBody = 1 << 20
+
+// api is the HTTP side of the Collector.
+type api struct {
+	store *store
+	log   *slog.Logger
+}
+
+type stored struct {
+	Result string `json:"result"`
+	Key    string `json:"key"`
+}
+
+type refusal struct {
+	Error string `json:"error"`
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path != "/":
+		refuse(w, http.StatusNotFound, "there is only /: POST / stores an object, GET /?key=<uuid> answers it")
+	case r.Method == http.MethodPost:
+		a.post(w, r)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		a.get(w, r)
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		refuse(w, http.StatusMethodNotAllowed, "want GET or POST")
+	}
+}
+
+func (a *api) post(w http.ResponseWriter, r *http.Request) {
+	if problem := unsupported(r.Header); problem != "" {
+		refuse(w, http.StatusUnsupportedMediaType, problem)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			refuse(w, http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB")
+			return
+		}
+		refuse(w, http.StatusBadRequest, "the body ended early")
+		return
+	}
+	record, err := newRecord(body, time.Now(), requestlog.CorrelationID(r.Context()))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	key, err := a.store.put(r.Context(), record)
+	if err != nil {
+		a.unavailable(r.Context(), w, "could not store: ", err)
+		return
+	}
+	httpserver.WriteJSON(w, http.StatusOK, stored{Result: "OK", Key: key})
+}
+
+func (a *api) get(w http.ResponseWriter, r *http.Request) {
+	key, ok := canonicalKey(r.URL.Query()["key"])
+	if !ok {
+		refuse(w, http.StatusBadRequest, "want one key, a UUID as POST answered it: GET /?key=<uuid>")
+		return
+	}
+	record, err := a.store.get(r.Context(), key)
+	switch {
+	case errors.Is(err, errUnknownKey):
+		refuse(w, http.StatusNotFound, err.Error())
+		return
+	case err != nil:
+		a.unavailable(r.Context(), w, "could not read: ", err)
+		return
+	}
+	answer, err := withKey(record, key)
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	httpserver.WriteJSON(w, http.StatusOK, answer)
+}
+
+// unsupported says what is wrong with the content type, if one is given that is not JSON. None at all passes: the body
+// itself is checked.
+func unsupported(h http.Header) string {
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return "want a body without Content-Encoding"
+	}
+	contentType := h.Get("Content-Type")
+	if contentType == "" {
+		return ""
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") {
+		return "want Content-Type: application/json"
+	}
+	return ""
+}
+
+// canonicalKey is the key as it is stored. Other spellings of a UUID (braces, urn:) were never answered by POST.
+func canonicalKey(values []string) (string, bool) {
+	if len(values) != 1 || len(values[0]) != 36 {
+		return "", false
+	}
+	id, err := uuid.Parse(values[0])
+	if err != nil {
+		return "", false
+	}
+	return id.String(), true
+}
+
+func (a *api) unavailable(ctx context.Context, w http.ResponseWriter, did string, err error) {
+	text := did + err.Error()
+	a.log.WarnContext(ctx, text, "correlationId", requestlog.CorrelationID(ctx))
+	refuse(w, http.StatusServiceUnavailable, text)
+}
+
+func refuse(w http.ResponseWriter, status int, text string) {
+	httpserver.WriteJSON(w, status, refusal{Error: text})
+}

@@ -1,0 +1,181 @@
+// Package testredis runs real Redis servers for tests: one process each, on a free port of the loopback interface, with a
+// password of its own, gone at the end of the test.
+package testredis
+
+import (
+	"bufio"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	program = "redis-server"
+
+	// A server is up in some ten milliseconds. The bounds are for machines that are busy with something else.
+	startWithin = 20 * time.Second
+	// Between looking for a free port and taking it another process may take it.
+	ports = 5
+)
+
+// Server is a Redis that a test talks to. Its methods fail the test that started it.
+type Server struct {
+	// Password is that of the user "default".
+	Password string
+
+	t       testing.TB
+	dir     string
+	port    int
+	tls     *certificate // nil: plain TCP
+	options []string     // further lines of redis.conf
+	process *exec.Cmd
+	ended   chan struct{}
+}
+
+// Start runs a Redis until the test ends. Options are lines of redis.conf, such as "maxmemory 2mb".
+// Without redis-server on the PATH the test fails: a test that were skipped would prove nothing, and nobody would see.
+func Start(t testing.TB, options ...string) *Server {
+	t.Helper()
+	return start(t, nil, options)
+}
+
+// StartTLS is Start for a Redis that speaks only TLS, with a certificate that nobody signed.
+func StartTLS(t testing.TB, options ...string) *Server {
+	t.Helper()
+	return start(t, selfSigned(t), options)
+}
+
+func start(t testing.TB, tls *certificate, options []string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		t.Fatalf("this test talks to a real Redis, and %s is not on the PATH: run `make redis-server`", program)
+	}
+	s := &Server{t: t, Password: rand.Text(), dir: t.TempDir(), tls: tls, options: options}
+	t.Cleanup(s.Stop)
+	var err error
+	for range ports {
+		s.port = freePort(t)
+		if err = s.launch(); err == nil {
+			return s
+		}
+	}
+	t.Fatalf("start %s: %v", program, err)
+	return nil
+}
+
+// Addr is the host and port.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// URL is the handle: redis:// or rediss://, the password, and database 0.
+func (s *Server) URL() string {
+	u := url.URL{Scheme: "redis", User: url.UserPassword("", s.Password), Host: s.Addr(), Path: "/0"}
+	if s.tls != nil {
+		u.Scheme = "rediss"
+	}
+	return u.String()
+}
+
+// Stop ends the process, as an outage does, and returns when it is gone. Stopping twice is no error.
+func (s *Server) Stop() {
+	if s.process == nil {
+		return
+	}
+	_ = s.process.Process.Kill() // the only error is that it ended already
+	<-s.ended
+	s.process = nil
+}
+
+// Restart runs a stopped server again, empty, on the same port and with the same password.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	if err := s.launch(); err != nil {
+		s.t.Fatalf("restart %s on %s: %v", program, s.Addr(), err)
+	}
+}
+
+// launch runs the process and returns when it takes connections.
+func (s *Server) launch() error {
+	process := exec.Command(program, "-") // the configuration comes on stdin: arguments can be read by everybody
+	process.Stdin = strings.NewReader(s.config())
+	process.SysProcAttr = endWithParent()
+	output, err := process.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	process.Stderr = process.Stdout
+	if err := process.Start(); err != nil {
+		return err
+	}
+	ready, ended := make(chan struct{}), make(chan struct{})
+	lines := new(strings.Builder)
+	go func() {
+		defer close(ended)
+		watch(output, lines, ready)
+		_ = process.Wait() // how it ended is in its lines
+	}()
+	timer := time.NewTimer(startWithin)
+	defer timer.Stop()
+	select {
+	case <-ready:
+		s.process, s.ended = process, ended
+		return nil
+	case <-ended:
+		return errors.New(lines.String())
+	case <-timer.C:
+		_ = process.Process.Kill()
+		<-ended
+		return fmt.Errorf("it was not ready after %s: %s", startWithin, lines)
+	}
+}
+
+// watch reads the server's log to its end. It keeps what comes before the server is ready, and says when it is.
+func watch(output io.Reader, lines *strings.Builder, ready chan<- struct{}) {
+	starting := true
+	for scanner := bufio.NewScanner(output); scanner.Scan(); {
+		if !starting {
+			continue
+		}
+		fmt.Fprintln(lines, scanner.Text())
+		if strings.Contains(scanner.Text(), "Ready to accept connections") {
+			close(ready)
+			starting = false
+		}
+	}
+}
+
+func (s *Server) config() string {
+	lines := []string{
+		"bind 127.0.0.1",
+		"dir " + strconv.Quote(s.dir),
+		"requirepass " + s.Password,
+		`save ""`,
+		"appendonly no",
+		"daemonize no",
+	}
+	if s.tls == nil {
+		lines = append(lines, fmt.Sprintf("port %d", s.port))
+	} else {
+		lines = append(lines, "port 0", fmt.Sprintf("tls-port %d", s.port), "tls-auth-clients no")
+		lines = append(lines, s.tls.config(s.t, s.dir)...)
+	}
+	return strings.Join(append(lines, s.options...), "\n") + "\n"
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("look for a free port: %v", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
