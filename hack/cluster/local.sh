@@ -128,6 +128,7 @@ local_certificates() (
   openssl ec -in service-accounts.key -pubout -out service-accounts.pub 2>/dev/null
   certificate kube-apiserver /CN=kube-apiserver \
     "IP:$NODE_IP,IP:$KUBERNETES_SERVICE_IP,IP:127.0.0.1,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local,DNS:localhost"
+  certificate front-proxy /CN=front-proxy-client
   certificate kubelet-client /O=system:masters/CN=kube-apiserver-kubelet-client
   user admin /O=system:masters/CN=kubernetes-admin
   user kube-controller-manager /CN=system:kube-controller-manager
@@ -189,6 +190,10 @@ start_control_plane() {
     --service-account-key-file="$pki/service-accounts.pub" --service-account-signing-key-file="$pki/service-accounts.key" \
     --kubelet-client-certificate="$pki/kubelet-client.crt" --kubelet-client-key="$pki/kubelet-client.key" \
     --kubelet-preferred-address-types=InternalIP \
+    --requestheader-client-ca-file="$pki/ca.crt" --requestheader-allowed-names=front-proxy-client \
+    --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group \
+    --requestheader-extra-headers-prefix=X-Remote-Extra- \
+    --proxy-client-cert-file="$pki/front-proxy.crt" --proxy-client-key-file="$pki/front-proxy.key" \
     --allow-privileged \
     --audit-policy-file="$STATE/config/audit-policy.yaml" --audit-log-path=$LOGS/audit.log \
     --audit-log-maxsize=200 --audit-log-maxbackup=1

@@ -1,7 +1,7 @@
 ##@ Cluster
 
 .PHONY: cluster-up
-cluster-up: ## Start the development cluster, or find it running; writes bin/cluster/{kubeconfig,env}. CLUSTER=local|kind.
+cluster-up: ## Start the development cluster, or find it running (CLUSTER=local|kind); writes bin/cluster/kubeconfig and env.
 	@hack/cluster/up.sh
 
 .PHONY: cluster-down
@@ -12,12 +12,26 @@ cluster-down: ## Take the development cluster down; leaves nothing of it.
 cluster-load: images ## Build the images and load them into the development cluster.
 	@hack/cluster/load.sh
 
-IMAGES := cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images
+# Not $(MAKE)'s own go.mod: what builds the images has dependencies that Bindery has not.
+BUILD_IMAGES := cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images
+
+# Images that may be left out where there is nothing to build them from: MISSING=load,collector.
+MISSING ?=
+
+# Redis comes out of Debian's packages, where there are Debian's tools.
+ifneq ($(wildcard /etc/debian_version),)
+images: $(BIN)/images/redis.rootfs.tar
+else
+override MISSING := redis,$(MISSING)
+endif
 
 .PHONY: images
-images: ## Build the images of this tree into bin/images. MISSING=load,… leaves out what is not there to build.
-	@$(IMAGES) -missing '$(MISSING)'
+images: ## Build the images of this tree into bin/images.
+	@$(BUILD_IMAGES) -missing '$(MISSING)'
+
+$(BIN)/images/redis.rootfs.tar:
+	@hack/images/redis-rootfs.sh $@
 
 # The local node cannot start a Pod without it.
 $(BIN)/images/pause.tar: hack/images/go.mod $(wildcard hack/images/*.go) hack/images/pause/main.go
-	@$(IMAGES) pause && touch $@
+	@$(BUILD_IMAGES) pause && touch $@
