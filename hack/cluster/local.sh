@@ -66,8 +66,8 @@ local_create() {
     local_down
   fi
   ! ip -4 route show to match $NODE_IP | grep -v '^default' >&2 || die "the host has a route to $NODE_IP already"
-  trap 'say "interrupted: clearing away"; local_down; exit 130' INT TERM HUP
   trap 'say "failed; logs of its processes are in $LOGS"' EXIT
+  trap 'trap - EXIT; say "interrupted: clearing away"; local_down; exit 130' INT TERM HUP
   local_folders
   local_certificates
   local_network
@@ -208,7 +208,8 @@ start_control_plane() {
     kube-scheduler) start $name "$STATE/bin/$name" "${common[@]}" ;;
     *)
       start $name "$STATE/bin/$name" "${common[@]}" --use-service-account-credentials \
-        --service-account-private-key-file="$pki/service-accounts.key" --root-ca-file="$pki/ca.crt"
+        --service-account-private-key-file="$pki/service-accounts.key" --root-ca-file="$pki/ca.crt" \
+        --flex-volume-plugin-dir="$STATE/kubelet/plugins"
       ;;
     esac
   done
@@ -271,7 +272,8 @@ local_down() {
   stop recycler
   kill_all node_processes
   unmount
-  ! ip link show $VETH >/dev/null 2>&1 || ip link delete $VETH
+  # The end of its namespace takes the cable away, too, a moment later: whoever is first.
+  ip link delete $VETH 2>/dev/null || true
   remove_traces "${ids[@]}"
   restore_sysctls
   rm -rf --one-file-system "$STATE" "$RUN"

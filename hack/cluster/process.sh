@@ -22,6 +22,7 @@ start() {
     setsid nsenter --net="$NETNS" -- "$@" </dev/null >>"$LOGS/$name.log" 2>&1 9>&- &
   pid=$!
   echo "$pid $(started_at "$pid")" >"$RUN/pids/$name"
+  disown "$pid" # or the shell would report how it ended
 }
 
 # alive NAME: whether the process that was started under this name still runs.

@@ -5,21 +5,23 @@
 set -uo pipefail
 kubectl=$1 kubeconfig=$2 folder=$3
 
-# A claim is gone only after the last Pod with it, and the kubelet lets a Pod go only after its volumes are unmounted.
+kubectl() { "$kubectl" --kubeconfig "$kubeconfig" "$@"; }
+
+# A claim is gone only after the last Pod with it, and the kubelet lets a Pod go only after its volumes are unmounted. What
+# the watch tells may be old news and the volume somebody's again; one that is still Released stays so until we change it.
 recycle() {
   local path=$folder/$1
-  [ -d "$path" ] || return
+  [ -d "$path" ] && [ "$(kubectl get persistentvolume "$1" -o jsonpath='{.status.phase}')" = Released ] || return 0
   find "$path" -mindepth 1 -delete
   chown 0:0 "$path" && chmod 0777 "$path"
-  "$kubectl" --kubeconfig "$kubeconfig" patch persistentvolume "$1" --type=json \
-    -p '[{"op": "test", "path": "/status/phase", "value": "Released"}, {"op": "remove", "path": "/spec/claimRef"}]'
+  kubectl patch persistentvolume "$1" --type=json -p '[{"op": "remove", "path": "/spec/claimRef"}]'
 }
 
 # A watch ends now and then, and with the API server; what happened meanwhile is in the list that the next one begins with.
 while [ -d "$folder" ]; do
-  "$kubectl" --kubeconfig "$kubeconfig" get persistentvolumes --watch \
-    -o jsonpath='{.metadata.name} {.status.phase}{"\n"}' | while read -r volume phase; do
-    [ "$phase" != Released ] || recycle "$volume"
-  done
+  kubectl get persistentvolumes --watch -o jsonpath='{.metadata.name} {.status.phase}{"\n"}' |
+    while read -r volume phase; do
+      [ "$phase" != Released ] || recycle "$volume"
+    done
   sleep 1
 done

@@ -124,8 +124,8 @@ func (s source) image(root, out string) (v1.Image, error) {
 
 // compile builds a static binary that depends on nothing but the source: neither the place nor the commit of the tree.
 func compile(module, pkg, program string) ([]byte, error) {
-	if _, err := os.Stat(filepath.Join(module, pkg)); err != nil {
-		return nil, err
+	if files, err := filepath.Glob(filepath.Join(module, pkg, "*.go")); err != nil || len(files) == 0 {
+		return nil, fmt.Errorf("%s has no Go files: %w", pkg, fs.ErrNotExist)
 	}
 	folder, err := os.MkdirTemp("", "bindery-images-")
 	if err != nil {
