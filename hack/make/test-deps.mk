@@ -1,0 +1,3 @@
+.PHONY: redis-server
+redis-server: ## Install Debian's redis-server, if there is none.
+	@hack/redis-server.sh
