@@ -1,0 +1,54 @@
+// Command bindery is the operator: it provisions backing services and attaches them to apps.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/bindery-dev/bindery/controllers"
+)
+
+func main() {
+	options, log := parse()
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	if err := run(options); err != nil {
+		log.Error(err, "the operator ended")
+		os.Exit(1)
+	}
+}
+
+func parse() (controllers.Options, logr.Logger) {
+	var options controllers.Options
+	flag.StringVar(&options.RedisImage, "redis-image", "docker.io/library/redis:7.4-alpine",
+		"The `image` of a provisioned Redis that names none; spec.redis.version replaces its tag.")
+	flag.StringVar(&options.CollectorImage, "collector-image", "ghcr.io/bindery-dev/collector:latest",
+		"The `image` of a provisioned collector that names none.")
+	flag.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8080", "The `address` of /metrics; 0 = none.")
+	flag.StringVar(&options.HealthAddress, "health-probe-bind-address", ":8081", "The `address` of /healthz and /readyz; 0 = none.")
+	flag.BoolVar(&options.LeaderElection, "leader-elect", false, "Let only one of several operators work at a time.")
+	flag.StringVar(&options.LeaderElectionNamespace, "leader-election-namespace", "",
+		"The `namespace` of the lease. Default: the one that the operator runs in.")
+	logging := zap.Options{}
+	logging.BindFlags(flag.CommandLine)
+	flag.Parse()
+	return options, zap.New(zap.UseFlagOptions(&logging))
+}
+
+func run(options controllers.Options) error {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the API server: %w", err)
+	}
+	mgr, err := controllers.NewManager(config, options)
+	if err != nil {
+		return err
+	}
+	return mgr.Start(ctrl.SetupSignalHandler())
+}

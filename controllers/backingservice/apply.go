@@ -1,0 +1,126 @@
+package backingservice
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+)
+
+// passwordBytes of a new password come from the system's random source: 256 bits.
+const passwordBytes = 32
+
+// errRefused: the API server would have none of a write, and will not until somebody changes something.
+var errRefused = errors.New("refused")
+
+// applyObjects writes what a plan says, in its order. Each write can be repeated.
+func (r *reconciler) applyObjects(ctx context.Context, o observation, p plan) error {
+	if p.secret != nil {
+		if err := r.createSecret(ctx, o, p.secret); err != nil {
+			return err
+		}
+	}
+	for _, desired := range p.apply {
+		if err := r.client.Apply(ctx, desired, client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership); err != nil {
+			return writeError("applying a child", err)
+		}
+	}
+	if p.binding != nil {
+		desired, err := applyConfiguration(p.binding)
+		if err != nil {
+			return err
+		}
+		if err := r.client.Apply(ctx, desired, client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership); err != nil {
+			return writeError("applying Binding "+p.binding.Name, err)
+		}
+	}
+	return nil
+}
+
+// applyConfiguration turns a Binding into what server-side apply takes: its metadata and its spec.
+func applyConfiguration(b *v1alpha1.Binding) (runtime.ApplyConfiguration, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(b)
+	if err != nil {
+		return nil, fmt.Errorf("encoding Binding %s: %w", b.Name, err)
+	}
+	u := &unstructured.Unstructured{Object: content}
+	unstructured.RemoveNestedField(u.Object, "status")
+	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
+	return client.ApplyConfigurationFromUnstructured(u), nil
+}
+
+// createSecret creates a handle revision. One that exists already was created by an operator that was stopped before it
+// could write the status, because the name tells this service and this revision from all others.
+func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret) error {
+	object := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: o.service.Namespace, Name: s.name,
+			Labels: map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ServiceLabel: o.service.Name},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&o.service,
+				v1alpha1.GroupVersion.WithKind("BackingService"))},
+		},
+		// The Service Binding Specification asks for a type of this form.
+		Type:       corev1.SecretType("servicebinding.io/" + string(o.service.Spec.Type)),
+		Immutable:  ptrTo(true),
+		StringData: s.content(newPassword()),
+	}
+	object.OwnerReferences[0].BlockOwnerDeletion = ptrTo(false)
+	err := r.client.Create(ctx, object, client.FieldOwner(v1alpha1.ManagedBy))
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return writeError("creating Secret "+s.name, err)
+	}
+	return nil
+}
+
+// newPassword makes a password that needs no escaping in a URL.
+func newPassword() string {
+	random := make([]byte, passwordBytes)
+	if _, err := rand.Read(random); err != nil {
+		panic(err) // crypto/rand ends the program rather than return an error
+	}
+	return base64.RawURLEncoding.EncodeToString(random)
+}
+
+// writeError tells what a retry can mend from what it cannot.
+func writeError(doing string, err error) error {
+	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
+		return fmt.Errorf("%w: %s: %s", errRefused, doing, err.Error())
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// applyStatus writes the status if it changed, and then the Event that the change is worth.
+func (r *reconciler) applyStatus(ctx context.Context, s v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) error {
+	was := s.Status
+	if equality.Semantic.DeepEqual(was, now) {
+		return nil
+	}
+	s.Status = now
+	if err := r.client.Status().Update(ctx, &s, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
+		return fmt.Errorf("writing the status of BackingService %s: %w", s.Name, err)
+	}
+	ready, before := condition.Find(now.Conditions, v1alpha1.ConditionReady), condition.Find(was.Conditions, v1alpha1.ConditionReady)
+	if ready.Reason == before.Reason && ready.Status == before.Status {
+		return nil
+	}
+	eventType, action := corev1.EventTypeNormal, "Provision"
+	if condition.IsTrue(now.Conditions, v1alpha1.ConditionStalled, s.Generation) {
+		eventType = corev1.EventTypeWarning
+	}
+	r.events.Eventf(&s, nil, eventType, ready.Reason, action, "%s", ready.Message)
+	return nil
+}
+
+func ptrTo[T any](v T) *T { return &v }

@@ -1,0 +1,103 @@
+package backingservice
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
+)
+
+// planSecretRef makes a handle of a Secret that somebody else keeps.
+func (o *observation) planSecretRef() plan {
+	ref := o.service.Spec.External.SecretRef
+	return o.planForeignSecret(ref.Name, ref.Key, fmt.Sprintf("create it with the key %s, or correct spec.external.secretRef.name", ref.Key))
+}
+
+// planResourceRef makes a handle of what another object publishes as a Provisioned Service.
+func (o *observation) planResourceRef() plan {
+	ref := o.service.Spec.ResourceRef
+	if o.resource.reason != "" {
+		p := plan{status: o.begin()}
+		o.setReady(&p.status, condition.False(o.resource.reason, o.resource.message))
+		if o.resource.reason != v1alpha1.ReasonResourceNotFound && o.resource.reason != v1alpha1.ReasonResourceNotBindable {
+			p.retryAfter = resourceRetry
+		}
+		return p
+	}
+	return o.planForeignSecret(o.resource.bindingName, v1alpha1.KeyURI, fmt.Sprintf("%s %s publishes it in its status.binding.name", ref.Kind, ref.Name))
+}
+
+// planForeignSecret makes a handle of a Secret that Bindery may not read, and so knows nothing of but whether it exists.
+func (o *observation) planForeignSecret(name, key, mend string) plan {
+	p := plan{status: o.begin()}
+	switch {
+	case o.secret.known && o.secret.exists:
+		o.setHandle(&p.status, name, key, nil)
+		o.setReady(&p.status, condition.True(v1alpha1.ReasonReady, fmt.Sprintf("the handle is the key %s of Secret %s", key, name)))
+	case o.secret.known:
+		o.setReady(&p.status, condition.False(v1alpha1.ReasonSecretNotFound,
+			fmt.Sprintf("Secret %s does not exist in namespace %s: %s", name, o.service.Namespace, mend)))
+		p.retryAfter = o.secretPoll(p.status)
+	default:
+		o.setReady(&p.status, condition.False(v1alpha1.ReasonSecretUnknown,
+			fmt.Sprintf("whether Secret %s exists could not be found out: %s", name, o.secret.why)))
+		p.retryAfter = o.secretPoll(p.status)
+	}
+	return p
+}
+
+// foreignSecret is the Secret, kept by somebody else, whose existence the plan depends on; "" where there is none, or
+// where the status says already, about this generation, that it is there.
+func (o *observation) foreignSecret() string {
+	name := o.resource.bindingName
+	if external := o.service.Spec.External; external != nil && external.SecretRef != nil {
+		name = external.SecretRef.Name
+	}
+	h := o.service.Status.Handle
+	if h != nil && h.SecretName == name && condition.IsTrue(o.service.Status.Conditions, v1alpha1.ConditionReady, o.service.Generation) {
+		return ""
+	}
+	return name
+}
+
+// secretPoll is half as long as the Secret has been missing, within bounds.
+func (o *observation) secretPoll(status v1alpha1.BackingServiceStatus) time.Duration {
+	missing := o.now.Sub(condition.Find(status.Conditions, v1alpha1.ConditionReady).LastTransitionTime.Time)
+	return min(max(missing/2, secretPollMin), secretPollMax)
+}
+
+// planURL makes a handle of a URL without credentials. Its Secret is Bindery's own, one for each URL: the name has a
+// digest of the URL in it, so that a Secret which exists already has this very URL.
+func (o *observation) planURL() plan {
+	s := &o.service
+	p := plan{status: o.begin()}
+	url := s.Spec.External.URL
+	content, err := handle.FromURL(s.Spec.Type, url)
+	if err != nil {
+		o.setReady(&p.status, condition.False(v1alpha1.ReasonInvalidSpec, err.Error()))
+		return p
+	}
+	name := handle.RevisionName(s.Name, string(s.UID), 0, url)
+	if s.Status.Handle == nil || s.Status.Handle.SecretName != name {
+		p.secret = &secret{name: name, content: func(string) map[string]string { return content }}
+	}
+	p.status.Endpoint = handle.Endpoint(content)
+	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(content))
+	o.setReady(&p.status, condition.True(v1alpha1.ReasonReady, "the handle is spec.external.url"))
+	return p
+}
+
+// refused is the status that says that the API server refused a write. The handle stays what it was.
+func (o *observation) refused(why string) v1alpha1.BackingServiceStatus {
+	status := o.begin()
+	state := condition.False(v1alpha1.ReasonRefused, why)
+	if o.service.Spec.Redis != nil || o.service.Spec.Collector != nil {
+		o.setProvisioned(&status, state)
+	} else {
+		o.setReady(&status, state)
+	}
+	o.setAttachments(&status)
+	return status
+}

@@ -1,0 +1,158 @@
+package backingservice
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
+)
+
+// observe reads all that a plan for one service depends on.
+func (r *reconciler) observe(ctx context.Context, s v1alpha1.BackingService) (observation, error) {
+	o := observation{now: r.now(), service: s, images: r.images}
+	if err := r.observeAttached(ctx, &o); err != nil {
+		return o, err
+	}
+	if s.Spec.Redis != nil || s.Spec.Collector != nil {
+		return o, r.observeChildren(ctx, &o)
+	}
+	if s.Spec.ResourceRef != nil {
+		if err := r.observeResource(ctx, &o); err != nil {
+			return o, err
+		}
+	}
+	return o, r.observeSecret(ctx, &o)
+}
+
+func (r *reconciler) observeAttached(ctx context.Context, o *observation) error {
+	var bindings v1alpha1.BindingList
+	if err := r.client.List(ctx, &bindings, client.InNamespace(o.service.Namespace),
+		client.MatchingFields{CurrentServiceField: o.service.Name}); err != nil {
+		return fmt.Errorf("listing the Bindings of BackingService %s: %w", o.service.Name, err)
+	}
+	o.attached = bindings.Items
+	return nil
+}
+
+// observeChildren reads the objects of a provisioned service. The cache has those that carry Bindery's label; where it
+// has none, the API server is asked whether somebody else has taken the name.
+func (r *reconciler) observeChildren(ctx context.Context, o *observation) error {
+	service, err := child(ctx, r, o, &corev1.Service{}, r.children, o.service.Name)
+	if err != nil {
+		return err
+	}
+	o.children.service = service
+	if o.service.Spec.Redis != nil {
+		o.children.statefulSet, err = child(ctx, r, o, &appsv1.StatefulSet{}, r.children, o.service.Name)
+		return err
+	}
+	if o.children.deployment, err = child(ctx, r, o, &appsv1.Deployment{}, r.children, o.service.Name); err != nil {
+		return err
+	}
+	o.children.binding, err = child(ctx, r, o, &v1alpha1.Binding{}, r.client, engine.CollectorBindingName(o.service.Name))
+	return err
+}
+
+// child reads one object of a provisioned service into object; nil where there is none.
+func child[T client.Object](ctx context.Context, r *reconciler, o *observation, object T, from client.Reader, name string) (T, error) {
+	var none T
+	key := types.NamespacedName{Namespace: o.service.Namespace, Name: name}
+	gvk, err := r.client.GroupVersionKindFor(object)
+	if err != nil {
+		return none, fmt.Errorf("finding the kind of a child: %w", err)
+	}
+	err = from.Get(ctx, key, object)
+	if err == nil && metav1.IsControlledBy(object, &o.service) {
+		return object, nil
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return none, fmt.Errorf("reading %s %s: %w", gvk.Kind, name, err)
+	}
+	live := &metav1.PartialObjectMetadata{}
+	live.SetGroupVersionKind(gvk)
+	err = r.live.Get(ctx, key, live)
+	if client.IgnoreNotFound(err) != nil {
+		return none, fmt.Errorf("reading %s %s: %w", gvk.Kind, name, err)
+	}
+	if err == nil && !metav1.IsControlledBy(live, &o.service) {
+		o.children.foreign = append(o.children.foreign, gvk.Kind+" "+name)
+	}
+	return none, nil
+}
+
+// observeSecret finds out whether a Secret exists without the right to read it: to create one of its name, as a trial,
+// is answered with AlreadyExists.
+func (r *reconciler) observeSecret(ctx context.Context, o *observation) error {
+	name := o.foreignSecret()
+	if name == "" {
+		o.secret = existence{known: true, exists: true}
+		return nil
+	}
+	trial := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: o.service.Namespace, Name: name}}
+	err := r.client.Create(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.ManagedBy))
+	switch {
+	case err == nil:
+		o.secret = existence{known: true}
+	case apierrors.IsAlreadyExists(err):
+		o.secret = existence{known: true, exists: true}
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		o.secret = existence{why: err.Error()}
+	default:
+		return fmt.Errorf("looking for Secret %s: %w", name, err)
+	}
+	return nil
+}
+
+// observeResource reads spec.resourceRef, and has its kind watched from then on.
+func (r *reconciler) observeResource(ctx context.Context, o *observation) error {
+	ref := o.service.Spec.ResourceRef
+	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(gvk)
+	err := r.live.Get(ctx, types.NamespacedName{Namespace: o.service.Namespace, Name: ref.Name}, object)
+	switch {
+	case meta.IsNoMatchError(err):
+		o.resource = resource{reason: v1alpha1.ReasonResourceKindNotFound, message: fmt.Sprintf(
+			"the API server has no kind %s in %s: install the operator that serves it, or correct spec.resourceRef", ref.Kind, ref.APIVersion)}
+		return nil
+	case apierrors.IsForbidden(err):
+		o.resource = forbidden(gvk)
+		return nil
+	case client.IgnoreNotFound(err) != nil:
+		return fmt.Errorf("reading %s %s: %w", ref.Kind, ref.Name, err)
+	}
+	allowed, watchErr := r.resources.watch(ctx, gvk)
+	if watchErr != nil {
+		return watchErr
+	}
+	switch name, _, _ := unstructured.NestedString(object.Object, "status", "binding", "name"); {
+	case !allowed:
+		o.resource = forbidden(gvk)
+	case err != nil:
+		o.resource = resource{reason: v1alpha1.ReasonResourceNotFound, message: fmt.Sprintf(
+			"%s %s does not exist in namespace %s: create it, or correct spec.resourceRef.name", ref.Kind, ref.Name, o.service.Namespace)}
+	case name == "":
+		o.resource = resource{reason: v1alpha1.ReasonResourceNotBindable, message: fmt.Sprintf(
+			"%s %s has no status.binding.name: it is not ready yet, or it is no Provisioned Service", ref.Kind, ref.Name)}
+	default:
+		o.resource = resource{bindingName: name}
+	}
+	return nil
+}
+
+func forbidden(gvk schema.GroupVersionKind) resource {
+	return resource{reason: v1alpha1.ReasonResourceForbidden, message: fmt.Sprintf(
+		"Bindery may not get, list and watch %s of %s: grant it with a ClusterRole that has the label %s: \"true\"",
+		gvk.Kind, gvk.GroupVersion(), AggregateLabel)}
+}

@@ -1,0 +1,189 @@
+package backingservice
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
+)
+
+const (
+	// attachmentLimit is how many attachments the status names; it counts them all.
+	attachmentLimit = 100
+
+	// A Secret that does not exist sends no event to somebody who may not read Secrets, so it is looked for again: soon
+	// at first, later more rarely.
+	secretPollMin = 2 * time.Second
+	secretPollMax = time.Minute
+
+	// refusalRetry is how soon a refused write is tried again: what refused it (a policy, a quota) sends no event.
+	refusalRetry = time.Minute
+
+	// resourceRetry is how soon a kind that could not be read is tried again: a right that is granted sends no event.
+	resourceRetry = 30 * time.Second
+)
+
+// observation is all that a plan depends on.
+type observation struct {
+	now     time.Time
+	service v1alpha1.BackingService
+	images  engine.Images
+	// attached are the Bindings that have put the handle of the service into a workload.
+	attached []v1alpha1.Binding
+	children children
+	// secret says whether the Secret of a handle exists that somebody else keeps. It is looked at only where the plan
+	// depends on it.
+	secret existence
+	// resource is what was found of spec.resourceRef.
+	resource resource
+}
+
+// children are the objects of a provisioned service, as far as they exist.
+type children struct {
+	service     *corev1.Service
+	statefulSet *appsv1.StatefulSet
+	deployment  *appsv1.Deployment
+	binding     *v1alpha1.Binding
+	// foreign are objects that have the name of a child and belong to somebody else.
+	foreign []string
+}
+
+// existence of a Secret, which Bindery may not read.
+type existence struct {
+	known  bool
+	exists bool
+	// why it is not known, where it is not.
+	why string
+}
+
+// resource is what was found of spec.resourceRef.
+type resource struct {
+	reason  string // a reason of a condition; "" = found
+	message string
+	// bindingName is status.binding.name.
+	bindingName string
+}
+
+// plan is what is to be done: the Secret first, because the other objects refer to it; then the other objects; then the
+// status, which says how things stand when all of it was done.
+type plan struct {
+	secret *secret
+	apply  []runtime.ApplyConfiguration
+	// binding is the Binding of a provisioned collector, where it has to be written.
+	binding *v1alpha1.Binding
+	status  v1alpha1.BackingServiceStatus
+	// retryAfter is when to look again at what sends no event. 0 = never.
+	retryAfter time.Duration
+}
+
+// secret is a handle revision that is to be created.
+type secret struct {
+	name string
+	// content makes the Secret's content from a fresh password. Handles without credentials leave it unused.
+	content func(password string) map[string]string
+}
+
+// makePlan decides what a BackingService consists of, and what its status says.
+func makePlan(o observation) plan {
+	var p plan
+	switch spec := o.service.Spec; {
+	case spec.Redis != nil:
+		p = o.planRedis()
+	case spec.Collector != nil:
+		p = o.planCollector()
+	case spec.External != nil && spec.External.SecretRef != nil:
+		p = o.planSecretRef()
+	case spec.External != nil:
+		p = o.planURL()
+	default:
+		p = o.planResourceRef()
+	}
+	o.setAttachments(&p.status)
+	return p
+}
+
+// begin is the status that a plan starts from: what it was, about this generation.
+func (o *observation) begin() v1alpha1.BackingServiceStatus {
+	status := *o.service.Status.DeepCopy()
+	status.ObservedGeneration = o.service.Generation
+	return status
+}
+
+// setReady writes the conditions that say how the service stands.
+func (o *observation) setReady(status *v1alpha1.BackingServiceStatus, state condition.State) {
+	condition.Set(&status.Conditions, v1alpha1.ConditionReady, state, o.service.Generation, o.now)
+	condition.SetStalled(&status.Conditions, slices.Contains(needsPerson, state.Reason), state, o.service.Generation, o.now)
+}
+
+// needsPerson are the reasons that nothing but a person will mend.
+var needsPerson = []string{
+	v1alpha1.ReasonNameConflict, v1alpha1.ReasonRefused, v1alpha1.ReasonInvalidSpec,
+	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden,
+}
+
+// setProvisioned writes the conditions of a service that Bindery provisions.
+func (o *observation) setProvisioned(status *v1alpha1.BackingServiceStatus, state condition.State) {
+	condition.Set(&status.Conditions, v1alpha1.ConditionProvisioned, state, o.service.Generation, o.now)
+	if state.Status == metav1.ConditionTrue {
+		state = condition.True(v1alpha1.ReasonReady, state.Message)
+	}
+	o.setReady(status, state)
+}
+
+// setHandle writes the handle. Another Secret, or another key, is another revision.
+func (o *observation) setHandle(status *v1alpha1.BackingServiceStatus, secretName, key string, keys []string) {
+	next := v1alpha1.Handle{SecretName: secretName, Key: key, Keys: keys, Revision: 1}
+	if was := o.service.Status.Handle; was != nil {
+		next.Revision = was.Revision
+		if was.SecretName != secretName || was.Key != key {
+			next.Revision++
+		}
+	}
+	status.Handle = &next
+	status.Binding = &v1alpha1.LocalReference{Name: secretName}
+}
+
+func (o *observation) setAttachments(status *v1alpha1.BackingServiceStatus) {
+	attachments := make([]v1alpha1.ServiceAttachment, 0, len(o.attached))
+	for _, b := range o.attached {
+		attachments = append(attachments, v1alpha1.ServiceAttachment{
+			Binding: b.Name, Workload: b.Spec.WorkloadRef.Kind + "/" + b.Spec.WorkloadRef.Name, Env: b.Status.Current.Env,
+		})
+	}
+	slices.SortFunc(attachments, func(a, b v1alpha1.ServiceAttachment) int { return strings.Compare(a.Binding, b.Binding) })
+	status.AttachmentCount = int32(len(attachments)) //nolint:gosec // fewer than 2^31 objects fit into a cluster
+	status.Attachments = attachments[:min(len(attachments), attachmentLimit)]
+}
+
+// conflict says so where an object of somebody else has the name of a child.
+func (o *observation) conflict() (condition.State, bool) {
+	if len(o.children.foreign) == 0 {
+		return condition.State{}, false
+	}
+	return condition.False(v1alpha1.ReasonNameConflict, fmt.Sprintf("%s exists and does not belong to this BackingService: "+
+		"delete or rename it, or create the BackingService under another name", strings.Join(o.children.foreign, ", "))), true
+}
+
+// differs says whether an object has to be applied: it is not there, or what Bindery owns of it is not what is desired.
+func differs[T any](desired *T, exists bool, extract func() (*T, error)) bool {
+	if !exists {
+		return true
+	}
+	have, err := extract()
+	// managedFields that cannot be read were written by somebody else: an apply mends them.
+	return err != nil || !equality.Semantic.DeepEqual(desired, have)
+}
+
+// keysOf are the keys of a Secret that Bindery makes.
+func keysOf(content map[string]string) []string { return slices.Sorted(maps.Keys(content)) }

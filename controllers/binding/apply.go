@@ -1,0 +1,99 @@
+package binding
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+)
+
+var (
+	// errChanged: the workload is not the one any more that the patch was made for.
+	errChanged = errors.New("the workload changed meanwhile")
+	// errRefused: the API server would have none of the patch, and will not until somebody changes something.
+	errRefused = errors.New("refused")
+)
+
+// applyPatch sends the one write that touches a workload, and returns the workload as it is afterwards.
+func (r *reconciler) applyPatch(ctx context.Context, key Key, ops []podtemplate.Op) (*workload, error) {
+	body, err := json.Marshal(ops)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the patch of %s: %w", key, err)
+	}
+	deployment := &appsv1.Deployment{}
+	deployment.Namespace, deployment.Name = key.Namespace, key.Name
+	err = r.client.Patch(ctx, deployment, client.RawPatch(types.JSONPatchType, body), client.FieldOwner(v1alpha1.ManagedBy))
+	if err != nil {
+		return nil, patchError(key, err)
+	}
+	return workloadOf(deployment), nil
+}
+
+// patchError tells the errors apart that a patch of somebody else's object can meet.
+func patchError(key Key, err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return errChanged
+	case apierrors.IsInvalid(err):
+		// A test operation that fails is answered with the same code as an object that fails validation, but names
+		// no kind, because no object came out of it.
+		if errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Kind == "") {
+			return errChanged
+		}
+		return fmt.Errorf("%w: %s", errRefused, err.Error())
+	case apierrors.IsForbidden(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+		return fmt.Errorf("%w: %s", errRefused, err.Error())
+	default:
+		return fmt.Errorf("patching %s: %w", key, err)
+	}
+}
+
+// applyStatuses writes each status that changed, and then the Events that the change is worth.
+func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses map[string]v1alpha1.BindingStatus) error {
+	var errs []error
+	for _, b := range o.bindings {
+		now := statuses[b.Name]
+		if equality.Semantic.DeepEqual(b.Status, now) {
+			continue
+		}
+		was := b.Status
+		b.Status = now
+		if err := r.client.Status().Update(ctx, &b, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
+			// A Binding that is gone has no status to write; the watch brings the workload back here.
+			if !apierrors.IsNotFound(err) {
+				errs = append(errs, fmt.Errorf("writing the status of Binding %s: %w", b.Name, err))
+			}
+			continue
+		}
+		for _, e := range transitions(o.key, was, now) {
+			r.events.Eventf(&b, nil, e.eventType, e.reason, e.action, "%s", e.text)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// recordDetached says on the workload what went, because the Binding is gone.
+func (r *reconciler) recordDetached(ctx context.Context, key Key, w *workload, detached map[string][]string) {
+	for _, binding := range slices.Sorted(maps.Keys(detached)) {
+		deployment := &appsv1.Deployment{ObjectMeta: w.object}
+		deployment.APIVersion, deployment.Kind = appsv1.SchemeGroupVersion.String(), key.Kind
+		r.events.Eventf(deployment, nil, corev1.EventTypeNormal, eventDetached, "Detach",
+			"removed %s: Binding %s was deleted", strings.Join(detached[binding], ", "), binding)
+		log.FromContext(ctx).Info("detached", "binding", binding, "variables", detached[binding])
+	}
+}

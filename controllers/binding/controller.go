@@ -1,0 +1,120 @@
+// Package binding attaches backing services to workloads.
+//
+// The controller is keyed by workload, not by Binding: all Bindings of one workload are planned together, so that an app
+// which is attached to four services rolls once, and two Bindings that claim one variable meet in one place. Each pass is
+// three steps:
+//
+//	observe.go   reads: the Bindings, their services, the workload
+//	plan.go      decides (decide.go: about each Binding; status.go: what to say): pure
+//	apply.go     writes: at most one patch of the workload, at most one status per Binding
+//
+// What is Bindery's in a Pod template is written down in an annotation of the workload, by the same patch (ledger.go).
+package binding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// +kubebuilder:rbac:groups=bindery.dev,resources=bindings,verbs=get;list;watch
+// +kubebuilder:rbac:groups=bindery.dev,resources=bindings/status,verbs=update
+// +kubebuilder:rbac:groups=bindery.dev,resources=backingservices,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=bindings.bindery.dev,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+const (
+	// burstQuiet is how long nothing must have changed before a workload is planned. It is longer than kubectl takes
+	// from one object of a file to the next, and shorter than anybody waits for.
+	burstQuiet = 250 * time.Millisecond
+	burstLimit = 2 * time.Second
+
+	// refusalRetry is how soon a refused patch is tried again: what refused it (a policy, a quota) sends no event.
+	refusalRetry = time.Minute
+
+	// staleRetry is how soon a plan is made again when the cache was older than the workload.
+	staleRetry = 100 * time.Millisecond
+
+	// workers plan different workloads at once.
+	workers = 8
+)
+
+type reconciler struct {
+	client client.Client // reads from the cache
+	live   client.Reader // reads from the API server
+	events events.EventRecorder
+	now    func() time.Time
+	bursts *bursts
+}
+
+// Add adds the controller to the manager.
+func Add(mgr manager.Manager) error {
+	r := &reconciler{
+		client: mgr.GetClient(),
+		live:   mgr.GetAPIReader(),
+		events: mgr.GetEventRecorder("bindery"),
+		now:    time.Now,
+		bursts: newBursts(burstQuiet, burstLimit),
+	}
+	if err := addIndexes(mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	c, err := controller.NewTyped("binding", mgr, controller.TypedOptions[Key]{
+		Reconciler: r, MaxConcurrentReconciles: workers, LogConstructor: logConstructor(mgr.GetLogger()),
+	})
+	if err != nil {
+		return fmt.Errorf("making the controller of Bindings: %w", err)
+	}
+	return r.watch(c, mgr.GetCache())
+}
+
+// Reconcile brings one workload, and the status of its Bindings, to what the Bindings ask for.
+func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
+	if wait := r.bursts.wait(key, r.now()); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	o, err := r.observe(ctx, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	p := makePlan(o)
+	if p.stale {
+		return reconcile.Result{RequeueAfter: staleRetry}, nil
+	}
+	var result reconcile.Result
+	if len(p.patch) > 0 {
+		after, err := r.applyPatch(ctx, key, p.patch)
+		switch {
+		case errors.Is(err, errChanged):
+			log.FromContext(ctx).V(1).Info("the workload changed before it could be patched; planning again")
+			return reconcile.Result{RequeueAfter: staleRetry}, nil
+		case errors.Is(err, errRefused):
+			o.refusal, result.RequeueAfter = err.Error(), refusalRetry
+			log.FromContext(ctx).Error(err, "the change of the workload was refused", "retryAfter", refusalRetry)
+		case err != nil:
+			return reconcile.Result{}, err
+		default:
+			log.FromContext(ctx).Info("changed the Pod template", "generation", after.object.Generation)
+			o.workload = after
+			r.recordDetached(ctx, key, after, p.detached)
+		}
+		p = makePlan(o)
+	}
+	err = r.applyStatuses(ctx, o, p.statuses)
+	if apierrors.IsConflict(err) {
+		// The cache has not seen our last write yet. There is nothing wrong with it.
+		return reconcile.Result{RequeueAfter: staleRetry}, nil
+	}
+	return result, err
+}

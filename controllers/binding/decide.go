@@ -1,0 +1,213 @@
+package binding
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+)
+
+// verdict is what was decided about one Binding.
+type verdict struct {
+	// want is what the Pod template shall carry from the Binding. Where the Binding is blocked, that is what it carries.
+	want podtemplate.Entries
+	// service that want comes from; nil where the Binding is blocked.
+	service *v1alpha1.BackingService
+	// serviceReady is the condition of that name.
+	serviceReady condition.State
+	// obstacle says why the Binding is blocked; zero where it is not.
+	obstacle condition.State
+}
+
+func (v *verdict) blocked() bool { return v.obstacle != (condition.State{}) }
+
+func (v *verdict) block(reason, message string) {
+	v.service = nil
+	v.obstacle = condition.False(reason, message)
+}
+
+// decide looks at each Binding in turn, the oldest first.
+func (p *planner) decide() map[string]verdict {
+	owners := p.owners()
+	verdicts := map[string]verdict{}
+	for _, b := range p.bindings {
+		v := verdict{}
+		v.service, v.serviceReady = p.service(b)
+		if v.serviceReady.Status == metav1.ConditionFalse && !p.isOn(b, v.service) {
+			v.block(v.serviceReady.Reason, v.serviceReady.Message)
+		}
+		for _, check := range []func(v1alpha1.Binding, *verdict, map[podtemplate.Slot]string){
+			p.checkEnv, p.checkContainers, p.checkSlots,
+		} {
+			if !v.blocked() {
+				check(b, &v, owners)
+			}
+		}
+		if v.blocked() {
+			v.want = p.held[b.Name]
+		} else {
+			v.want = p.entries(b, v.service)
+		}
+		verdicts[b.Name] = v
+	}
+	return verdicts
+}
+
+// owners says which Binding each variable belongs to: the one that has it in the Pod template; where none has, the
+// oldest that asks for it. What a Binding that is gone has left is free.
+func (p *planner) owners() map[podtemplate.Slot]string {
+	owners := map[podtemplate.Slot]string{}
+	for _, b := range p.bindings {
+		for slot := range p.held[b.Name] {
+			owners[slot] = b.Name
+		}
+	}
+	for _, b := range p.bindings {
+		for _, slot := range p.slots(b) {
+			if _, taken := owners[slot]; !taken {
+				owners[slot] = b.Name
+			}
+		}
+	}
+	return owners
+}
+
+func (p *planner) service(b v1alpha1.Binding) (*v1alpha1.BackingService, condition.State) {
+	name := b.Spec.ServiceRef.Name
+	s, ok := p.services[name]
+	if !ok {
+		return nil, condition.False(v1alpha1.ReasonServiceNotFound, fmt.Sprintf(
+			"BackingService %s does not exist in namespace %s: create it, or correct spec.serviceRef.name", name, b.Namespace))
+	}
+	if s.Status.Handle != nil && condition.IsTrue(s.Status.Conditions, v1alpha1.ConditionReady, s.Generation) {
+		return &s, condition.True(v1alpha1.ReasonServiceReady, fmt.Sprintf("BackingService %s is Ready", name))
+	}
+	why := "Bindery has not looked at it yet"
+	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.ObservedGeneration == s.Generation {
+		why = c.Message
+	}
+	return &s, condition.False(v1alpha1.ReasonServiceNotReady, fmt.Sprintf("BackingService %s is not Ready: %s", name, why))
+}
+
+// isOn says whether the app is on the handle of this service already. To stay there needs no service that is Ready: a
+// Redis that restarts is no reason to touch an app, nor to leave an app that its owner replaced without its variable.
+func (p *planner) isOn(b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
+	if s == nil || s.Status.Handle == nil {
+		return false
+	}
+	if a, ok := p.recorded.find(b.Name); ok {
+		return a.Service == s.Name && a.Secret == s.Status.Handle.SecretName
+	}
+	current := b.Status.Current
+	return current != nil && current.Service == s.Name && current.SecretName == s.Status.Handle.SecretName
+}
+
+func (p *planner) checkEnv(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
+	env := p.env(b)
+	if len(env) == 0 {
+		v.block(v1alpha1.ReasonEnvRequired, fmt.Sprintf(
+			"services of type %s have no usual variable: name one in spec.env", v.service.Spec.Type))
+		return
+	}
+	known := v.service.Status.Handle.Keys
+	for _, e := range env {
+		if e.Key != v1alpha1.KeyURI && len(known) > 0 && !slices.Contains(known, e.Key) {
+			v.block(v1alpha1.ReasonKeyNotFound, fmt.Sprintf("spec.env[name=%s].key: BackingService %s has no key %s; it has %s",
+				e.Name, v.service.Name, e.Key, strings.Join(known, ", ")))
+			return
+		}
+	}
+}
+
+func (p *planner) checkContainers(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
+	have := podtemplate.Containers(p.workload.pod)
+	for _, name := range b.Spec.Containers {
+		if !slices.Contains(have, name) {
+			v.block(v1alpha1.ReasonContainerNotFound, fmt.Sprintf("spec.containers: %s has no container %s; it has %s",
+				p.key, name, strings.Join(have, ", ")))
+			return
+		}
+	}
+}
+
+func (p *planner) checkSlots(b v1alpha1.Binding, v *verdict, owners map[podtemplate.Slot]string) {
+	for _, slot := range p.slots(b) {
+		if owner := owners[slot]; owner != b.Name {
+			v.block(v1alpha1.ReasonConflict, fmt.Sprintf("variable %s of container %s belongs to Binding %s: delete that one, "+
+				"or name another variable in spec.env", slot.Env, slot.Container, owner))
+			return
+		}
+	}
+	for _, slot := range p.slots(b) {
+		presence, have := podtemplate.Lookup(p.workload.pod, slot)
+		if presence == podtemplate.Absent || presence == podtemplate.Refers && p.isOurs(slot, have) {
+			continue
+		}
+		v.block(v1alpha1.ReasonConflict, fmt.Sprintf("%s sets variable %s of container %s itself: remove it there, "+
+			"or name another variable in spec.env", p.key, slot.Env, slot.Container))
+		return
+	}
+}
+
+// isOurs says whether an entry of the Pod template was put there by Bindery, for whichever Binding.
+func (p *planner) isOurs(slot podtemplate.Slot, ref podtemplate.Ref) bool {
+	for _, entries := range p.held {
+		if have, ok := entries[slot]; ok && have == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// env returns the variables that a Binding asks for, with the defaults of its service's type.
+func (p *planner) env(b v1alpha1.Binding) []v1alpha1.EnvVar {
+	if len(b.Spec.Env) > 0 {
+		return b.Spec.Env
+	}
+	s, ok := p.services[b.Spec.ServiceRef.Name]
+	if !ok {
+		return nil
+	}
+	if variable := catalog.Lookup(s.Spec.Type).Variable; variable != "" {
+		return []v1alpha1.EnvVar{{Name: variable, Key: v1alpha1.KeyURI}}
+	}
+	return nil
+}
+
+// slots returns the places that a Binding asks for, in the order of its spec.
+func (p *planner) slots(b v1alpha1.Binding) []podtemplate.Slot {
+	containers := b.Spec.Containers
+	if len(containers) == 0 {
+		containers = podtemplate.Containers(p.workload.pod)
+	}
+	var slots []podtemplate.Slot
+	for _, container := range containers {
+		for _, e := range p.env(b) {
+			slots = append(slots, podtemplate.Slot{Container: container, Env: e.Name})
+		}
+	}
+	return slots
+}
+
+// entries returns what a Binding asks for, with the handle of its service.
+func (p *planner) entries(b v1alpha1.Binding, s *v1alpha1.BackingService) podtemplate.Entries {
+	keys := map[string]string{}
+	for _, e := range p.env(b) {
+		keys[e.Name] = e.Key
+		if e.Key == v1alpha1.KeyURI || e.Key == "" {
+			keys[e.Name] = s.Status.Handle.Key
+		}
+	}
+	entries := podtemplate.Entries{}
+	for _, slot := range p.slots(b) {
+		entries[slot] = podtemplate.Ref{Secret: s.Status.Handle.SecretName, Key: keys[slot.Env]}
+	}
+	return entries
+}

@@ -1,0 +1,18 @@
+package binding
+
+import "github.com/bindery-dev/bindery/api/v1alpha1"
+
+// Key names a workload. It is what the queue of this controller holds: all Bindings of one workload are planned together.
+type Key struct {
+	Namespace string
+	Kind      string
+	Name      string
+}
+
+// KeyOf returns the workload of a Binding.
+func KeyOf(b *v1alpha1.Binding) Key {
+	return Key{Namespace: b.Namespace, Kind: b.Spec.WorkloadRef.Kind, Name: b.Spec.WorkloadRef.Name}
+}
+
+// String is how the workload is called in messages, within its namespace.
+func (k Key) String() string { return k.Kind + "/" + k.Name }

@@ -1,0 +1,118 @@
+package binding
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+)
+
+// ledger is the content of the annotation bindery.dev/attachments: which entries of the Pod template are Bindery's, and
+// which Binding and service they came from. It is written by the same patch as the entries, so the two never disagree
+// because of a crash; and it goes with the template in `kubectl rollout undo`, which restores annotations too.
+type ledger struct {
+	// Attachments, by the name of the Binding.
+	Attachments []attachment `json:"attachments"`
+}
+
+// attachment is what one Binding has put into the Pod template.
+type attachment struct {
+	Binding string `json:"binding"`
+	// BindingUID and BindingGeneration tell a Binding that is older than what is recorded: a cache that lags behind
+	// must not undo what an operator before this one has done.
+	BindingUID        string `json:"bindingUID"`
+	BindingGeneration int64  `json:"bindingGeneration"`
+	// DefinitionUID is the UID of the CustomResourceDefinition that the Binding was of. A Binding that is gone together
+	// with its definition was not deleted by the owner of the app, and detaches nothing.
+	DefinitionUID string `json:"definitionUID,omitempty"`
+	Service       string `json:"service"`
+	// ServiceUID and Revision do the same for the service.
+	ServiceUID string `json:"serviceUID"`
+	Revision   int64  `json:"revision"`
+	Secret     string `json:"secret"`
+	// Generation of the workload that the patch made.
+	Generation int64   `json:"generation"`
+	Env        []entry `json:"env"`
+}
+
+// entry is one variable of an attachment.
+type entry struct {
+	Container string `json:"container"`
+	Name      string `json:"name"`
+	Key       string `json:"key"`
+}
+
+// parseLedger reads the annotation. A damaged one is answered like none at all: what it said is found again through the
+// status of the Bindings.
+func parseLedger(annotation string) ledger {
+	var l ledger
+	if json.Unmarshal([]byte(annotation), &l) != nil {
+		return ledger{}
+	}
+	return l
+}
+
+// String is the annotation; "" where there is nothing to say. It is the same for the same content.
+func (l ledger) String() string {
+	if len(l.Attachments) == 0 {
+		return ""
+	}
+	l.Attachments = slices.Clone(l.Attachments)
+	slices.SortFunc(l.Attachments, func(a, b attachment) int { return strings.Compare(a.Binding, b.Binding) })
+	for i, a := range l.Attachments {
+		l.Attachments[i].Env = slices.Clone(a.Env)
+		slices.SortFunc(l.Attachments[i].Env, func(x, y entry) int {
+			return strings.Compare(x.Container+"\x00"+x.Name, y.Container+"\x00"+y.Name)
+		})
+	}
+	text, err := json.Marshal(l)
+	if err != nil {
+		panic(err) // strings and numbers only: cannot happen
+	}
+	return string(text)
+}
+
+// find returns what the ledger says about a Binding.
+func (l ledger) find(binding string) (attachment, bool) {
+	for _, a := range l.Attachments {
+		if a.Binding == binding {
+			return a, true
+		}
+	}
+	return attachment{}, false
+}
+
+// isOf says whether an attachment is of the same Binding object and the same service object as another one.
+func (a attachment) isOf(other attachment) bool {
+	return a.BindingUID == other.BindingUID && a.Service == other.Service && a.ServiceUID == other.ServiceUID
+}
+
+// entries returns the variables of an attachment and what they refer to.
+func (a attachment) entries() podtemplate.Entries {
+	entries := podtemplate.Entries{}
+	for _, e := range a.Env {
+		entries[podtemplate.Slot{Container: e.Container, Env: e.Name}] = podtemplate.Ref{Secret: a.Secret, Key: e.Key}
+	}
+	return entries
+}
+
+// withEntries returns the attachment with these variables.
+func (a attachment) withEntries(entries podtemplate.Entries) attachment {
+	a.Env = nil
+	for slot, ref := range entries {
+		a.Secret = ref.Secret
+		a.Env = append(a.Env, entry{Container: slot.Container, Name: slot.Env, Key: ref.Key})
+	}
+	return a
+}
+
+// variables returns the names of the variables of entries, sorted, each once.
+func variables(entries podtemplate.Entries) []string {
+	var names []string
+	for slot := range entries {
+		names = append(names, slot.Env)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

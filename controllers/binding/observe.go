@@ -1,0 +1,138 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/rollout"
+)
+
+// DefinitionName is the CustomResourceDefinition of Bindings.
+const DefinitionName = "bindings.bindery.dev"
+
+// Definition returns an empty object of the kind that the cache keeps of DefinitionName.
+func Definition() *metav1.PartialObjectMetadata {
+	return metadataOf(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+}
+
+// Deployment returns an empty object of the kind that the cache keeps of Deployments: the metadata alone.
+func Deployment() *metav1.PartialObjectMetadata {
+	return metadataOf(appsv1.SchemeGroupVersion.WithKind("Deployment"))
+}
+
+func metadataOf(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(gvk)
+	return object
+}
+
+// observe reads all that a plan for one workload depends on. The workload itself is read past the cache, which has no
+// Pod templates; what a detachment depends on is read past the cache too, because a cache that lags behind must not take
+// a variable away.
+func (r *reconciler) observe(ctx context.Context, key Key) (observation, error) {
+	o := observation{now: r.now(), key: key, services: map[string]v1alpha1.BackingService{}, gone: map[string]bool{}}
+	if err := r.observeBindings(ctx, key, &o); err != nil {
+		return o, err
+	}
+	deployment := &appsv1.Deployment{}
+	err := r.live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: key.Name}, deployment)
+	if apierrors.IsNotFound(err) {
+		return o, nil
+	}
+	if err != nil {
+		return o, fmt.Errorf("reading %s: %w", key, err)
+	}
+	o.workload = workloadOf(deployment)
+	return o, r.observeDefinition(ctx, key, &o)
+}
+
+func workloadOf(d *appsv1.Deployment) *workload {
+	return &workload{object: d.ObjectMeta, pod: d.Spec.Template.Spec, rollout: rollout.OfDeployment(d)}
+}
+
+func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observation) error {
+	var bindings v1alpha1.BindingList
+	if err := r.client.List(ctx, &bindings, client.InNamespace(key.Namespace),
+		client.MatchingFields{WorkloadField: key.String()}); err != nil {
+		return fmt.Errorf("listing the Bindings of %s: %w", key, err)
+	}
+	for _, b := range bindings.Items {
+		if b.DeletionTimestamp != nil {
+			continue // with foreground deletion it stays for a while, and means to go
+		}
+		o.bindings = append(o.bindings, b)
+		var s v1alpha1.BackingService
+		err := r.client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: b.Spec.ServiceRef.Name}, &s)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading BackingService %s: %w", b.Spec.ServiceRef.Name, err)
+		}
+		o.services[s.Name] = s
+	}
+	return nil
+}
+
+// observeDefinition finds out, where the ledger names a Binding that is not there, whether it was really deleted.
+func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *observation) error {
+	definition := Definition()
+	if err := r.client.Get(ctx, types.NamespacedName{Name: DefinitionName}, definition); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading the definition of Bindings: %w", err)
+	}
+	o.definition.uid = string(definition.UID)
+
+	missing := o.missing()
+	for _, name := range missing {
+		b := metadataOf(v1alpha1.GroupVersion.WithKind("Binding"))
+		err := r.live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, b)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading Binding %s: %w", name, err)
+		}
+		o.gone[name] = err != nil || b.DeletionTimestamp != nil
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	// In this order: a Binding that was found missing while its definition was live was not taken away with it.
+	definition = Definition()
+	err := r.live.Get(ctx, types.NamespacedName{Name: DefinitionName}, definition)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading the definition of Bindings: %w", err)
+	}
+	o.definition = uidOf(definition, err == nil)
+	namespace := metadataOf(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
+	err = r.live.Get(ctx, types.NamespacedName{Name: key.Namespace}, namespace)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading namespace %s: %w", key.Namespace, err)
+	}
+	o.namespaceTerminating = err != nil || namespace.DeletionTimestamp != nil
+	return nil
+}
+
+func uidOf(object *metav1.PartialObjectMetadata, found bool) definition {
+	return definition{uid: string(object.UID), live: found && object.DeletionTimestamp == nil}
+}
+
+// missing are the Bindings that the ledger names and that were not listed.
+func (o *observation) missing() []string {
+	listed := map[string]bool{}
+	for _, b := range o.bindings {
+		listed[b.Name] = true
+	}
+	var names []string
+	for _, a := range parseLedger(o.workload.object.Annotations[v1alpha1.AttachmentsAnnotation]).Attachments {
+		if !listed[a.Binding] {
+			names = append(names, a.Binding)
+		}
+	}
+	return names
+}

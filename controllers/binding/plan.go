@@ -1,0 +1,276 @@
+package binding
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+	"github.com/bindery-dev/bindery/controllers/internal/rollout"
+)
+
+// observation is all that a plan depends on.
+type observation struct {
+	now time.Time
+	key Key
+	// workload is nil where there is none.
+	workload *workload
+	// bindings of the workload that exist and are not being deleted.
+	bindings []v1alpha1.Binding
+	// services that the bindings name, by name; those that do not exist are not in it.
+	services map[string]v1alpha1.BackingService
+	// definition is the CustomResourceDefinition of Bindings.
+	definition definition
+	// gone are the Bindings that the ledger names and that a read past the cache did not find.
+	gone map[string]bool
+	// namespaceTerminating is only looked up where a Binding is gone.
+	namespaceTerminating bool
+	// refusal is the API server's answer to the patch of this plan, where it would have none of it.
+	refusal string
+}
+
+// workload is what a plan needs to know of a Deployment.
+type workload struct {
+	object  metav1.ObjectMeta
+	pod     corev1.PodSpec
+	rollout rollout.State
+}
+
+// definition is what a plan needs to know of the CustomResourceDefinition of Bindings.
+type definition struct {
+	uid  string
+	live bool // it exists and is not being deleted
+}
+
+// plan is what is to be done. Where patch is set, it is done first, and then a new plan is made of what the API server
+// answered: the status is always about what is really there.
+type plan struct {
+	// stale: the cache is older than what is written on the workload; nothing may be decided from it.
+	stale bool
+	// patch of the workload.
+	patch []podtemplate.Op
+	// detached are the variables that patch takes out because their Binding is gone, by the name of the Binding.
+	detached map[string][]string
+	// statuses of the Bindings, by name.
+	statuses map[string]v1alpha1.BindingStatus
+}
+
+// makePlan decides, for all Bindings of one workload together, what the Pod template shall carry and what the status of
+// each Binding shall say. The rules:
+//
+//   - What a Binding asks for goes in when its service is Ready, its containers exist, and each of its variables is free
+//     or its own already. Else the workload keeps what it has from that Binding.
+//   - A variable belongs to the Binding that has it in the Pod template; where none has, to the oldest that asks for it.
+//   - A variable that is there and is not Bindery's is never touched.
+//   - What came from a Binding that is gone is taken out, if that Binding was deleted by somebody, and not lost together
+//     with its definition or its namespace.
+func makePlan(o observation) plan {
+	if o.workload == nil {
+		return plan{statuses: absentStatuses(o)}
+	}
+	p := planner{observation: o, recorded: parseLedger(o.workload.object.Annotations[v1alpha1.AttachmentsAnnotation])}
+	p.bindings = slices.SortedFunc(slices.Values(o.bindings), olderFirst)
+	if p.isStale() {
+		return plan{stale: true}
+	}
+	p.held = p.findHeld()
+	verdicts := p.decide()
+	next, detached := p.nextLedger(verdicts)
+	if patch := p.patch(next); len(patch) > 0 {
+		if o.refusal == "" {
+			return plan{patch: patch, detached: detached}
+		}
+		p.refuse(verdicts)
+		next, _ = p.nextLedger(verdicts)
+	}
+	return plan{statuses: p.statuses(verdicts, next)}
+}
+
+// planner is an observation, and what was read out of it.
+type planner struct {
+	observation
+	recorded ledger
+	// held is what of Bindery's is in the Pod template now, by the name of the Binding that it came from.
+	held map[string]podtemplate.Entries
+}
+
+func olderFirst(a, b v1alpha1.Binding) int {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+}
+
+// isStale says whether a Binding or a service in the cache is older than the one that the Pod template was made from.
+// That happens when an operator takes over from another one, and would swap an app back for a moment.
+func (p *planner) isStale() bool {
+	for _, b := range p.bindings {
+		a, ok := p.recorded.find(b.Name)
+		if !ok {
+			continue
+		}
+		if string(b.UID) == a.BindingUID && b.Generation < a.BindingGeneration {
+			return true
+		}
+		s, ok := p.services[a.Service]
+		if ok && string(s.UID) == a.ServiceUID && s.Status.Handle != nil && s.Status.Handle.Revision < a.Revision {
+			return true
+		}
+	}
+	return false
+}
+
+// findHeld finds the entries that the ledger names and that still refer to what the ledger says. Where the ledger was
+// lost (an owner may replace all annotations), the status of the Binding knows what it was.
+func (p *planner) findHeld() map[string]podtemplate.Entries {
+	held := map[string]podtemplate.Entries{}
+	taken := map[podtemplate.Slot]bool{}
+	hold := func(binding string, slot podtemplate.Slot, ref podtemplate.Ref) {
+		if held[binding] == nil {
+			held[binding] = podtemplate.Entries{}
+		}
+		held[binding][slot] = ref
+		taken[slot] = true
+	}
+	for _, a := range p.recorded.Attachments {
+		for slot, ref := range a.entries() {
+			if presence, have := podtemplate.Lookup(p.workload.pod, slot); presence == podtemplate.Refers && have == ref {
+				hold(a.Binding, slot, ref)
+			}
+		}
+	}
+	for _, b := range p.bindings {
+		for _, slot := range p.currentSlots(b) {
+			presence, have := podtemplate.Lookup(p.workload.pod, slot)
+			if !taken[slot] && presence == podtemplate.Refers && have.Secret == b.Status.Current.SecretName {
+				hold(b.Name, slot, have)
+			}
+		}
+	}
+	return held
+}
+
+// currentSlots are the places that the status of a Binding speaks of.
+func (p *planner) currentSlots(b v1alpha1.Binding) []podtemplate.Slot {
+	if b.Status.Current == nil {
+		return nil
+	}
+	var slots []podtemplate.Slot
+	for _, container := range podtemplate.Containers(p.workload.pod) {
+		for _, env := range b.Status.Current.Env {
+			slots = append(slots, podtemplate.Slot{Container: container, Env: env})
+		}
+	}
+	return slots
+}
+
+// nextLedger says what the ledger will be when the verdicts are carried out, and which variables go because their
+// Binding is gone.
+func (p *planner) nextLedger(verdicts map[string]verdict) (next ledger, detached map[string][]string) {
+	wanted := podtemplate.Entries{}
+	for _, b := range p.bindings {
+		if v := verdicts[b.Name]; len(v.want) > 0 {
+			maps.Copy(wanted, v.want)
+			next.Attachments = append(next.Attachments, p.attachment(b, v))
+		}
+	}
+
+	detached = map[string][]string{}
+	for _, a := range p.recorded.Attachments {
+		if _, exists := verdicts[a.Binding]; exists {
+			continue
+		}
+		left := maps.Clone(p.held[a.Binding])
+		maps.DeleteFunc(left, func(slot podtemplate.Slot, _ podtemplate.Ref) bool {
+			_, taken := wanted[slot] // another Binding takes the variable over, in this same patch
+			return taken
+		})
+		switch {
+		case len(left) == 0:
+		case p.mayDetach(a):
+			detached[a.Binding] = variables(left)
+		default:
+			next.Attachments = append(next.Attachments, a.withEntries(left))
+		}
+	}
+	return next, detached
+}
+
+// mayDetach says whether a Binding that is not there any more was deleted by somebody who meant it.
+func (p *planner) mayDetach(a attachment) bool {
+	return p.gone[a.Binding] && p.definition.live && a.DefinitionUID == p.definition.uid && !p.namespaceTerminating
+}
+
+// attachment is what the ledger shall say about a Binding that has something in the Pod template. Where nothing of it
+// changes, it stays as it is, with the generations that it was made from: the ledger alone is no reason to write.
+func (p *planner) attachment(b v1alpha1.Binding, v verdict) attachment {
+	was, known := p.recorded.find(b.Name)
+	if !known {
+		was = p.adopted(b)
+	}
+	if v.blocked() {
+		return was.withEntries(v.want)
+	}
+	now := attachment{
+		Binding: b.Name, BindingUID: string(b.UID), BindingGeneration: b.Generation, DefinitionUID: p.definition.uid,
+		Service: v.service.Name, ServiceUID: string(v.service.UID), Revision: v.service.Status.Handle.Revision,
+		Generation: p.workload.object.Generation + 1,
+	}
+	if maps.Equal(p.held[b.Name], v.want) {
+		now.Generation = was.Generation
+		if was.isOf(now) {
+			return was.withEntries(v.want)
+		}
+	}
+	return now.withEntries(v.want)
+}
+
+// adopted is what the status of a Binding says about an attachment that the ledger does not know.
+func (p *planner) adopted(b v1alpha1.Binding) attachment {
+	a := attachment{
+		Binding: b.Name, BindingUID: string(b.UID), DefinitionUID: p.definition.uid, Generation: p.workload.object.Generation,
+	}
+	if current := b.Status.Current; current != nil {
+		a.Service = current.Service
+		if current.WorkloadUID == string(p.workload.object.UID) {
+			a.Generation = current.WorkloadGeneration
+		}
+	}
+	return a
+}
+
+// refuse turns each change into a refusal: the workload keeps what it has.
+func (p *planner) refuse(verdicts map[string]verdict) {
+	for name, v := range verdicts {
+		if !v.blocked() && !maps.Equal(p.held[name], v.want) {
+			v.block(v1alpha1.ReasonPatchRefused, fmt.Sprintf("the API server refused the change of %s: %s", p.key, p.refusal))
+			v.want = p.held[name]
+			verdicts[name] = v
+		}
+	}
+}
+
+// patch returns the JSON patch that leads from what is held to what the next ledger says.
+func (p *planner) patch(next ledger) []podtemplate.Op {
+	set := podtemplate.Entries{}
+	for _, a := range next.Attachments {
+		maps.Copy(set, a.entries())
+	}
+	var remove []podtemplate.Slot
+	for _, entries := range p.held {
+		for slot := range entries {
+			if _, stays := set[slot]; !stays {
+				remove = append(remove, slot)
+			}
+		}
+	}
+	ops := podtemplate.Patch(p.workload.pod, remove, set)
+	ops = append(ops, podtemplate.PatchAnnotation(p.workload.object, v1alpha1.AttachmentsAnnotation, next.String())...)
+	if len(ops) == 0 {
+		return nil
+	}
+	return append(podtemplate.Guard(p.workload.object), ops...)
+}

@@ -1,0 +1,138 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+)
+
+// Indexes of Bindings in the cache.
+const (
+	// WorkloadField finds the Bindings of a workload: Kind/name.
+	WorkloadField = "spec.workloadRef"
+	// ServiceField finds the Bindings that ask for a service: its name.
+	ServiceField = "spec.serviceRef"
+)
+
+type queue = workqueue.TypedRateLimitingInterface[Key]
+
+func addIndexes(indexer client.FieldIndexer) error {
+	indexes := map[string]func(*v1alpha1.Binding) string{
+		WorkloadField: func(b *v1alpha1.Binding) string { return KeyOf(b).String() },
+		ServiceField:  func(b *v1alpha1.Binding) string { return b.Spec.ServiceRef.Name },
+	}
+	for field, value := range indexes {
+		extract := func(object client.Object) []string {
+			if b, ok := object.(*v1alpha1.Binding); ok {
+				return []string{value(b)}
+			}
+			return nil
+		}
+		if err := indexer.IndexField(context.Background(), &v1alpha1.Binding{}, field, extract); err != nil {
+			return fmt.Errorf("indexing Bindings by %s: %w", field, err)
+		}
+	}
+	return nil
+}
+
+func (r *reconciler) watch(c controller.TypedController[Key], objects cache.Cache) error {
+	for _, s := range []source.TypedSource[Key]{
+		source.TypedKind(objects, &v1alpha1.Binding{},
+			handler.TypedEnqueueRequestsFromMapFunc(r.workloadOfBinding), bindingChanged()),
+		source.TypedKind(objects, &v1alpha1.BackingService{},
+			handler.TypedEnqueueRequestsFromMapFunc(r.workloadsOfService), serviceChanged()),
+		source.TypedKind(objects, Deployment(),
+			handler.TypedEnqueueRequestsFromMapFunc(r.workloadIfAttached)),
+	} {
+		if err := c.Watch(s); err != nil {
+			return fmt.Errorf("watching: %w", err)
+		}
+	}
+	return nil
+}
+
+// bindingChanged lets through what a person did to a Binding, and not what this controller wrote to its status.
+func bindingChanged() predicate.TypedPredicate[*v1alpha1.Binding] {
+	return predicate.TypedFuncs[*v1alpha1.Binding]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.Binding]) bool {
+		return e.ObjectOld.Generation != e.ObjectNew.Generation || e.ObjectOld.UID != e.ObjectNew.UID ||
+			e.ObjectNew.DeletionTimestamp != nil
+	}}
+}
+
+// serviceChanged lets through a change of what a plan looks at.
+func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
+	return predicate.TypedFuncs[*v1alpha1.BackingService]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
+		was, is := e.ObjectOld, e.ObjectNew
+		return was.UID != is.UID || was.Generation != is.Generation ||
+			!equality.Semantic.DeepEqual(was.Status.Handle, is.Status.Handle) ||
+			condition.Find(was.Status.Conditions, v1alpha1.ConditionReady) != condition.Find(is.Status.Conditions, v1alpha1.ConditionReady)
+	}}
+}
+
+func (r *reconciler) workloadOfBinding(_ context.Context, b *v1alpha1.Binding) []Key {
+	key := KeyOf(b)
+	r.bursts.changed(key, r.now())
+	return []Key{key}
+}
+
+func (r *reconciler) workloadsOfService(ctx context.Context, s *v1alpha1.BackingService) []Key {
+	keys := r.keys(ctx, s.Namespace, ServiceField, s.Name)
+	for _, key := range keys {
+		r.bursts.changed(key, r.now())
+	}
+	return keys
+}
+
+// workloadIfAttached enqueues a Deployment that has a Binding, or that a Binding has left something on. A cluster has
+// many that have neither: they cost an index lookup and nothing else.
+func (r *reconciler) workloadIfAttached(ctx context.Context, d *metav1.PartialObjectMetadata) []Key {
+	key := Key{Namespace: d.Namespace, Kind: "Deployment", Name: d.Name}
+	if _, attached := d.Annotations[v1alpha1.AttachmentsAnnotation]; attached {
+		return []Key{key}
+	}
+	return r.keys(ctx, d.Namespace, WorkloadField, key.String())
+}
+
+// keys returns the workloads of the Bindings that an index finds.
+func (r *reconciler) keys(ctx context.Context, namespace, field, value string) []Key {
+	var bindings v1alpha1.BindingList
+	if err := r.client.List(ctx, &bindings, client.InNamespace(namespace), client.MatchingFields{field: value},
+		client.UnsafeDisableDeepCopy); err != nil {
+		// The cache answers this, so it cannot fail but for an index that does not exist.
+		logr.FromContextOrDiscard(ctx).Error(err, "listing Bindings", "field", field, "value", value)
+		return nil
+	}
+	seen, keys := map[Key]bool{}, []Key(nil)
+	for i := range bindings.Items {
+		if key := KeyOf(&bindings.Items[i]); !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// logConstructor names the workload in each line.
+func logConstructor(base logr.Logger) func(*Key) logr.Logger {
+	base = base.WithName("binding")
+	return func(key *Key) logr.Logger {
+		if key == nil {
+			return base
+		}
+		return base.WithValues("namespace", key.Namespace, "workload", key.String())
+	}
+}

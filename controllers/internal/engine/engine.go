@@ -1,0 +1,132 @@
+// Package engine makes the objects that a provisioned backing service consists of: one function per object, from the
+// spec of the BackingService to an apply configuration. It decides what is desired, and neither reads nor writes.
+//
+// The objects are Bindery's own: they are applied server-side with force, and belong to the BackingService through an
+// owner reference, so that they go with it without a finalizer.
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	ametav1 "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+// Images are the images that an installation runs where a BackingService names none.
+type Images struct {
+	// Redis with a tag, for example docker.io/library/redis:7.4-alpine.
+	Redis string
+	// Collector with a tag.
+	Collector string
+}
+
+// labels of every object of a service. The component is the type; the instance is the service.
+func labels(s *v1alpha1.BackingService) map[string]string {
+	l := selector(s)
+	l[v1alpha1.ManagedByLabel] = v1alpha1.ManagedBy
+	l[v1alpha1.ServiceLabel] = s.Name
+	return l
+}
+
+// selector of the Pods of a service. It is immutable in a StatefulSet and a Deployment, so nothing may ever be added.
+func selector(s *v1alpha1.BackingService) map[string]string {
+	return map[string]string{
+		"app.kubernetes.io/name":     string(s.Spec.Type),
+		"app.kubernetes.io/instance": s.Name,
+	}
+}
+
+// Owner is the owner reference of every object of a service. It does not block the deletion of the owner: nothing of
+// Bindery's ever holds a deletion up.
+func Owner(s *v1alpha1.BackingService) *ametav1.OwnerReferenceApplyConfiguration {
+	return ametav1.OwnerReference().
+		WithAPIVersion(v1alpha1.GroupVersion.String()).WithKind("BackingService").
+		WithName(s.Name).WithUID(s.UID).WithController(true).WithBlockOwnerDeletion(false)
+}
+
+// service is the Kubernetes Service in front of the Pods of a backing service.
+func service(s *v1alpha1.BackingService, port int32) *acorev1.ServiceApplyConfiguration {
+	return acorev1.Service(s.Name, s.Namespace).
+		WithLabels(labels(s)).
+		WithOwnerReferences(Owner(s)).
+		WithSpec(acorev1.ServiceSpec().
+			WithType(corev1.ServiceTypeClusterIP).
+			WithSelector(selector(s)).
+			WithPorts(acorev1.ServicePort().
+				WithName(string(s.Spec.Type)).WithProtocol(corev1.ProtocolTCP).
+				WithPort(port).WithTargetPort(intstr.FromString(string(s.Spec.Type)))))
+}
+
+// podSecurity of Pods that satisfy the Pod Security Standard "restricted".
+func podSecurity(user int64) *acorev1.PodSecurityContextApplyConfiguration {
+	return acorev1.PodSecurityContext().
+		WithRunAsNonRoot(true).WithRunAsUser(user).WithRunAsGroup(user).WithFSGroup(user).
+		WithFSGroupChangePolicy(corev1.FSGroupChangeOnRootMismatch).
+		WithSeccompProfile(acorev1.SeccompProfile().WithType(corev1.SeccompProfileTypeRuntimeDefault))
+}
+
+// containerSecurity of containers that satisfy the Pod Security Standard "restricted".
+func containerSecurity() *acorev1.SecurityContextApplyConfiguration {
+	return acorev1.SecurityContext().
+		WithAllowPrivilegeEscalation(false).WithReadOnlyRootFilesystem(true).
+		WithCapabilities(acorev1.Capabilities().WithDrop("ALL"))
+}
+
+// resources of a container: what the user asks for, with the defaults for what the user leaves out.
+func resources(user *v1alpha1.Resources, requests, limits corev1.ResourceList) *acorev1.ResourceRequirementsApplyConfiguration {
+	if user != nil {
+		requests, limits = merge(requests, user.Requests), merge(limits, user.Limits)
+	}
+	// A default request above the user's limit would be refused by the API server.
+	for name, limit := range limits {
+		if request, ok := requests[name]; ok && request.Cmp(limit) > 0 {
+			requests[name] = limit
+		}
+	}
+	return acorev1.ResourceRequirements().WithRequests(requests).WithLimits(limits)
+}
+
+func merge(list corev1.ResourceList, user map[string]resource.Quantity) corev1.ResourceList {
+	merged := list.DeepCopy()
+	for name, quantity := range user {
+		merged[corev1.ResourceName(name)] = quantity
+	}
+	return merged
+}
+
+// withTag returns the image with another tag.
+func withTag(image, tag string) string {
+	repository, _, _ := strings.Cut(image, "@")
+	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
+		repository = repository[:colon]
+	}
+	return repository + ":" + tag
+}
+
+// Rendered is the value of the annotation bindery.dev/rendered: the generation that an object was made of, and a digest
+// of what was made of it.
+func Rendered(s *v1alpha1.BackingService, spec any) string {
+	text, err := json.Marshal(spec)
+	if err != nil {
+		panic(fmt.Sprintf("an apply configuration that is no JSON: %v", err)) // cannot happen
+	}
+	sum := sha256.Sum256(text)
+	return fmt.Sprintf("%d/%s", s.Generation, hex.EncodeToString(sum[:8]))
+}
+
+// Outdated says whether an object stands as an earlier version of Bindery made it from the same generation of the
+// BackingService. It is left so until the user changes the spec: an upgrade restarts nothing.
+func Outdated(have, want string) bool {
+	haveGeneration, _, ok := strings.Cut(have, "/")
+	wantGeneration, _, _ := strings.Cut(want, "/")
+	return ok && haveGeneration == wantGeneration && have != want
+}

@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	aappsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
+	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	ametav1 "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
+)
+
+const (
+	// RedisPort is the port of a provisioned Redis.
+	RedisPort int32 = 6379
+
+	// RedisUser is the name in the handle of a provisioned Redis: the user that Redis itself has from the start, which
+	// clients mean that send a password alone.
+	RedisUser = "default"
+
+	// RedisACLKey is the key of the handle's Secret that holds the access list of Redis: digests, no password.
+	RedisACLKey = "users.acl"
+
+	// redisUID is the user "redis" of Redis's own image, and of Debian's package in ours.
+	redisUID int64 = 999
+
+	redisProbeUser = "probe"
+)
+
+// RedisSecret returns the content of the handle's Secret of a provisioned Redis: the well-known keys, and the access
+// list that the server itself starts with. The list has the password's SHA-256 alone, so the password is neither in the
+// arguments nor in the environment nor in a file of the Pod. The second user can ask whether the server is there, and
+// nothing else: the probes run as it.
+func RedisSecret(s *v1alpha1.BackingService, password string) map[string]string {
+	content := handle.Redis(handle.Host(s.Name, s.Namespace), RedisPort, RedisUser, password)
+	sum := sha256.Sum256([]byte(password))
+	content[RedisACLKey] = fmt.Sprintf("user %s on #%s ~* &* +@all\nuser %s on nopass resetkeys resetchannels -@all +ping\n",
+		RedisUser, hex.EncodeToString(sum[:]), redisProbeUser)
+	return content
+}
+
+// RedisService is the Service in front of a provisioned Redis.
+func RedisService(s *v1alpha1.BackingService) *acorev1.ServiceApplyConfiguration {
+	return service(s, RedisPort)
+}
+
+// RedisStatefulSet is the workload of a provisioned Redis. secretName is the handle's Secret.
+func RedisStatefulSet(s *v1alpha1.BackingService, secretName string, images Images) *aappsv1.StatefulSetApplyConfiguration {
+	pod := acorev1.PodTemplateSpec().WithLabels(labels(s)).WithSpec(redisPod(s, secretName, images))
+	spec := aappsv1.StatefulSetSpec().
+		WithReplicas(1).
+		WithServiceName(s.Name).
+		// With the default policy a Pod that never became ready keeps the StatefulSet from replacing it by a mended one.
+		WithPodManagementPolicy(appsv1.ParallelPodManagement).
+		WithSelector(ametav1.LabelSelector().WithMatchLabels(selector(s))).
+		WithTemplate(pod)
+	if storage := s.Spec.Redis.Storage; storage != nil {
+		spec.WithVolumeClaimTemplates(redisVolume(s, storage)).
+			WithPersistentVolumeClaimRetentionPolicy(aappsv1.StatefulSetPersistentVolumeClaimRetentionPolicy().
+				WithWhenDeleted(appsv1.PersistentVolumeClaimRetentionPolicyType(s.Spec.DeletionPolicy)).
+				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType))
+	}
+	return aappsv1.StatefulSet(s.Name, s.Namespace).
+		WithLabels(labels(s)).
+		WithAnnotations(map[string]string{v1alpha1.RenderedAnnotation: Rendered(s, spec)}).
+		WithOwnerReferences(Owner(s)).
+		WithSpec(spec)
+}
+
+func redisVolume(s *v1alpha1.BackingService, storage *v1alpha1.Storage) *acorev1.PersistentVolumeClaimApplyConfiguration {
+	claim := acorev1.PersistentVolumeClaimSpec().
+		WithAccessModes(corev1.ReadWriteOnce).
+		WithVolumeMode(corev1.PersistentVolumeFilesystem).
+		WithResources(acorev1.VolumeResourceRequirements().
+			WithRequests(corev1.ResourceList{corev1.ResourceStorage: storage.Size}))
+	if storage.StorageClassName != nil {
+		claim.WithStorageClassName(*storage.StorageClassName)
+	}
+	// The list of claim templates is one value to server-side apply, so what the API server adds to it is written here
+	// too: else the StatefulSet would never equal what is desired.
+	volume := acorev1.PersistentVolumeClaim("data", "").WithLabels(selector(s)).WithSpec(claim).
+		WithStatus(acorev1.PersistentVolumeClaimStatus().WithPhase(corev1.ClaimPending))
+	volume.Namespace = nil // the StatefulSet controller writes it
+	return volume
+}
+
+func redisPod(s *v1alpha1.BackingService, secretName string, images Images) *acorev1.PodSpecApplyConfiguration {
+	spec := acorev1.PodSpec().
+		// Service links would put every Service of the namespace into the environment of every container.
+		WithEnableServiceLinks(false).
+		WithAutomountServiceAccountToken(false).
+		WithSecurityContext(podSecurity(redisUID)).
+		// Redis writes what it has to its volume on SIGTERM, which takes as long as the data is large.
+		WithTerminationGracePeriodSeconds(60).
+		WithContainers(redisContainer(s, images)).
+		WithVolumes(acorev1.Volume().WithName("acl").WithSecret(acorev1.SecretVolumeSource().
+			WithSecretName(secretName).
+			WithItems(acorev1.KeyToPath().WithKey(RedisACLKey).WithPath(RedisACLKey))))
+	if s.Spec.Redis.Storage == nil {
+		spec.WithVolumes(acorev1.Volume().WithName("data").WithEmptyDir(acorev1.EmptyDirVolumeSource()))
+	}
+	return spec
+}
+
+func redisContainer(s *v1alpha1.BackingService, images Images) *acorev1.ContainerApplyConfiguration {
+	maxMemory := redisMaxMemory(s.Spec.Redis)
+	limit := resource.NewQuantity(2*maxMemory.Value()+64<<20, resource.BinarySI)
+	return acorev1.Container().
+		WithName("redis").
+		WithImage(redisImage(s.Spec.Redis, images)).
+		WithCommand("redis-server").
+		WithArgs(redisArgs(s.Spec.Redis, maxMemory)...).
+		WithPorts(acorev1.ContainerPort().WithName("redis").WithContainerPort(RedisPort).WithProtocol(corev1.ProtocolTCP)).
+		WithResources(resources(s.Spec.Redis.Resources,
+			corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: maxMemory},
+			corev1.ResourceList{corev1.ResourceMemory: *limit})).
+		WithSecurityContext(containerSecurity()).
+		// Ready means that it answers, and not that it is still loading its data: -e makes an error reply an exit code.
+		WithReadinessProbe(redisProbe("-e").WithPeriodSeconds(2).WithFailureThreshold(3)).
+		// Alive means that it answers at all, with "LOADING" too: to be restarted would make it load from the start.
+		// A server that has just been started is not asked before it can answer.
+		WithStartupProbe(redisTCP().WithPeriodSeconds(1).WithFailureThreshold(60)).
+		WithLivenessProbe(redisProbe().WithPeriodSeconds(10).WithFailureThreshold(6)).
+		WithVolumeMounts(
+			acorev1.VolumeMount().WithName("acl").WithMountPath("/etc/redis-acl").WithReadOnly(true),
+			acorev1.VolumeMount().WithName("data").WithMountPath("/data"))
+}
+
+func redisMaxMemory(r *v1alpha1.RedisSource) resource.Quantity {
+	if r.MaxMemory == nil {
+		return resource.MustParse("128Mi") // an object that was written before the default was
+	}
+	return *r.MaxMemory
+}
+
+func redisImage(r *v1alpha1.RedisSource, images Images) string {
+	switch {
+	case r.Image != "":
+		return r.Image
+	case r.Version != "":
+		return withTag(images.Redis, r.Version)
+	default:
+		return images.Redis
+	}
+}
+
+// redisArgs are the whole configuration: there is no file to keep in step. None of them is secret.
+func redisArgs(r *v1alpha1.RedisSource, maxMemory resource.Quantity) []string {
+	args := []string{
+		"--port", strconv.Itoa(int(RedisPort)),
+		"--dir", "/data",
+		"--aclfile", "/etc/redis-acl/" + RedisACLKey,
+		"--maxmemory", strconv.FormatInt(maxMemory.Value(), 10),
+		"--save", "", // no snapshots: the append-only file is what is durable
+	}
+	if r.Storage == nil {
+		return append(args, "--appendonly", "no", "--maxmemory-policy", "allkeys-lru")
+	}
+	return append(args, "--appendonly", "yes", "--maxmemory-policy", "noeviction")
+}
+
+func redisProbe(flags ...string) *acorev1.ProbeApplyConfiguration {
+	command := append([]string{"redis-cli"}, flags...)
+	// The user has no password; redis-cli sends the name only together with one.
+	command = append(command, "-p", strconv.Itoa(int(RedisPort)), "--no-auth-warning",
+		"--user", redisProbeUser, "--pass", "none", "ping")
+	return acorev1.Probe().WithExec(acorev1.ExecAction().WithCommand(command...)).WithTimeoutSeconds(5)
+}
+
+func redisTCP() *acorev1.ProbeApplyConfiguration {
+	return acorev1.Probe().WithTCPSocket(acorev1.TCPSocketAction().WithPort(intstr.FromString("redis")))
+}

@@ -1,0 +1,110 @@
+// Package handle composes and parses handles, and names their revisions.
+//
+// A handle is a URL (or a token) that locates a backing service and carries its credentials. It is one key of a Secret;
+// a revision is one immutable Secret. A changed handle is a new Secret with a new name, never an edit, so that a Pod
+// template names exactly the handle that its Pods run with.
+package handle
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+)
+
+// suffixLength is how many letters of the digest are in the name of a revision: 40 bits, which is enough to tell the
+// revisions of one service in one namespace apart.
+const suffixLength = 8
+
+// RevisionName names the Secret of a revision: the name of the service and a digest of what makes the revision that one.
+// It is deterministic, so that an operator which was stopped between the creation of the Secret and the write of the
+// status finds its own Secret again, without reading one. identity must hold no credential, and must differ wherever
+// the content differs.
+func RevisionName(service, uid string, revision int64, identity string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{uid, strconv.FormatInt(revision, 10), identity}, "\x00")))
+	digest := base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])
+	return service + "-" + strings.ToLower(digest[:suffixLength])
+}
+
+// Host returns the name that the Pods of the cluster find a Service under.
+func Host(service, namespace string) string { return service + "." + namespace + ".svc" }
+
+// Redis returns the content of the Secret of a provisioned Redis.
+func Redis(host string, port int32, username, password string) map[string]string {
+	hostport := net.JoinHostPort(host, strconv.Itoa(int(port)))
+	uri := url.URL{Scheme: "redis", User: url.UserPassword(username, password), Host: hostport, Path: "/0"}
+	return map[string]string{
+		v1alpha1.KeyType:     string(v1alpha1.TypeRedis),
+		v1alpha1.KeyProvider: v1alpha1.ManagedBy,
+		v1alpha1.KeyHost:     host,
+		v1alpha1.KeyPort:     strconv.Itoa(int(port)),
+		v1alpha1.KeyUsername: username,
+		v1alpha1.KeyPassword: password,
+		v1alpha1.KeyURI:      uri.String(),
+	}
+}
+
+// ErrCredentials is returned for a URL that must not hold credentials and does.
+var ErrCredentials = errors.New("the URL holds credentials: keep the whole URL in a Secret and name it with spec.external.secretRef")
+
+// FromURL returns the content of the Secret of a handle without credentials. Its errors never repeat the URL.
+func FromURL(t v1alpha1.ServiceType, raw string) (map[string]string, error) {
+	host, port, err := endpoint(t, raw)
+	if err != nil {
+		return nil, err
+	}
+	content := map[string]string{
+		v1alpha1.KeyType:     string(t),
+		v1alpha1.KeyProvider: "external",
+		v1alpha1.KeyHost:     host,
+		v1alpha1.KeyURI:      raw,
+	}
+	if port != "" {
+		content[v1alpha1.KeyPort] = port
+	}
+	return content, nil
+}
+
+// HTTP returns the content of the Secret of a provisioned service that speaks HTTP and knows no credentials.
+func HTTP(t v1alpha1.ServiceType, host string, port int32) map[string]string {
+	return map[string]string{
+		v1alpha1.KeyType:     string(t),
+		v1alpha1.KeyProvider: v1alpha1.ManagedBy,
+		v1alpha1.KeyHost:     host,
+		v1alpha1.KeyPort:     strconv.Itoa(int(port)),
+		v1alpha1.KeyURI:      "http://" + net.JoinHostPort(host, strconv.Itoa(int(port))),
+	}
+}
+
+// Endpoint returns host:port of the content of a Secret, or the host alone where there is no port.
+func Endpoint(content map[string]string) string {
+	if content[v1alpha1.KeyPort] == "" {
+		return content[v1alpha1.KeyHost]
+	}
+	return net.JoinHostPort(content[v1alpha1.KeyHost], content[v1alpha1.KeyPort])
+}
+
+func endpoint(t v1alpha1.ServiceType, raw string) (host, port string, err error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		// url.Error repeats the URL, which may be a credential that somebody wrote into the wrong field.
+		return "", "", errors.New("spec.external.url is not a URL")
+	}
+	if u.User != nil {
+		return "", "", ErrCredentials
+	}
+	if u.Hostname() == "" {
+		return "", "", errors.New("spec.external.url names no host")
+	}
+	port = u.Port()
+	if known := catalog.Port(t, u.Scheme); port == "" && known != 0 {
+		port = strconv.Itoa(int(known))
+	}
+	return u.Hostname(), port, nil
+}

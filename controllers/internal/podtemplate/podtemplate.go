@@ -1,0 +1,202 @@
+// Package podtemplate turns the environment entries that a workload shall carry into a JSON patch of the workload.
+//
+// The workload belongs to its user, so it is changed with a JSON patch (an Update operation in managedFields, that owns
+// env[name=…] alone) and never with server-side apply: an applied env entry would co-own containers[name=…], and the
+// user's own apply could no longer rename or remove that container.
+//
+// Each patch tests metadata.uid and metadata.generation first. The generation changes with every change of the spec, so
+// the indices in the patch are those of the object it was made for, or the API server refuses the whole of it.
+package podtemplate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Slot is a place for a variable: a name in the environment of one container.
+type Slot struct {
+	Container string
+	Env       string
+}
+
+// Ref is what a slot refers to: one key of a Secret in the namespace of the workload.
+type Ref struct {
+	Secret string
+	Key    string
+}
+
+// Entries are variables and what they refer to.
+type Entries map[Slot]Ref
+
+// Op is one operation of a JSON patch (RFC 6902).
+type Op struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
+}
+
+// Containers returns the names of the containers of a Pod, without init containers.
+func Containers(pod corev1.PodSpec) []string {
+	names := make([]string, 0, len(pod.Containers))
+	for _, c := range pod.Containers {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// Presence says how a slot is filled.
+type Presence int
+
+// The ways in which a slot is filled.
+const (
+	// Absent: there is no variable of this name.
+	Absent Presence = iota
+	// Refers: there is one, and it is nothing but a reference to a key of a Secret.
+	Refers
+	// Foreign: there is one of another form, or more than one.
+	Foreign
+)
+
+// Lookup says how a slot is filled, and what it refers to where it is a reference.
+func Lookup(pod corev1.PodSpec, slot Slot) (Presence, Ref) {
+	presence, ref := Absent, Ref{}
+	for _, c := range pod.Containers {
+		if c.Name != slot.Container {
+			continue
+		}
+		for _, env := range c.Env {
+			if env.Name != slot.Env {
+				continue
+			}
+			if presence != Absent {
+				return Foreign, Ref{} // twice: the kubelet takes the last, the API server's apply takes neither
+			}
+			if ref = refOf(env); ref == (Ref{}) {
+				presence = Foreign
+			} else {
+				presence = Refers
+			}
+		}
+	}
+	return presence, ref
+}
+
+func refOf(env corev1.EnvVar) Ref {
+	if env.Value != "" || env.ValueFrom == nil || env.ValueFrom.SecretKeyRef == nil {
+		return Ref{}
+	}
+	selector := env.ValueFrom.SecretKeyRef
+	if selector.Optional != nil {
+		return Ref{} // Bindery never writes it: a Pod must not start without its handle
+	}
+	return Ref{Secret: selector.Name, Key: selector.Key}
+}
+
+// Patch returns the operations that take the entries in remove out of a Pod template and make those in set stand in it,
+// where a slot in set is absent or a reference. The caller sees to it, with Lookup, that each slot in remove and each
+// filled slot in set is Bindery's own. Slots that stand as they should cost no operation; no operation at all means that
+// nothing is to be done. New variables go to the end.
+func Patch(pod corev1.PodSpec, remove []Slot, set Entries) []Op {
+	var ops []Op
+	for i, c := range pod.Containers {
+		if containerOps := patchContainer(i, c, remove, set); len(containerOps) > 0 {
+			ops = append(ops, Op{Op: "test", Path: containerPath(i) + "/name", Value: c.Name})
+			ops = append(ops, containerOps...)
+		}
+	}
+	return ops
+}
+
+func patchContainer(index int, c corev1.Container, remove []Slot, set Entries) []Op {
+	var replacements, removals []Op
+	present := map[string]bool{}
+	for i, env := range c.Env {
+		present[env.Name] = true
+		path := fmt.Sprintf("%s/env/%d", containerPath(index), i)
+		slot := Slot{Container: c.Name, Env: env.Name}
+		if want, ok := set[slot]; ok {
+			if have := refOf(env); have != want {
+				replacements = append(replacements, pin(path, env.Name, have)...)
+				replacements = append(replacements,
+					Op{Op: "replace", Path: path + "/valueFrom/secretKeyRef/name", Value: want.Secret},
+					Op{Op: "replace", Path: path + "/valueFrom/secretKeyRef/key", Value: want.Key})
+			}
+		} else if slices.Contains(remove, slot) {
+			// The last one first, so that the indices of the others still hold.
+			removals = append(append(pin(path, env.Name, refOf(env)), Op{Op: "remove", Path: path}), removals...)
+		}
+	}
+	return append(append(replacements, removals...), additions(index, c, set, present)...)
+}
+
+func additions(index int, c corev1.Container, set Entries, present map[string]bool) []Op {
+	var names []string
+	for slot := range set {
+		if slot.Container == c.Name && !present[slot.Env] {
+			names = append(names, slot.Env)
+		}
+	}
+	slices.Sort(names)
+	var ops []Op
+	if len(names) > 0 && len(c.Env) == 0 {
+		ops = append(ops, Op{Op: "add", Path: containerPath(index) + "/env", Value: []corev1.EnvVar{}})
+	}
+	for _, name := range names {
+		ops = append(ops, Op{Op: "add", Path: containerPath(index) + "/env/-", Value: envVar(name, set[Slot{c.Name, name}])})
+	}
+	return ops
+}
+
+// pin tests that the entry at path is still the one that the patch was made for.
+func pin(path, name string, ref Ref) []Op {
+	return []Op{
+		{Op: "test", Path: path + "/name", Value: name},
+		{Op: "test", Path: path + "/valueFrom/secretKeyRef/name", Value: ref.Secret},
+		{Op: "test", Path: path + "/valueFrom/secretKeyRef/key", Value: ref.Key},
+	}
+}
+
+func envVar(name string, ref Ref) corev1.EnvVar {
+	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+		LocalObjectReference: corev1.LocalObjectReference{Name: ref.Secret}, Key: ref.Key,
+	}}}
+}
+
+func containerPath(index int) string {
+	return fmt.Sprintf("/spec/template/spec/containers/%d", index)
+}
+
+// Guard returns the operations that pin a patch to the object, and to the spec of it, that the patch was made for.
+func Guard(object metav1.ObjectMeta) []Op {
+	return []Op{
+		{Op: "test", Path: "/metadata/uid", Value: object.UID},
+		{Op: "test", Path: "/metadata/generation", Value: object.Generation},
+	}
+}
+
+// PatchAnnotation returns the operations that make an annotation of the workload itself (which restarts nothing) have
+// this value; the value "" removes it.
+func PatchAnnotation(object metav1.ObjectMeta, key, value string) []Op {
+	path := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	have, exists := object.Annotations[key]
+	switch {
+	case have == value:
+		return nil
+	case exists && value == "":
+		return []Op{{Op: "test", Path: path, Value: have}, {Op: "remove", Path: path}}
+	case exists:
+		return []Op{{Op: "test", Path: path, Value: have}, {Op: "replace", Path: path, Value: value}}
+	case len(object.Annotations) > 0:
+		return []Op{{Op: "add", Path: path, Value: value}}
+	default:
+		// The generation says nothing about annotations, and to add the map would replace one that came meanwhile.
+		return []Op{
+			{Op: "test", Path: "/metadata/resourceVersion", Value: object.ResourceVersion},
+			{Op: "add", Path: "/metadata/annotations", Value: map[string]string{key: value}},
+		}
+	}
+}

@@ -1,0 +1,160 @@
+// Package controllers is the one door to Bindery's controllers: it makes their manager and adds them to it.
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/backingservice"
+	"github.com/bindery-dev/bindery/controllers/binding"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
+)
+
+// Leader election is patient: an API server that is away for a minute does not end the operator.
+const (
+	leaseDuration = 60 * time.Second
+	renewDeadline = 40 * time.Second
+	retryPeriod   = 10 * time.Second
+
+	leaseName = "bindery-operator"
+)
+
+// Options of the operator.
+type Options struct {
+	// RedisImage and CollectorImage are run where a BackingService names no image of its own.
+	RedisImage     string
+	CollectorImage string
+	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
+	MetricsAddress string
+	HealthAddress  string
+	// LeaderElection lets only one of several operators work.
+	LeaderElection bool
+	// LeaderElectionNamespace of the lease. Default: the namespace that the operator runs in.
+	LeaderElectionNamespace string
+}
+
+// NewManager makes a manager with both controllers. It starts with manager.Start.
+func NewManager(config *rest.Config, options Options) (manager.Manager, error) {
+	// No limit on the client's own side: the API server's Priority and Fairness is the judge of what is too much.
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	mgr, err := manager.New(config, managerOptions(options))
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	children, err := addCache(mgr, cache.Options{
+		DefaultLabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	resources, err := addCache(mgr, cache.Options{DefaultTransform: backingservice.StripResource})
+	if err != nil {
+		return nil, err
+	}
+	if err := backingservice.Add(mgr, backingservice.Options{
+		Images:    engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage},
+		Children:  children,
+		Resources: resources,
+	}); err != nil {
+		return nil, err
+	}
+	if err := binding.Add(mgr); err != nil {
+		return nil, err
+	}
+	return mgr, addHealth(mgr)
+}
+
+func managerOptions(options Options) manager.Options {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return manager.Options{
+		Scheme:                        scheme,
+		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
+		HealthProbeBindAddress:        options.HealthAddress,
+		LeaderElection:                options.LeaderElection,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       options.LeaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
+		RetryPeriod:                   new(retryPeriod),
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				binding.Deployment(): {Transform: stripWorkload},
+				binding.Definition(): {Field: fields.OneTermEqualSelector("metadata.name", binding.DefinitionName)},
+			},
+		},
+	}
+}
+
+// stripWorkload keeps of a Deployment what tells whether it concerns Bindery. A cluster has many that do not.
+func stripWorkload(object any) (any, error) {
+	d, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
+	}
+	slim := &metav1.PartialObjectMetadata{TypeMeta: d.TypeMeta, ObjectMeta: metav1.ObjectMeta{
+		Namespace: d.Namespace, Name: d.Name, UID: d.UID, ResourceVersion: d.ResourceVersion, Generation: d.Generation,
+	}}
+	if attachments, ok := d.Annotations[v1alpha1.AttachmentsAnnotation]; ok {
+		slim.Annotations = map[string]string{v1alpha1.AttachmentsAnnotation: attachments}
+	}
+	return slim, nil
+}
+
+// addCache adds a cache to the manager, beside the one that it has.
+func addCache(mgr manager.Manager, options cache.Options) (cache.Cache, error) {
+	options.HTTPClient, options.Scheme, options.Mapper = mgr.GetHTTPClient(), mgr.GetScheme(), mgr.GetRESTMapper()
+	objects, err := cache.New(mgr.GetConfig(), options)
+	if err != nil {
+		return nil, fmt.Errorf("making a cache: %w", err)
+	}
+	if err := mgr.Add(everywhere{objects}); err != nil {
+		return nil, fmt.Errorf("adding a cache: %w", err)
+	}
+	return objects, nil
+}
+
+// everywhere runs a cache whether or not this operator leads, so that it is full when it takes over.
+type everywhere struct{ cache.Cache }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everywhere) NeedLeaderElection() bool { return false }
+
+func addHealth(mgr manager.Manager) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the health check: %w", err)
+	}
+	// Ready when the cache is full: an operator that does not lead is ready to.
+	err := mgr.AddReadyzCheck("cache", func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
+		defer cancel()
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			return fmt.Errorf("the cache is not full yet")
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("adding the readiness check: %w", err)
+	}
+	return nil
+}
