@@ -24,6 +24,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 
 	"github.com/bindery-dev/bindery/cmd/internal/httpserver"
 	"github.com/bindery-dev/bindery/cmd/internal/program"
@@ -31,7 +32,7 @@ import (
 )
 
 func main() {
-	program.Server[config]{Read: readConfig, Serve: serve}.Main()
+	os.Exit(program.Server[config]{Read: readConfig, Serve: serve}.Main())
 }
 
 func serve(ctx context.Context, l net.Listener, c config, log *slog.Logger) error {

@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/bindery-dev/bindery/cmd/internal/httpserver"
@@ -36,7 +37,7 @@ import (
 const flushTime = 5 * time.Second
 
 func main() {
-	program.Server[config]{Read: readConfig, Serve: serve}.Main()
+	os.Exit(program.Server[config]{Read: readConfig, Serve: serve}.Main())
 }
 
 // serve answers on the listener until ctx is done, then stops in an order that loses nothing: the requests first, the

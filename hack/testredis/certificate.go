@@ -21,11 +21,11 @@ type certificate struct {
 	chain, key []byte
 }
 
-func selfSigned(t testing.TB) *certificate {
-	t.Helper()
+func selfSigned(tb testing.TB) *certificate {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatalf("make a key: %v", err)
+		tb.Fatalf("make a key: %v", err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
@@ -36,11 +36,11 @@ func selfSigned(t testing.TB) *certificate {
 	}
 	chain, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		t.Fatalf("make a certificate: %v", err)
+		tb.Fatalf("make a certificate: %v", err)
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatalf("encode a key: %v", err)
+		tb.Fatalf("encode a key: %v", err)
 	}
 	return &certificate{
 		chain: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain}),
@@ -49,12 +49,12 @@ func selfSigned(t testing.TB) *certificate {
 }
 
 // config writes the files and answers the lines of redis.conf that name them.
-func (c *certificate) config(t testing.TB, dir string) []string {
-	t.Helper()
+func (c *certificate) config(tb testing.TB, dir string) []string {
+	tb.Helper()
 	chain, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	for path, content := range map[string][]byte{chain: c.chain, key: c.key} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatalf("write %s: %v", path, err)
+			tb.Fatalf("write %s: %v", path, err)
 		}
 	}
 	return []string{

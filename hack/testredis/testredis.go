@@ -31,7 +31,7 @@ type Server struct {
 	// Password is that of the user "default".
 	Password string
 
-	t       testing.TB
+	tb      testing.TB
 	dir     string
 	port    int
 	tls     *certificate // nil: plain TCP
@@ -42,32 +42,32 @@ type Server struct {
 
 // Start runs a Redis until the test ends. Options are lines of redis.conf, such as "maxmemory 2mb".
 // Without redis-server on the PATH the test fails: a test that were skipped would prove nothing, and nobody would see.
-func Start(t testing.TB, options ...string) *Server {
-	t.Helper()
-	return start(t, nil, options)
+func Start(tb testing.TB, options ...string) *Server {
+	tb.Helper()
+	return start(tb, nil, options)
 }
 
 // StartTLS is Start for a Redis that speaks only TLS, with a certificate that nobody signed.
-func StartTLS(t testing.TB, options ...string) *Server {
-	t.Helper()
-	return start(t, selfSigned(t), options)
+func StartTLS(tb testing.TB, options ...string) *Server {
+	tb.Helper()
+	return start(tb, selfSigned(tb), options)
 }
 
-func start(t testing.TB, tls *certificate, options []string) *Server {
-	t.Helper()
+func start(tb testing.TB, tls *certificate, options []string) *Server {
+	tb.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		t.Fatalf("this test talks to a real Redis, and %s is not on the PATH: run `make redis-server`", program)
+		tb.Fatalf("this test talks to a real Redis, and %s is not on the PATH: run `make redis-server`", program)
 	}
-	s := &Server{t: t, Password: rand.Text(), dir: t.TempDir(), tls: tls, options: options}
-	t.Cleanup(s.Stop)
+	s := &Server{tb: tb, Password: rand.Text(), dir: tb.TempDir(), tls: tls, options: options}
+	tb.Cleanup(s.Stop)
 	var err error
 	for range ports {
-		s.port = freePort(t)
+		s.port = freePort(tb)
 		if err = s.launch(); err == nil {
 			return s
 		}
 	}
-	t.Fatalf("start %s: %v", program, err)
+	tb.Fatalf("start %s: %v", program, err)
 	return nil
 }
 
@@ -95,16 +95,16 @@ func (s *Server) Stop() {
 
 // Restart runs a stopped server again, empty, on the same port and with the same password.
 func (s *Server) Restart() {
-	s.t.Helper()
+	s.tb.Helper()
 	s.Stop()
 	if err := s.launch(); err != nil {
-		s.t.Fatalf("restart %s on %s: %v", program, s.Addr(), err)
+		s.tb.Fatalf("restart %s on %s: %v", program, s.Addr(), err)
 	}
 }
 
 // launch runs the process and returns when it takes connections.
 func (s *Server) launch() error {
-	process := exec.Command(program, "-") // the configuration comes on stdin: arguments can be read by everybody
+	process := exec.CommandContext(s.tb.Context(), program, "-") // the configuration comes on stdin: arguments can be read by everybody
 	process.Stdin = strings.NewReader(s.config())
 	process.SysProcAttr = endWithParent()
 	output, err := process.StdoutPipe()
@@ -165,17 +165,21 @@ func (s *Server) config() string {
 		lines = append(lines, fmt.Sprintf("port %d", s.port))
 	} else {
 		lines = append(lines, "port 0", fmt.Sprintf("tls-port %d", s.port), "tls-auth-clients no")
-		lines = append(lines, s.tls.config(s.t, s.dir)...)
+		lines = append(lines, s.tls.config(s.tb, s.dir)...)
 	}
 	return strings.Join(append(lines, s.options...), "\n") + "\n"
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
+func freePort(tb testing.TB) int {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("look for a free port: %v", err)
+		tb.Fatalf("look for a free port: %v", err)
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		tb.Fatalf("a TCP listener has the address %v", l.Addr())
+	}
+	return address.Port
 }

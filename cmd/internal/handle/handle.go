@@ -104,6 +104,6 @@ func (s Schemes) form() string {
 		names = append(names, name+"://")
 	}
 	slices.Sort(names)
-	return strings.Join(names, " or ") +
-		"[user:password@]host[:port][/path], with each of the characters / ? # @ % and space in user, password and path percent-encoded"
+	return strings.Join(names, " or ") + "[user:password@]host[:port][/path], " +
+		"with / ? # @ % and spaces in user and password, and @ and # in the path, percent-encoded"
 }

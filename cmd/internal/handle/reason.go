@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
 )
@@ -41,6 +42,7 @@ var known = []struct {
 	reason string
 }{
 	{syscall.ECONNREFUSED, "connection refused"},
+	{http.ErrSchemeMismatch, "it does not speak TLS"},
 	{syscall.EHOSTUNREACH, "no route to its host"},
 	{syscall.ENETUNREACH, "no route to its host"},
 	{context.DeadlineExceeded, "no answer in time"},

@@ -36,11 +36,11 @@ type Server[C Config] struct {
 	Serve func(context.Context, net.Listener, C, *slog.Logger) error
 }
 
-// Main runs the program in its process and exits.
-func (s Server[C]) Main() {
+// Main runs the program in its process, until SIGTERM or SIGINT, and answers the exit code.
+func (s Server[C]) Main() int {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	context.AfterFunc(ctx, restore) // a second signal ends the program at once
-	os.Exit(s.Run(ctx, os.Getenv, os.Stdout))
+	return s.Run(ctx, os.Getenv, os.Stdout)
 }
 
 // Run runs the program until ctx is done, logs to stdout in JSON, and answers the exit code.
