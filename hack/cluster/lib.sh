@@ -8,8 +8,7 @@ BIN=$ROOT/bin
 IMAGES=$BIN/images
 OUT=$BIN/cluster                  # this clone's kubeconfig and env
 CONFIG=$ROOT/hack/cluster/config
-LOCK=/run/lock/bindery-cluster    # one up or down at a time, whichever clone calls it
-[ -d /run/lock ] || LOCK=/tmp/bindery-cluster.lock
+LOCK=/var/lib                     # a folder that everybody can read and nobody else locks; a file would be left behind
 
 # Of kind v0.33.0's release notes, the one of the local node's minor version.
 KIND_IMAGE=kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed
@@ -55,9 +54,9 @@ become_root() {
   exec sudo --preserve-env=PATH,GOPATH,GOCACHE,GOPROXY,GOFLAGS,DEBIAN_MIRROR CLUSTER=local "$0" "$@"
 }
 
-# The lock is released when the shell ends; no child that outlives it may inherit descriptor 9.
+# One up or down at a time, whichever clone calls it. The lock is released when the shell ends; no child that outlives it
+# may inherit descriptor 9.
 lock() {
-  [ -e "$LOCK" ] || (umask 0 && : >>"$LOCK")
   exec 9<"$LOCK"
   flock -n 9 || { say 'waiting for another up or down to end'; flock 9; }
 }
