@@ -4,6 +4,9 @@
 GO_MODULES = $(sort $(dir $(shell git ls-files --cached --others --exclude-standard -- go.mod '*/go.mod')))
 GO_CODE = $(foreach module,$(GO_MODULES),$(if $(shell git ls-files --cached --others --exclude-standard -- '$(module)*.go'),$(module)))
 
+# $(call in-each,MODULES,COMMAND) runs the command in every module, and fails at the end if it failed in one.
+in-each = status=0; for module in $(1); do echo "$$module: $(2)"; (cd $$module && $(2)) || status=1; done; exit $$status
+
 .PHONY: verify
 verify: verify-generated verify-modules verify-lint-rules verify-vulnerabilities verify-shell vet lint ## Run every check that needs no cluster.
 
@@ -13,7 +16,7 @@ verify-generated: generate ## Check that what is generated is current.
 
 .PHONY: verify-modules
 verify-modules: ## Check that every go.mod and go.sum is tidy.
-	@for module in $(GO_MODULES); do echo "go mod tidy -diff: $$module"; (cd $$module && go mod tidy -diff); done
+	@$(call in-each,$(GO_MODULES),go mod tidy -diff)
 
 .PHONY: verify-lint-rules
 verify-lint-rules: $(BIN)/golangci-lint ## Check that the linter reports broken rules of the tree.
@@ -29,13 +32,13 @@ verify-shell: ## Check the shell scripts.
 
 .PHONY: vet
 vet: ## Run go vet, also over what only the e2e tests build.
-	@for module in $(GO_CODE); do echo "go vet: $$module"; (cd $$module && go vet ./... && go vet -tags=e2e ./...); done
+	@$(call in-each,$(GO_CODE),go vet ./... && go vet -tags=e2e ./...)
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Run the linter over every module.
 	@$(BIN)/golangci-lint config verify
-	@for module in $(GO_CODE); do echo "golangci-lint: $$module"; (cd $$module && $(BIN)/golangci-lint run ./...); done
+	@$(call in-each,$(GO_CODE),$(BIN)/golangci-lint run ./...)
 
 .PHONY: fmt
 fmt: $(BIN)/golangci-lint ## Format the code.
-	@for module in $(GO_CODE); do (cd $$module && $(BIN)/golangci-lint fmt ./...); done
+	@$(call in-each,$(GO_CODE),$(BIN)/golangci-lint fmt ./...)
