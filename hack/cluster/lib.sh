@@ -51,7 +51,7 @@ choose_cluster() {
 become_root() {
   [ "$EUID" -ne 0 ] || return 0
   command -v sudo >/dev/null || die 'the local node needs root, or sudo'
-  exec sudo --preserve-env=PATH,GOPATH,GOCACHE,GOPROXY,GOFLAGS,DEBIAN_MIRROR CLUSTER=local "$0" "$@"
+  exec sudo env PATH="$PATH" CLUSTER=local "$0" "$@"
 }
 
 # One up or down at a time, whichever clone calls it. The lock is released when the shell ends; no child that outlives it

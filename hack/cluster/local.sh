@@ -60,7 +60,7 @@ local_healthy() {
 local_create() {
   local since=$SECONDS
   local_packages
-  build "${BINARIES[@]}" images/pause.tar
+  local_build
   if [ -e "$STATE" ] || [ -e "$RUN" ]; then
     say 'clearing away a node that is dead, of another version, or was never finished'
     local_down
@@ -79,6 +79,8 @@ local_create() {
   trap - INT TERM HUP EXIT
   say "Kubernetes ${REVISION% *} is up after $((SECONDS - since)) s"
 }
+
+local_build() { build "${BINARIES[@]}" images/pause.tar; }
 
 # What the node needs of Debian or Ubuntu, by the command that shows whether it is there.
 local_packages() {

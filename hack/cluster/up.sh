@@ -5,6 +5,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 choose_cluster
 say "$CLUSTER_KIND, because $CHOSEN_BECAUSE"
-[ "$CLUSTER_KIND" = kind ] || become_root "$@"
+if [ "$CLUSTER_KIND" = local ]; then
+  # Still as the user, to whom what is built shall belong.
+  [ -e "$STATE/up" ] || local_build
+  become_root "$@"
+fi
 lock
 "${CLUSTER_KIND}_up"

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -158,18 +159,29 @@ func (s source) write(image v1.Image, out string) error {
 		fmt.Fprintf(os.Stderr, "images: %s is as it was\n", reference)
 		return nil
 	}
+	if err := replace(archive, func(w io.Writer) error { return tarball.Write(reference, image, w) }); err != nil {
+		return err
+	}
 	// The note last: it says that the archive is whole.
-	if err := os.RemoveAll(note); err != nil {
-		return err
-	}
-	if err := tarball.WriteToFile(archive, reference, image); err != nil {
-		return err
-	}
-	if err := os.WriteFile(note, []byte(content), 0o644); err != nil {
+	if err := replace(note, func(w io.Writer) error { _, err := io.WriteString(w, content); return err }); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "images: built %s\n", reference)
 	return nil
+}
+
+// replace writes a file beside the one of that name and then gives it the name: nobody sees half of it, also when two
+// builds run at once.
+func replace(path string, write func(io.Writer) error) error {
+	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(next.Name())
+	if err := errors.Join(write(next), next.Chmod(0o644), next.Close()); err != nil {
+		return err
+	}
+	return os.Rename(next.Name(), path)
 }
 
 // written tells whether the archive of exactly this image is there.
