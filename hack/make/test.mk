@@ -1,0 +1,16 @@
+##@ Test
+
+# Packages are tested one after the other where they start servers of their own: the machine may be small.
+TEST_FLAGS ?=
+
+.PHONY: test
+test: test-unit test-e2e ## Run every test: unit, API server, and the real cluster.
+
+.PHONY: test-unit
+test-unit: $(BIN)/kubernetes $(BIN)/etcd redis-server ## Run the tests that need no cluster; some start an API server, some a Redis.
+	KUBEBUILDER_ASSETS=$(BIN) go test $(TEST_FLAGS) ./...
+	cd hack/images && go test $(TEST_FLAGS) ./...
+
+.PHONY: test-e2e
+test-e2e: deploy ## Run the tests with real Pods in the development cluster, which is brought up if it is not.
+	BIN=$(BIN) go test -tags e2e -count=1 -timeout 40m -v $(TEST_FLAGS) ./hack/e2e/...
