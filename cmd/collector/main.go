@@ -31,9 +31,9 @@ import (
 	"github.com/bindery-dev/bindery/cmd/internal/requestlog"
 )
 
-func main() {
-	os.Exit(program.Server[config]{Read: readConfig, Serve: serve}.Main())
-}
+var collector = program.Server[config]{Read: readConfig, Serve: serve}
+
+func main() { os.Exit(collector.Main()) }
 
 func serve(ctx context.Context, l net.Listener, c config, log *slog.Logger) error {
 	s := &store{redis: c.redis, ttl: c.ttl}

@@ -36,9 +36,9 @@ import (
 // flushTime bounds what a stopping Pod spends on a collector that does not answer.
 const flushTime = 5 * time.Second
 
-func main() {
-	os.Exit(program.Server[config]{Read: readConfig, Serve: serve}.Main())
-}
+var pinger = program.Server[config]{Read: readConfig, Serve: serve}
+
+func main() { os.Exit(pinger.Main()) }
 
 // serve answers on the listener until ctx is done, then stops in an order that loses nothing: the requests first, the
 // lines that they left second.
