@@ -2,6 +2,7 @@ package binding
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,9 +34,26 @@ func (v *verdict) block(reason, message string) {
 	v.obstacle = condition.False(reason, message)
 }
 
-// decide looks at each Binding in turn, the oldest first.
+// decide gives a verdict on each Binding. A variable that one Binding lets go of is free for another one in the same
+// plan, so that a variable which changes hands costs one rollout: the verdicts are made again with what was let go of,
+// until nothing more comes free. Each round only unblocks, so there are no more rounds than Bindings.
 func (p *planner) decide() map[string]verdict {
-	owners := p.owners()
+	kept := p.held
+	for {
+		verdicts := p.judge(p.owners(kept))
+		next := map[string]podtemplate.Entries{}
+		for name, v := range verdicts {
+			next[name] = v.want
+		}
+		if maps.EqualFunc(kept, next, maps.Equal[podtemplate.Entries, podtemplate.Entries]) {
+			return verdicts
+		}
+		kept = next
+	}
+}
+
+// judge looks at each Binding in turn, the oldest first, where each variable has the owner that is given.
+func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 	verdicts := map[string]verdict{}
 	for _, b := range p.bindings {
 		v := verdict{}
@@ -60,12 +78,12 @@ func (p *planner) decide() map[string]verdict {
 	return verdicts
 }
 
-// owners says which Binding each variable belongs to: the one that has it in the Pod template; where none has, the
-// oldest that asks for it. What a Binding that is gone has left is free.
-func (p *planner) owners() map[podtemplate.Slot]string {
+// owners says which Binding each variable belongs to: the one that keeps it; where none does, the oldest that asks for
+// it. What a Binding that is gone has left is free.
+func (p *planner) owners(kept map[string]podtemplate.Entries) map[podtemplate.Slot]string {
 	owners := map[podtemplate.Slot]string{}
 	for _, b := range p.bindings {
-		for slot := range p.held[b.Name] {
+		for slot := range kept[b.Name] {
 			owners[slot] = b.Name
 		}
 	}

@@ -1,0 +1,269 @@
+package binding
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+)
+
+var (
+	noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	live = definition{uid: "crd-1", live: true}
+)
+
+// world is a namespace with one workload, as the controller sees it. It stands for the API server: patches are applied
+// to it as the API server applies them.
+type world struct {
+	t          reporter
+	now        time.Time
+	deployment *appsv1.Deployment
+	bindings   []v1alpha1.Binding
+	services   map[string]v1alpha1.BackingService
+	definition definition
+	gone       map[string]bool
+	ending     bool
+	// generations counts the changes of the Pod template.
+	generations int
+}
+
+// reporter is a test, or a property.
+type reporter interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func newWorld(t reporter) *world {
+	return &world{t: t, now: noon, services: map[string]v1alpha1.BackingService{}, definition: live, gone: map[string]bool{}}
+}
+
+// deploy creates a Deployment that is rolled out, with the containers that are given.
+func (w *world) deploy(containers ...corev1.Container) *world {
+	if len(containers) == 0 {
+		containers = []corev1.Container{{Name: "pinger"}}
+	}
+	w.deployment = &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "shop", Name: "pinger", UID: types.UID(fmt.Sprintf("deployment-%d", w.now.Unix())), Generation: 1, ResourceVersion: "1",
+		Annotations: map[string]string{"deployment.kubernetes.io/revision": "1"},
+	}}
+	w.deployment.Spec.Template.Spec.Containers = containers
+	return w.rollOut()
+}
+
+// rollOut does what the Deployment controller does, to the end.
+func (w *world) rollOut() *world {
+	w.deployment.Status = appsv1.DeploymentStatus{
+		ObservedGeneration: w.deployment.Generation, Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1,
+	}
+	return w
+}
+
+// service adds a service that is Ready.
+func (w *world) service(name string, change ...func(*v1alpha1.BackingService)) *world {
+	s := v1alpha1.BackingService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-" + name), Generation: 1}}
+	s.Spec.Type = v1alpha1.TypeRedis
+	s.Status.Handle = &v1alpha1.Handle{SecretName: name + "-1", Key: "uri", Revision: 1}
+	condition.Set(&s.Status.Conditions, v1alpha1.ConditionReady, condition.True(v1alpha1.ReasonReady, "it serves"), 1, w.now)
+	for _, f := range change {
+		f(&s)
+	}
+	w.services[name] = s
+	return w
+}
+
+func notReady(s *v1alpha1.BackingService) {
+	condition.Set(&s.Status.Conditions, v1alpha1.ConditionReady, condition.False(v1alpha1.ReasonProvisioning, "no Pod yet"), s.Generation, noon)
+}
+
+func ofType(serviceType v1alpha1.ServiceType) func(*v1alpha1.BackingService) {
+	return func(s *v1alpha1.BackingService) { s.Spec.Type = serviceType }
+}
+
+func keys(keys ...string) func(*v1alpha1.BackingService) {
+	return func(s *v1alpha1.BackingService) { s.Status.Handle.Keys = keys }
+}
+
+func handleKey(key string) func(*v1alpha1.BackingService) {
+	return func(s *v1alpha1.BackingService) { s.Status.Handle.Key = key }
+}
+
+// bind adds a Binding, a second later than the one before.
+func (w *world) bind(name, service string, change ...func(*v1alpha1.Binding)) *world {
+	w.now = w.now.Add(time.Second)
+	b := v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "shop", Name: name, UID: types.UID(fmt.Sprintf("uid-%s-%d", name, w.now.Unix())), Generation: 1,
+		CreationTimestamp: metav1.NewTime(w.now),
+	}}
+	b.Spec.WorkloadRef = v1alpha1.WorkloadReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "pinger"}
+	b.Spec.ServiceRef.Name = service
+	for _, f := range change {
+		f(&b)
+	}
+	w.bindings = append(w.bindings, b)
+	delete(w.gone, name)
+	return w
+}
+
+func env(pairs ...string) func(*v1alpha1.Binding) {
+	return func(b *v1alpha1.Binding) {
+		b.Spec.Env = nil
+		for i := 0; i < len(pairs); i += 2 {
+			b.Spec.Env = append(b.Spec.Env, v1alpha1.EnvVar{Name: pairs[i], Key: pairs[i+1]})
+		}
+	}
+}
+
+func containers(names ...string) func(*v1alpha1.Binding) {
+	return func(b *v1alpha1.Binding) { b.Spec.Containers = names }
+}
+
+// edit changes the spec of a Binding.
+func (w *world) edit(name string, change func(*v1alpha1.Binding)) *world {
+	for i := range w.bindings {
+		if w.bindings[i].Name == name {
+			change(&w.bindings[i])
+			w.bindings[i].Generation++
+		}
+	}
+	return w
+}
+
+func serviceRef(name string) func(*v1alpha1.Binding) {
+	return func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = name }
+}
+
+// unbind deletes a Binding.
+func (w *world) unbind(name string) *world {
+	w.bindings = slices.DeleteFunc(w.bindings, func(b v1alpha1.Binding) bool { return b.Name == name })
+	w.gone[name] = true
+	return w
+}
+
+func (w *world) observation() observation {
+	o := observation{
+		now: w.now, key: Key{"shop", "Deployment", "pinger"}, bindings: slices.Clone(w.bindings), services: w.services,
+		definition: w.definition, gone: w.gone, namespaceTerminating: w.ending,
+	}
+	if w.deployment != nil {
+		o.workload = workloadOf(w.deployment.DeepCopy())
+	}
+	return o
+}
+
+// reconcile makes a plan and carries it out, as Reconcile does. It returns how many writes that took.
+func (w *world) reconcile() (writes int) {
+	w.t.Helper()
+	p := makePlan(w.observation())
+	if p.stale {
+		w.t.Fatal("the plan took the cache for stale")
+	}
+	if len(p.patch) > 0 {
+		w.patch(p.patch)
+		writes++
+		if p = makePlan(w.observation()); len(p.patch) > 0 {
+			w.t.Fatalf("one patch was not enough: %v", p.patch)
+		}
+	}
+	for i, b := range w.bindings {
+		now := p.statuses[b.Name]
+		if before, _ := json.Marshal(b.Status); string(before) != string(mustMarshal(now)) {
+			writes++
+		}
+		w.bindings[i].Status = now
+	}
+	return writes
+}
+
+// patch does what the API server does with a JSON patch.
+func (w *world) patch(ops []podtemplate.Op) {
+	w.t.Helper()
+	patch, err := jsonpatch.DecodePatch(mustMarshal(ops))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	after, err := patch.Apply(mustMarshal(w.deployment))
+	if err != nil {
+		w.t.Fatalf("the API server refuses the patch: %v", err)
+	}
+	d := &appsv1.Deployment{}
+	if err := json.Unmarshal(after, d); err != nil {
+		w.t.Fatal(err)
+	}
+	if string(mustMarshal(d.Spec)) != string(mustMarshal(w.deployment.Spec)) {
+		d.Generation++
+		w.generations++
+	}
+	w.deployment = d
+}
+
+// settle reconciles and rolls out until nothing is written any more.
+func (w *world) settle() *world {
+	w.t.Helper()
+	for quiet, passes := 0, 0; passes < 20; passes++ {
+		if w.reconcile() == 0 {
+			quiet++
+		} else {
+			quiet = 0
+		}
+		if quiet == 2 {
+			return w
+		}
+		if w.deployment != nil {
+			w.rollOut()
+		}
+	}
+	w.t.Fatal("there is no end to the writes")
+	return w
+}
+
+// carries is what a container's variable refers to: secret/key, "=value", or "" where there is none.
+func (w *world) carries(container, name string) string {
+	for _, c := range w.deployment.Spec.Template.Spec.Containers {
+		for _, e := range c.Env {
+			if c.Name == container && e.Name == name {
+				if e.ValueFrom == nil {
+					return "=" + e.Value
+				}
+				return e.ValueFrom.SecretKeyRef.Name + "/" + e.ValueFrom.SecretKeyRef.Key
+			}
+		}
+	}
+	return ""
+}
+
+func (w *world) status(binding string) v1alpha1.BindingStatus {
+	for _, b := range w.bindings {
+		if b.Name == binding {
+			return b.Status
+		}
+	}
+	w.t.Fatalf("there is no Binding %s", binding)
+	return v1alpha1.BindingStatus{}
+}
+
+// says is status/reason of a condition of a Binding.
+func (w *world) says(binding, conditionType string) string {
+	c := condition.Find(w.status(binding).Conditions, conditionType)
+	return string(c.Status) + "/" + c.Reason
+}
+
+func mustMarshal(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+func plain(name, value string) corev1.EnvVar { return corev1.EnvVar{Name: name, Value: value} }

@@ -1,0 +1,137 @@
+package binding
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"pgregory.net/rapid"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+// Whatever people do, in whichever order: after each step the controller comes to rest, with at most one change of the
+// Pod template; what the owner wrote is never touched; no variable is there twice because of Bindery; and what every
+// Ready Binding asks for is there.
+func TestWhateverPeopleDo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t).service("visits").service("visits2").service("queue", ofType(v1alpha1.TypeRabbitMQ))
+		for range rapid.IntRange(1, 15).Draw(t, "steps") {
+			act(t, w)
+			before := w.generations
+			w.settle()
+			if w.generations > before+1 {
+				t.Fatalf("one step changed the Pod template %d times", w.generations-before)
+			}
+			checkReady(t, w)
+			checkOwners(t, w)
+		}
+	})
+}
+
+// act does one thing that a person may do.
+func act(t *rapid.T, w *world) {
+	names := []string{"a", "b", "c"}
+	name := rapid.SampledFrom(names).Draw(t, "binding")
+	exists := slices.ContainsFunc(w.bindings, func(b v1alpha1.Binding) bool { return b.Name == name })
+	service := rapid.SampledFrom([]string{"visits", "visits2", "queue", "nowhere"}).Draw(t, "service")
+	variables := rapid.SampledFrom([]func(*v1alpha1.Binding){
+		env(), env("X", "uri"), env("Y", "uri", "X", "host"), env("OWN", "uri"),
+	}).Draw(t, "env")
+	action := rapid.SampledFrom([]string{"bind", "bind", "unbind", "edit", "edit", "deploy", "owner", "down", "up", "rotate"}).Draw(t, "action")
+	t.Logf("%s %s %s", action, name, service)
+	switch {
+	case action == "bind" && !exists:
+		w.bind(name, service, variables)
+	case action == "unbind" && exists:
+		w.unbind(name)
+	case action == "edit" && exists:
+		w.edit(name, func(b *v1alpha1.Binding) { serviceRef(service)(b); variables(b) })
+	case action == "deploy":
+		w.now = w.now.Add(1e9)
+		w.deploy(ownContainers(t)...)
+	case action == "owner" && w.deployment != nil:
+		// The owner replaces the Pod template, and perhaps the annotations.
+		w.deployment.Spec.Template.Spec.Containers = ownContainers(t)
+		w.deployment.Generation++
+		if rapid.Bool().Draw(t, "annotations too") {
+			w.deployment.Annotations = nil
+		}
+	case action == "down" || action == "up":
+		if s, ok := w.services[service]; ok {
+			w.service(service, ofType(s.Spec.Type), func(fresh *v1alpha1.BackingService) {
+				fresh.Status.Handle = s.Status.Handle
+				if action == "down" {
+					notReady(fresh)
+				}
+			})
+		}
+	case action == "rotate":
+		if s, ok := w.services[service]; ok {
+			handle := *s.Status.Handle
+			handle.Revision++
+			handle.SecretName = fmt.Sprintf("%s-%d", service, handle.Revision)
+			w.service(service, ofType(s.Spec.Type), func(fresh *v1alpha1.BackingService) { fresh.Status.Handle = &handle })
+		}
+	}
+}
+
+// ownContainers are containers as an owner writes them: with a variable that is theirs, or without.
+func ownContainers(t *rapid.T) []corev1.Container {
+	return rapid.SampledFrom([][]corev1.Container{
+		{{Name: "app"}},
+		{{Name: "app", Env: []corev1.EnvVar{plain("OWN", "mine")}}},
+		{{Name: "app", Env: []corev1.EnvVar{plain("OWN", "mine"), plain("OWN", "mine")}}, {Name: "side"}},
+	}).Draw(t, "containers")
+}
+
+// checkReady looks for what each Ready Binding asks for.
+func checkReady(t *rapid.T, w *world) {
+	for _, b := range w.bindings {
+		if w.says(b.Name, v1alpha1.ConditionReady) != "True/Ready" {
+			continue
+		}
+		for _, container := range w.deployment.Spec.Template.Spec.Containers {
+			for _, e := range b.Spec.Env {
+				want := w.services[b.Spec.ServiceRef.Name].Status.Handle.SecretName + "/" + e.Key
+				if got := w.carries(container.Name, e.Name); got != want {
+					t.Errorf("Binding %s is Ready, and %s/%s is %q instead of %q", b.Name, container.Name, e.Name, got, want)
+				}
+			}
+		}
+	}
+}
+
+// checkOwners looks at who wrote what is in the Pod template.
+func checkOwners(t *rapid.T, w *world) {
+	if w.deployment == nil {
+		return
+	}
+	recorded := parseLedger(w.deployment.Annotations[v1alpha1.AttachmentsAnnotation])
+	for _, container := range w.deployment.Spec.Template.Spec.Containers {
+		seen := map[string]int{}
+		for _, e := range container.Env {
+			seen[e.Name]++
+			if e.Name == "OWN" && e.Value == "mine" {
+				continue
+			}
+			if owners := ownersOf(recorded, container.Name, e.Name); len(owners) != 1 {
+				t.Errorf("%s/%s has the owners %v in the ledger", container.Name, e.Name, owners)
+			}
+			if seen[e.Name] > 1 {
+				t.Errorf("%s/%s is there twice", container.Name, e.Name)
+			}
+		}
+	}
+}
+
+func ownersOf(l ledger, container, name string) []string {
+	var owners []string
+	for _, a := range l.Attachments {
+		if slices.ContainsFunc(a.Env, func(e entry) bool { return e.Container == container && e.Name == name }) {
+			owners = append(owners, a.Binding)
+		}
+	}
+	return owners
+}
