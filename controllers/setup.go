@@ -50,7 +50,7 @@ type Options struct {
 }
 
 // NewManager makes a manager with both controllers. It starts with manager.Start.
-func NewManager(config *rest.Config, options Options) (manager.Manager, error) {
+func NewManager(ctx context.Context, config *rest.Config, options Options) (manager.Manager, error) {
 	// No limit on the client's own side: the API server's Priority and Fairness is the judge of what is too much.
 	config = rest.CopyConfig(config)
 	config.QPS = -1
@@ -68,15 +68,19 @@ func NewManager(config *rest.Config, options Options) (manager.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := backingservice.Add(mgr, backingservice.Options{
+	if err := backingservice.Add(ctx, mgr, backingservice.Options{
 		Images:    engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage},
 		Children:  children,
 		Resources: resources,
 	}); err != nil {
 		return nil, err
 	}
-	if err := binding.Add(mgr); err != nil {
+	if err := binding.Add(ctx, mgr); err != nil {
 		return nil, err
+	}
+	// Reconcile reads it from the cache: its informer is to be full before the first one.
+	if _, err := mgr.GetCache().GetInformer(ctx, binding.Definition(), cache.BlockUntilSynced(false)); err != nil {
+		return nil, fmt.Errorf("watching the definition of Bindings: %w", err)
 	}
 	return mgr, addHealth(mgr)
 }

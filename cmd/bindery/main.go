@@ -46,9 +46,10 @@ func run(options controllers.Options) error {
 	if err != nil {
 		return fmt.Errorf("finding the API server: %w", err)
 	}
-	mgr, err := controllers.NewManager(config, options)
+	ctx := ctrl.SetupSignalHandler()
+	mgr, err := controllers.NewManager(ctx, config, options)
 	if err != nil {
 		return err
 	}
-	return mgr.Start(ctrl.SetupSignalHandler())
+	return mgr.Start(ctx)
 }

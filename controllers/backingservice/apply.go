@@ -73,10 +73,10 @@ func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret)
 		},
 		// The Service Binding Specification asks for a type of this form.
 		Type:       corev1.SecretType("servicebinding.io/" + string(o.service.Spec.Type)),
-		Immutable:  ptrTo(true),
+		Immutable:  new(true),
 		StringData: s.content(newPassword()),
 	}
-	object.OwnerReferences[0].BlockOwnerDeletion = ptrTo(false)
+	object.OwnerReferences[0].BlockOwnerDeletion = new(false)
 	err := r.client.Create(ctx, object, client.FieldOwner(v1alpha1.ManagedBy))
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return writeError("creating Secret "+s.name, err)
@@ -122,5 +122,3 @@ func (r *reconciler) applyStatus(ctx context.Context, s v1alpha1.BackingService,
 	r.events.Eventf(&s, nil, eventType, ready.Reason, action, "%s", ready.Message)
 	return nil
 }
-
-func ptrTo[T any](v T) *T { return &v }

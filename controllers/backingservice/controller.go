@@ -69,7 +69,7 @@ type reconciler struct {
 }
 
 // Add adds the controller to the manager.
-func Add(mgr manager.Manager, options Options) error {
+func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	r := &reconciler{
 		client:   mgr.GetClient(),
 		live:     mgr.GetAPIReader(),
@@ -78,7 +78,7 @@ func Add(mgr manager.Manager, options Options) error {
 		now:      time.Now,
 		images:   options.Images,
 	}
-	if err := addIndexes(mgr.GetFieldIndexer()); err != nil {
+	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	c, err := controller.New("backingservice", mgr, controller.Options{Reconciler: r, MaxConcurrentReconciles: workers})

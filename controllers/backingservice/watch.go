@@ -32,8 +32,8 @@ const (
 	ResourceField = "spec.resourceRef"
 )
 
-func addIndexes(indexer client.FieldIndexer) error {
-	err := indexer.IndexField(context.Background(), &v1alpha1.Binding{}, CurrentServiceField, func(object client.Object) []string {
+func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	err := indexer.IndexField(ctx, &v1alpha1.Binding{}, CurrentServiceField, func(object client.Object) []string {
 		if b, ok := object.(*v1alpha1.Binding); ok && b.Status.Current != nil {
 			return []string{b.Status.Current.Service}
 		}
@@ -42,7 +42,7 @@ func addIndexes(indexer client.FieldIndexer) error {
 	if err != nil {
 		return fmt.Errorf("indexing Bindings by %s: %w", CurrentServiceField, err)
 	}
-	err = indexer.IndexField(context.Background(), &v1alpha1.BackingService{}, ResourceField, func(object client.Object) []string {
+	err = indexer.IndexField(ctx, &v1alpha1.BackingService{}, ResourceField, func(object client.Object) []string {
 		if s, ok := object.(*v1alpha1.BackingService); ok && s.Spec.ResourceRef != nil {
 			return []string{resourceKey(s.Spec.ResourceRef.APIVersion, s.Spec.ResourceRef.Kind, s.Spec.ResourceRef.Name)}
 		}

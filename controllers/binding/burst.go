@@ -5,20 +5,23 @@ import (
 	"time"
 )
 
+const (
+	// burstQuiet is how long nothing must have changed before a workload is planned. It is longer than kubectl takes
+	// from one object of a file to the next, and shorter than anybody waits for.
+	burstQuiet = 250 * time.Millisecond
+	burstLimit = 2 * time.Second
+)
+
 // bursts holds a workload back until nothing was changed about it for a moment, so that four Bindings which one
 // `kubectl apply` brings one after the other become one rollout. It never holds longer than the limit.
 type bursts struct {
-	quiet, limit time.Duration
-
 	mu   sync.Mutex
 	seen map[Key]burst
 }
 
 type burst struct{ first, last time.Time }
 
-func newBursts(quiet, limit time.Duration) *bursts {
-	return &bursts{quiet: quiet, limit: limit, seen: map[Key]burst{}}
-}
+func newBursts() *bursts { return &bursts{seen: map[Key]burst{}} }
 
 // changed notes that somebody changed a Binding, or a service, of the workload.
 func (b *bursts) changed(key Key, now time.Time) {
@@ -40,8 +43,8 @@ func (b *bursts) wait(key Key, now time.Time) time.Duration {
 	if !ok {
 		return 0
 	}
-	until := s.last.Add(b.quiet)
-	if limit := s.first.Add(b.limit); limit.Before(until) {
+	until := s.last.Add(burstQuiet)
+	if limit := s.first.Add(burstLimit); limit.Before(until) {
 		until = limit
 	}
 	if wait := until.Sub(now); wait > 0 {

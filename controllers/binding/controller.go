@@ -35,11 +35,6 @@ import (
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 const (
-	// burstQuiet is how long nothing must have changed before a workload is planned. It is longer than kubectl takes
-	// from one object of a file to the next, and shorter than anybody waits for.
-	burstQuiet = 250 * time.Millisecond
-	burstLimit = 2 * time.Second
-
 	// refusalRetry is how soon a refused patch is tried again: what refused it (a policy, a quota) sends no event.
 	refusalRetry = time.Minute
 
@@ -59,15 +54,15 @@ type reconciler struct {
 }
 
 // Add adds the controller to the manager.
-func Add(mgr manager.Manager) error {
+func Add(ctx context.Context, mgr manager.Manager) error {
 	r := &reconciler{
 		client: mgr.GetClient(),
 		live:   mgr.GetAPIReader(),
 		events: mgr.GetEventRecorder("bindery"),
 		now:    time.Now,
-		bursts: newBursts(burstQuiet, burstLimit),
+		bursts: newBursts(),
 	}
-	if err := addIndexes(mgr.GetFieldIndexer()); err != nil {
+	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	c, err := controller.NewTyped("binding", mgr, controller.TypedOptions[Key]{

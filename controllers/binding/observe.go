@@ -94,32 +94,28 @@ func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *observat
 	for _, name := range missing {
 		b := metadataOf(v1alpha1.GroupVersion.WithKind("Binding"))
 		err := r.live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, b)
-		if client.IgnoreNotFound(err) != nil {
+		missing := apierrors.IsNotFound(err)
+		if err != nil && !missing {
 			return fmt.Errorf("reading Binding %s: %w", name, err)
 		}
-		o.gone[name] = err != nil || b.DeletionTimestamp != nil
+		o.gone[name] = missing || b.DeletionTimestamp != nil
 	}
 	if len(missing) == 0 {
 		return nil
 	}
 	// In this order: a Binding that was found missing while its definition was live was not taken away with it.
 	definition = Definition()
-	err := r.live.Get(ctx, types.NamespacedName{Name: DefinitionName}, definition)
-	if client.IgnoreNotFound(err) != nil {
+	if err := r.live.Get(ctx, types.NamespacedName{Name: DefinitionName}, definition); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the definition of Bindings: %w", err)
 	}
-	o.definition = uidOf(definition, err == nil)
+	o.definition.uid = string(definition.UID)
+	o.definition.live = definition.UID != "" && definition.DeletionTimestamp == nil
 	namespace := metadataOf(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
-	err = r.live.Get(ctx, types.NamespacedName{Name: key.Namespace}, namespace)
-	if client.IgnoreNotFound(err) != nil {
+	if err := r.live.Get(ctx, types.NamespacedName{Name: key.Namespace}, namespace); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading namespace %s: %w", key.Namespace, err)
 	}
-	o.namespaceTerminating = err != nil || namespace.DeletionTimestamp != nil
+	o.namespaceTerminating = namespace.UID == "" || namespace.DeletionTimestamp != nil
 	return nil
-}
-
-func uidOf(object *metav1.PartialObjectMetadata, found bool) definition {
-	return definition{uid: string(object.UID), live: found && object.DeletionTimestamp == nil}
 }
 
 // missing are the Bindings that the ledger names and that were not listed.

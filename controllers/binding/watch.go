@@ -7,7 +7,6 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -28,9 +27,7 @@ const (
 	ServiceField = "spec.serviceRef"
 )
 
-type queue = workqueue.TypedRateLimitingInterface[Key]
-
-func addIndexes(indexer client.FieldIndexer) error {
+func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	indexes := map[string]func(*v1alpha1.Binding) string{
 		WorkloadField: func(b *v1alpha1.Binding) string { return KeyOf(b).String() },
 		ServiceField:  func(b *v1alpha1.Binding) string { return b.Spec.ServiceRef.Name },
@@ -42,7 +39,7 @@ func addIndexes(indexer client.FieldIndexer) error {
 			}
 			return nil
 		}
-		if err := indexer.IndexField(context.Background(), &v1alpha1.Binding{}, field, extract); err != nil {
+		if err := indexer.IndexField(ctx, &v1alpha1.Binding{}, field, extract); err != nil {
 			return fmt.Errorf("indexing Bindings by %s: %w", field, err)
 		}
 	}

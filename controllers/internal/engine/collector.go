@@ -43,7 +43,7 @@ func CollectorBinding(s *v1alpha1.BackingService) *v1alpha1.Binding {
 			Name: CollectorBindingName(s.Name), Namespace: s.Namespace, Labels: labels(s),
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: v1alpha1.GroupVersion.String(), Kind: "BackingService", Name: s.Name, UID: s.UID,
-				Controller: ptrTo(true), BlockOwnerDeletion: ptrTo(false),
+				Controller: new(true), BlockOwnerDeletion: new(false),
 			}},
 		},
 		Spec: v1alpha1.BindingSpec{
@@ -109,5 +109,3 @@ func collectorPod(s *v1alpha1.BackingService, images Images) *acorev1.PodSpecApp
 			WithLifecycle(acorev1.Lifecycle().WithPreStop(acorev1.LifecycleHandler().
 				WithSleep(acorev1.SleepAction().WithSeconds(5)))))
 }
-
-func ptrTo[T any](v T) *T { return &v }

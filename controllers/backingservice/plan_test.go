@@ -1,0 +1,348 @@
+package backingservice
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
+)
+
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+func observed(spec v1alpha1.BackingServiceSpec, change ...func(*observation)) observation {
+	o := observation{now: noon, images: engine.Images{Redis: "redis:7", Collector: "collector:1"}}
+	o.service.Namespace, o.service.Name, o.service.UID, o.service.Generation = "shop", "visits", "uid-1", 2
+	o.service.Spec = spec
+	for _, f := range change {
+		f(&o)
+	}
+	return o
+}
+
+var (
+	redisSpec     = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}}
+	collectorSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
+		StoreRef: v1alpha1.LocalReference{Name: "store"},
+	}}
+	secretSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypePostgreSQL, External: &v1alpha1.ExternalSource{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: "rds", Key: "url"},
+	}}
+	resourceSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRabbitMQ, ResourceRef: &v1alpha1.ResourceReference{
+		APIVersion: "rabbitmq.com/v1beta1", Kind: "RabbitmqCluster", Name: "q",
+	}}
+)
+
+func urlSpec(url string) v1alpha1.BackingServiceSpec {
+	return v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, External: &v1alpha1.ExternalSource{URL: url}}
+}
+
+// redisChildren are there; ready says how many Pods are.
+func redisChildren(ready int32, annotation string) func(*observation) {
+	return func(o *observation) {
+		o.children.service = &corev1.Service{}
+		o.children.statefulSet = &appsv1.StatefulSet{
+			ObjectMeta: metav1.ObjectMeta{Name: "visits", Generation: 1, Annotations: map[string]string{v1alpha1.RenderedAnnotation: annotation}},
+			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 1, ReadyReplicas: ready, CurrentRevision: "a", UpdateRevision: "a"},
+		}
+	}
+}
+
+func collectorChildren(available int32, bound bool) func(*observation) {
+	return func(o *observation) {
+		o.children.service = &corev1.Service{}
+		o.children.deployment = &appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Name: "visits", Generation: 1},
+			Status:     appsv1.DeploymentStatus{ObservedGeneration: 1, AvailableReplicas: available},
+		}
+		o.children.binding = engine.CollectorBinding(&o.service)
+		if bound {
+			o.children.binding.Status.Current = &v1alpha1.Attachment{Service: "store", SecretName: "store-1"}
+		} else {
+			condition.Set(&o.children.binding.Status.Conditions, v1alpha1.ConditionInjected,
+				condition.False(v1alpha1.ReasonServiceNotFound, "BackingService store does not exist"), 1, noon)
+		}
+	}
+}
+
+func secretIs(e existence) func(*observation) { return func(o *observation) { o.secret = e } }
+
+func resourceIs(r resource) func(*observation) { return func(o *observation) { o.resource = r } }
+
+func withHandle(name, key string, revision int64) func(*observation) {
+	return func(o *observation) {
+		o.service.Status.Handle = &v1alpha1.Handle{SecretName: name, Key: key, Revision: revision}
+	}
+}
+
+func TestWhatTheStatusSays(t *testing.T) {
+	exists := secretIs(existence{known: true, exists: true})
+	for name, test := range map[string]struct {
+		observation observation
+		ready       string // status/reason
+		stalled     bool
+		mention     []string
+		handle      string // secret/key#revision
+		endpoint    string
+	}{
+		"a Redis that was just asked for": {
+			observation: observed(redisSpec), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
+			handle: engineName("uid-1", 1, "") + "/uri#1",
+		},
+		"a Redis without a ready Pod": {
+			observation: observed(redisSpec, redisChildren(0, "")), ready: "False/Provisioning", mention: []string{"kubectl describe pod visits-0"},
+			endpoint: "visits.shop.svc:6379", handle: engineName("uid-1", 1, "") + "/uri#1",
+		},
+		"a Redis that serves": {
+			observation: observed(redisSpec, redisChildren(1, ""), withHandle("visits-x", "uri", 1)), ready: "True/Ready",
+			endpoint: "visits.shop.svc:6379", handle: "visits-x/uri#1",
+		},
+		"a Redis whose name is taken": {
+			observation: observed(redisSpec, func(o *observation) { o.children.foreign = []string{"StatefulSet visits", "Service visits"} }),
+			ready:       "False/NameConflict", stalled: true, mention: []string{"StatefulSet visits, Service visits", "delete or rename"},
+		},
+		"a collector whose store is not there": {
+			observation: observed(collectorSpec, collectorChildren(0, false), withHandle("visits-x", "uri", 1)),
+			ready:       "False/StoreNotAttached", mention: []string{"Binding visits-store", "BackingService store does not exist"},
+			endpoint: "visits.shop.svc:4001", handle: "visits-x/uri#1",
+		},
+		"a collector without an available Pod": {
+			observation: observed(collectorSpec, collectorChildren(0, true), withHandle("visits-x", "uri", 1)),
+			ready:       "False/Provisioning", endpoint: "visits.shop.svc:4001", handle: "visits-x/uri#1",
+		},
+		"a collector that serves": {
+			observation: observed(collectorSpec, collectorChildren(1, true), withHandle("visits-x", "uri", 1)), ready: "True/Ready",
+			endpoint: "visits.shop.svc:4001", handle: "visits-x/uri#1",
+		},
+		"a Secret that exists": {
+			observation: observed(secretSpec, exists), ready: "True/Ready", handle: "rds/url#1",
+		},
+		"a Secret that does not exist": {
+			observation: observed(secretSpec, secretIs(existence{known: true})), ready: "False/SecretNotFound",
+			mention: []string{"Secret rds", "namespace shop", "key url", "spec.external.secretRef.name"},
+		},
+		"a Secret that cannot be looked for": {
+			observation: observed(secretSpec, secretIs(existence{why: "exceeded quota"})), ready: "False/SecretUnknown", mention: []string{"exceeded quota"},
+		},
+		"another Secret is another revision": {
+			observation: observed(secretSpec, exists, withHandle("old", "url", 4)), ready: "True/Ready", handle: "rds/url#5",
+		},
+		"another key is another revision": {
+			observation: observed(secretSpec, exists, withHandle("rds", "uri", 4)), ready: "True/Ready", handle: "rds/url#5",
+		},
+		"the same handle is the same revision": {
+			observation: observed(secretSpec, exists, withHandle("rds", "url", 4)), ready: "True/Ready", handle: "rds/url#4",
+		},
+		"a URL": {
+			observation: observed(urlSpec("http://logs.example.com:4001/in")), ready: "True/Ready", endpoint: "logs.example.com:4001",
+			handle: engineName("uid-1", 0, "http://logs.example.com:4001/in") + "/uri#1",
+		},
+		"a URL without a port has the protocol's": {
+			observation: observed(urlSpec("https://logs.example.com/in")), ready: "True/Ready", endpoint: "logs.example.com:443",
+			handle: engineName("uid-1", 0, "https://logs.example.com/in") + "/uri#1",
+		},
+		"a URL that is none": {
+			observation: observed(urlSpec("http://[::1")), ready: "False/InvalidSpec", stalled: true, mention: []string{"spec.external.url"},
+		},
+		"a resource that publishes a Secret": {
+			observation: observed(resourceSpec, exists, resourceIs(resource{bindingName: "q-default-user"})), ready: "True/Ready",
+			handle: "q-default-user/uri#1",
+		},
+		"a resource that is not ready keeps the handle that there was": {
+			observation: observed(resourceSpec, resourceIs(resource{reason: v1alpha1.ReasonResourceNotBindable, message: "m"}), withHandle("q", "uri", 1)),
+			ready:       "False/ResourceNotBindable", handle: "q/uri#1",
+		},
+		"a kind that Bindery may not read": {
+			observation: observed(resourceSpec, resourceIs(resource{reason: v1alpha1.ReasonResourceForbidden, message: "grant it"})),
+			ready:       "False/ResourceForbidden", stalled: true, mention: []string{"grant it"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status := makePlan(test.observation).status
+			ready := condition.Find(status.Conditions, v1alpha1.ConditionReady)
+			if got := string(ready.Status) + "/" + ready.Reason; got != test.ready {
+				t.Errorf("Ready=%s, want %s (%s)", got, test.ready, ready.Message)
+			}
+			if stalled := condition.IsTrue(status.Conditions, v1alpha1.ConditionStalled, 2); stalled != test.stalled {
+				t.Errorf("Stalled=%v", stalled)
+			}
+			for _, part := range test.mention {
+				if !strings.Contains(ready.Message, part) {
+					t.Errorf("%q does not say %q", ready.Message, part)
+				}
+			}
+			var have string
+			if h := status.Handle; h != nil {
+				have = fmt.Sprintf("%s/%s#%d", h.SecretName, h.Key, h.Revision)
+			}
+			if have != test.handle {
+				t.Errorf("handle %s, want %s", have, test.handle)
+			}
+			if status.Endpoint != test.endpoint {
+				t.Errorf("endpoint %s, want %s", status.Endpoint, test.endpoint)
+			}
+			if status.ObservedGeneration != 2 {
+				t.Errorf("observedGeneration %d", status.ObservedGeneration)
+			}
+		})
+	}
+}
+
+func engineName(uid string, revision int64, identity string) string {
+	return handle.RevisionName("visits", uid, revision, identity)
+}
+
+func TestWhatIsWritten(t *testing.T) {
+	for name, test := range map[string]struct {
+		observation observation
+		secret      bool
+		apply       []string
+		binding     bool
+	}{
+		"a Redis: Secret, Service, StatefulSet": {
+			observation: observed(redisSpec), secret: true, apply: []string{"Service", "StatefulSet"},
+		},
+		"the Secret is made once": {
+			observation: observed(redisSpec, withHandle("visits-x", "uri", 1)), apply: []string{"Service", "StatefulSet"},
+		},
+		"nothing where a name is taken": {
+			observation: observed(redisSpec, func(o *observation) { o.children.foreign = []string{"Service visits"} }),
+		},
+		"a StatefulSet that an older Bindery made stays as it is": {
+			observation: observed(redisSpec, redisChildren(1, "2/older"), withHandle("visits-x", "uri", 1)), apply: []string{"Service"},
+		},
+		"until the spec changes": {
+			observation: observed(redisSpec, redisChildren(1, "1/older"), withHandle("visits-x", "uri", 1)), apply: []string{"Service", "StatefulSet"},
+		},
+		"a collector: Secret, Service, Deployment, Binding": {
+			observation: observed(collectorSpec), secret: true, apply: []string{"Service", "Deployment"}, binding: true,
+		},
+		"a Binding that is as it should be is not written": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true)), apply: []string{"Service", "Deployment"},
+		},
+		"a Binding that somebody edited is": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true), func(o *observation) {
+				o.children.binding.Spec.ServiceRef.Name = "other"
+			}), apply: []string{"Service", "Deployment"}, binding: true,
+		},
+		"a URL: its Secret":               {observation: observed(urlSpec("http://a")), secret: true},
+		"a Secret of somebody else's: no": {observation: observed(secretSpec, secretIs(existence{known: true, exists: true}))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := makePlan(test.observation)
+			if (p.secret != nil) != test.secret {
+				t.Errorf("Secret: %v", p.secret != nil)
+			}
+			var kinds []string
+			for _, object := range p.apply {
+				kinds = append(kinds, kindOf(t, object))
+			}
+			if diff := cmp.Diff(test.apply, kinds); diff != "" {
+				t.Errorf("applied (-want +got):\n%s", diff)
+			}
+			if (p.binding != nil) != test.binding {
+				t.Errorf("Binding: %v", p.binding != nil)
+			}
+		})
+	}
+}
+
+func kindOf(t *testing.T, object any) string {
+	t.Helper()
+	typed, ok := object.(interface{ GetKind() *string })
+	if !ok {
+		t.Fatalf("%T has no kind", object)
+	}
+	return *typed.GetKind()
+}
+
+func TestAChangedURLIsANewSecret(t *testing.T) {
+	first := makePlan(observed(urlSpec("http://a.example.com")))
+	second := makePlan(observed(urlSpec("http://b.example.com"), func(o *observation) { o.service.Status = first.status }))
+	if second.secret == nil || second.secret.name == first.secret.name {
+		t.Fatal("it has no Secret of its own")
+	}
+	if got := second.secret.content("")["uri"]; got != "http://b.example.com" {
+		t.Errorf("its handle is %s", got)
+	}
+	if second.status.Handle.Revision != 2 {
+		t.Errorf("its revision is %d", second.status.Handle.Revision)
+	}
+	again := makePlan(observed(urlSpec("http://b.example.com"), func(o *observation) { o.service.Status = second.status }))
+	if again.secret != nil {
+		t.Error("it is made again")
+	}
+}
+
+func TestARefusalKeepsTheHandleThatThereWas(t *testing.T) {
+	o := observed(urlSpec("http://b"), withHandle("visits-old", "uri", 1))
+	status := o.refused("exceeded quota")
+	ready := condition.Find(status.Conditions, v1alpha1.ConditionReady)
+	if ready.Reason != v1alpha1.ReasonRefused || ready.Message != "exceeded quota" {
+		t.Errorf("Ready says %s: %s", ready.Reason, ready.Message)
+	}
+	if status.Handle.SecretName != "visits-old" {
+		t.Errorf("handle %+v", status.Handle)
+	}
+}
+
+func TestASecretIsLookedForMoreRarelyTheLongerItIsMissing(t *testing.T) {
+	for _, test := range []struct{ missing, want time.Duration }{
+		{0, 2 * time.Second}, {10 * time.Second, 5 * time.Second}, {time.Hour, time.Minute},
+	} {
+		o := observed(secretSpec, secretIs(existence{known: true}))
+		condition.Set(&o.service.Status.Conditions, v1alpha1.ConditionReady, condition.False(v1alpha1.ReasonSecretNotFound, ""), 2, noon.Add(-test.missing))
+		if got := makePlan(o).retryAfter; got != test.want {
+			t.Errorf("missing for %s: again after %s, want %s", test.missing, got, test.want)
+		}
+	}
+}
+
+func TestASecretThatWasFoundIsNotLookedForAgain(t *testing.T) {
+	o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
+	if got := o.foreignSecret(); got != "rds" {
+		t.Errorf("looks for %q at first", got)
+	}
+	o.service.Status = makePlan(o).status
+	if got := o.foreignSecret(); got != "" {
+		t.Errorf("looks for %q again", got)
+	}
+	o.service.Generation++
+	if got := o.foreignSecret(); got != "rds" {
+		t.Errorf("looks for %q when the spec changed", got)
+	}
+}
+
+func TestAttachmentsAreCountedAllAndNamedInOrder(t *testing.T) {
+	o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
+	for i := range 150 {
+		b := v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("b%03d", 149-i)}}
+		b.Spec.WorkloadRef = v1alpha1.WorkloadReference{Kind: "Deployment", Name: "pinger"}
+		b.Status.Current = &v1alpha1.Attachment{Service: "visits", Env: []string{"REDIS_URL"}}
+		o.attached = append(o.attached, b)
+	}
+	status := makePlan(o).status
+	if status.AttachmentCount != 150 || len(status.Attachments) != 100 {
+		t.Errorf("counted %d, named %d", status.AttachmentCount, len(status.Attachments))
+	}
+	want := v1alpha1.ServiceAttachment{Binding: "b000", Workload: "Deployment/pinger", Env: []string{"REDIS_URL"}}
+	if diff := cmp.Diff(want, status.Attachments[0]); diff != "" {
+		t.Errorf("the first (-want +got):\n%s", diff)
+	}
+}
+
+func TestPasswordsAreLongAndDiffer(t *testing.T) {
+	one, other := newPassword(), newPassword()
+	if len(one) < 43 || one == other { // 43 letters of 6 bits are 256 bits
+		t.Errorf("%d letters; the same: %v", len(one), one == other)
+	}
+}

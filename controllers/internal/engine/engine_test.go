@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/yaml"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var images = Images{Redis: "docker.io/library/redis:7.4-alpine", Collector: "example.com/collector:1"}
+
+func named(change func(*v1alpha1.BackingService)) *v1alpha1.BackingService {
+	s := &v1alpha1.BackingService{}
+	s.Name, s.Namespace, s.UID, s.Generation = "visits", "shop", "uid-visits", 3
+	s.Spec.DeletionPolicy = v1alpha1.DeletionRetain
+	change(s)
+	return s
+}
+
+func redis(r v1alpha1.RedisSource) *v1alpha1.BackingService {
+	return named(func(s *v1alpha1.BackingService) { s.Spec.Type, s.Spec.Redis = v1alpha1.TypeRedis, &r })
+}
+
+func collector(c v1alpha1.CollectorSource) *v1alpha1.BackingService {
+	return named(func(s *v1alpha1.BackingService) { s.Spec.Type, s.Spec.Collector = v1alpha1.TypeCollector, &c })
+}
+
+func TestGolden(t *testing.T) {
+	plain := redis(v1alpha1.RedisSource{})
+	stored := redis(v1alpha1.RedisSource{
+		Version: "7.2", MaxMemory: quantity("256Mi"),
+		Storage:   &v1alpha1.Storage{Size: resource.MustParse("1Gi"), StorageClassName: new("fast")},
+		Resources: &v1alpha1.Resources{Limits: map[string]resource.Quantity{"memory": resource.MustParse("400Mi")}},
+	})
+	logs := collector(v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "store"}})
+	for name, object := range map[string]any{
+		"redis-service":             RedisService(plain),
+		"redis-statefulset":         RedisStatefulSet(plain, "visits-abc", images),
+		"redis-statefulset-storage": RedisStatefulSet(stored, "visits-abc", images),
+		"collector-service":         CollectorService(logs),
+		"collector-deployment":      CollectorDeployment(logs, images),
+		"collector-binding":         CollectorBinding(logs),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := yaml.Marshal(object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", name+".yaml")
+			if *update {
+				if err := os.WriteFile(path, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path) //nolint:gosec // a golden file of this test
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("write it with -update, if it is meant (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func quantity(text string) *resource.Quantity {
+	q := resource.MustParse(text)
+	return &q
+}
+
+func TestRedisSecretHasEveryKeyAndTheAccessListADigest(t *testing.T) {
+	content := RedisSecret(redis(v1alpha1.RedisSource{}), "p4ss")
+	want := map[string]string{
+		"type": "redis", "provider": "bindery", "host": "visits.shop.svc", "port": "6379", "username": "default",
+		"password": "p4ss", "uri": "redis://default:p4ss@visits.shop.svc:6379/0",
+		// The digest is what `printf p4ss | sha256sum` prints.
+		"users.acl": "user default on #bfadce1a771b84e26389a63eb21e48e007a843f20de798df70ec1cb399b4b422 ~* &* +@all\n" +
+			"user probe on nopass resetkeys resetchannels -@all +ping\n",
+	}
+	if diff := cmp.Diff(want, content); diff != "" {
+		t.Errorf("content (-want +got):\n%s", diff)
+	}
+}
+
+func TestImageOfRedis(t *testing.T) {
+	for name, test := range map[string]struct {
+		source  v1alpha1.RedisSource
+		install string
+		want    string
+	}{
+		"the installation's":                {v1alpha1.RedisSource{}, "redis:7.4", "redis:7.4"},
+		"a version is its tag":              {v1alpha1.RedisSource{Version: "7.2"}, "redis:7.4", "redis:7.2"},
+		"a registry with a port":            {v1alpha1.RedisSource{Version: "7.2"}, "localhost:5000/redis", "localhost:5000/redis:7.2"},
+		"a registry with a port and a tag":  {v1alpha1.RedisSource{Version: "7.2"}, "localhost:5000/redis:7.4", "localhost:5000/redis:7.2"},
+		"a digest says nothing of versions": {v1alpha1.RedisSource{Version: "7.2"}, "redis:7.4@sha256:abc", "redis:7.2"},
+		"an image of the user's":            {v1alpha1.RedisSource{Image: "mine:1"}, "redis:7.4", "mine:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := redisImage(&test.source, Images{Redis: test.install}); got != test.want {
+				t.Errorf("image %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAnUpgradeRestartsNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		have, want string
+		outdated   bool
+	}{
+		"the same":                                {"3/aa", "3/aa", false},
+		"another Bindery, the same generation":    {"3/aa", "3/bb", true},
+		"another generation":                      {"3/aa", "4/bb", false},
+		"an object that Bindery did not annotate": {"", "3/bb", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Outdated(test.have, test.want); got != test.outdated {
+				t.Errorf("Outdated = %v", got)
+			}
+		})
+	}
+}
+
+func TestRenderedTellsEveryDifference(t *testing.T) {
+	one := RedisStatefulSet(redis(v1alpha1.RedisSource{}), "visits-abc", images)
+	same := RedisStatefulSet(redis(v1alpha1.RedisSource{}), "visits-abc", images)
+	other := RedisStatefulSet(redis(v1alpha1.RedisSource{}), "visits-abc", Images{Redis: "redis:8"})
+	if one.Annotations[v1alpha1.RenderedAnnotation] != same.Annotations[v1alpha1.RenderedAnnotation] {
+		t.Error("the same spec is rendered differently")
+	}
+	if one.Annotations[v1alpha1.RenderedAnnotation] == other.Annotations[v1alpha1.RenderedAnnotation] {
+		t.Error("another image is rendered alike")
+	}
+}

@@ -1,0 +1,102 @@
+package handle
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"pgregory.net/rapid"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+func TestRevisionNames(t *testing.T) {
+	base := RevisionName("visits", "uid", 1, "")
+	if base != RevisionName("visits", "uid", 1, "") {
+		t.Error("the same revision has two names")
+	}
+	for name, other := range map[string]string{
+		"another service of the same name": RevisionName("visits", "uid2", 1, ""),
+		"another revision":                 RevisionName("visits", "uid", 2, ""),
+		"another content":                  RevisionName("visits", "uid", 1, "x"),
+	} {
+		if other == base {
+			t.Errorf("%s has the same name", name)
+		}
+	}
+	longest := RevisionName(strings.Repeat("a", 50), "uid", 1, "")
+	if problems := validation.IsDNS1123Label(longest); len(problems) > 0 {
+		t.Errorf("%s: %v", longest, problems)
+	}
+}
+
+func TestFromURL(t *testing.T) {
+	for name, test := range map[string]struct {
+		serviceType v1alpha1.ServiceType
+		url         string
+		host, port  string
+		err         string
+	}{
+		"host and port":                    {v1alpha1.TypeRedis, "redis://a.example.com:7000/1", "a.example.com", "7000", ""},
+		"the port of the type":             {v1alpha1.TypeRedis, "redis://a.example.com", "a.example.com", "6379", ""},
+		"the port of the scheme":           {v1alpha1.TypeHTTP, "https://a.example.com/x", "a.example.com", "443", ""},
+		"an IPv6 address":                  {v1alpha1.TypeRedis, "redis://[::1]:6379", "::1", "6379", ""},
+		"a bucket has no port":             {v1alpha1.TypeS3, "s3://bucket/key", "bucket", "", ""},
+		"credentials are refused":          {v1alpha1.TypeRedis, "redis://:canary@a", "", "", "spec.external.secretRef"},
+		"a name without a password is too": {v1alpha1.TypeRedis, "redis://canary@a", "", "", "spec.external.secretRef"},
+		"no URL at all":                    {v1alpha1.TypeRedis, "redis://canary:%zz@a", "", "", "is not a URL"},
+		"no host":                          {v1alpha1.TypeRedis, "redis:///canary", "", "", "names no host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			content, err := FromURL(test.serviceType, test.url)
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Fatalf("error %v, want one that says %q", err, test.err)
+				}
+				if strings.Contains(err.Error(), "canary") {
+					t.Errorf("the error repeats the credential: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{"host": content["host"], "port": content["port"], "uri": content["uri"], "type": content["type"]}
+			want := map[string]string{"host": test.host, "port": test.port, "uri": test.url, "type": string(test.serviceType)}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("content (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEndpointNamesNoPortWhereThereIsNone(t *testing.T) {
+	for want, content := range map[string]map[string]string{
+		"a:1":        {"host": "a", "port": "1"},
+		"a":          {"host": "a"},
+		"[::1]:6379": {"host": "::1", "port": "6379"},
+	} {
+		if got := Endpoint(content); got != want {
+			t.Errorf("Endpoint(%v) = %s, want %s", content, got, want)
+		}
+	}
+}
+
+// Whatever the password is, a client reads the same one out of the URL.
+func TestRedisURLCarriesEveryPassword(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		password := rapid.String().Draw(t, "password")
+		u, err := url.Parse(Redis("visits.shop.svc", 6379, "default", password)[v1alpha1.KeyURI])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := u.User.Password(); got != password {
+			t.Errorf("password %q, want %q", got, password)
+		}
+		if u.Host != "visits.shop.svc:6379" || u.User.Username() != "default" {
+			t.Errorf("host %s, user %s", u.Host, u.User.Username())
+		}
+	})
+}
