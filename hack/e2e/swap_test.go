@@ -1,0 +1,175 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/e2e-framework/pkg/features"
+)
+
+// enoughRequests tell whether a swap fails any.
+const enoughRequests = 500
+
+// Not in parallel with other tests: a request that times out on a busy machine would say nothing about the swap.
+func TestSwapUnderLoad(t *testing.T) {
+	suite.Test(t, features.New("a swap").
+		Setup(in(func(s *scene) {
+			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "pinger-visits.yaml")
+			s.awaitService("visits", "visits2")
+			s.awaitBinding("pinger-visits")
+			s.apply("load.yaml")
+			s.await("the load runs", patience, func() string {
+				if pod := get[corev1.Pod](s, "load"); !isReady(pod) {
+					return "its Pod is " + string(pod.Status.Phase)
+				}
+				return ""
+			})
+		})).
+		Assess("fails no request, and starts no Pod without its variable", in(func(s *scene) {
+			s.requireSmooth("visits", "visits2")
+		})).
+		Assess("and the way back neither", in(func(s *scene) {
+			s.requireSmooth("visits2", "visits")
+		})).
+		Feature())
+}
+
+// requireSmooth swaps pinger's Redis under load.
+func (s *scene) requireSmooth(from, to string) {
+	s.Helper()
+	pods := s.watchPods("pinger", "REDIS_URL")
+	s.load(http.MethodPost, "/reset")
+	s.swap("pinger-visits", to)
+	s.awaitBinding("pinger-visits")
+	s.await(fmt.Sprintf("%d requests are answered", enoughRequests), patience, func() string {
+		if l := s.load(http.MethodGet, "/stats"); l.Sent-l.InFlight < enoughRequests {
+			return fmt.Sprintf("%d were sent, of which %d are under way", l.Sent, l.InFlight)
+		}
+		return ""
+	})
+	s.requireServed(s.load(http.MethodPost, "/reset"), from, to)
+	pods.requireOnly(s, from, to)
+}
+
+// load is what the load client has counted.
+type load struct {
+	Ended         string                       `json:"ended"`
+	Sent          int                          `json:"sent"`
+	Failed        int                          `json:"failed"`
+	InFlight      int                          `json:"inFlight"`
+	Skipped       int                          `json:"skipped"`
+	Endpoints     map[string]int               `json:"endpoints"`
+	WithoutVisits int                          `json:"withoutVisits"`
+	LatencyMs     map[string]float64           `json:"latencyMs"`
+	Errors        []map[string]json.RawMessage `json:"errors"`
+}
+
+func (s *scene) load(method, path string) load {
+	s.Helper()
+	var l load
+	s.retry("the load client answers", soon, func() string {
+		text, err := s.request(method, "pods", "load:8080", path).DoRaw(s.ctx)
+		if err != nil {
+			return err.Error()
+		}
+		return errorText(json.Unmarshal(text, &l))
+	})
+	return l
+}
+
+// requireServed requires that every request was answered, by pinger with these Redis and no other.
+func (s *scene) requireServed(l load, services ...string) {
+	s.Helper()
+	s.Logf("load: %d requests sent, %d failed, %d without visits; answers by Redis: %v; latency in ms: %v",
+		l.Sent, l.Failed, l.WithoutVisits, l.Endpoints, l.LatencyMs)
+	if l.Failed > 0 || l.WithoutVisits > 0 || l.Ended != "" {
+		s.Errorf("load: %s", s.asJSON(l))
+	}
+	var want []string
+	for _, service := range services {
+		want = append(want, s.host(service, 6379))
+	}
+	slices.Sort(want)
+	if have := slices.Sorted(maps.Keys(l.Endpoints)); !slices.Equal(have, want) {
+		s.Errorf("answers came from %q, want each of %q and no other", have, want)
+	}
+}
+
+// podWatch is every Pod of an app that there was for a while, and what a variable of it referred to.
+type podWatch struct {
+	watch    watch.Interface
+	variable string
+	done     sync.WaitGroup
+	// secrets by the name of the Pod; "" = it lacked the variable.
+	secrets map[string]string
+}
+
+// watchPods begins to look at the Pods of an app. It misses none that comes later.
+func (s *scene) watchPods(app, variable string) *podWatch {
+	s.Helper()
+	var pods corev1.PodList
+	of := []client.ListOption{client.InNamespace(s.namespace), client.MatchingLabels{"app.kubernetes.io/name": app}}
+	s.no(cluster.client.List(s.ctx, &pods, of...))
+	p := &podWatch{variable: variable, secrets: map[string]string{}}
+	for i := range pods.Items {
+		p.see(&pods.Items[i])
+	}
+	var err error
+	p.watch, err = cluster.client.Watch(s.ctx, &corev1.PodList{}, append(of,
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: pods.ResourceVersion}})...)
+	s.no(err)
+	p.done.Go(func() {
+		for e := range p.watch.ResultChan() {
+			if pod, ok := e.Object.(*corev1.Pod); ok {
+				p.see(pod)
+			}
+		}
+	})
+	return p
+}
+
+func (p *podWatch) see(pod *corev1.Pod) {
+	secret := ""
+	for _, e := range pod.Spec.Containers[0].Env {
+		if e.Name == p.variable && e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+			secret = e.ValueFrom.SecretKeyRef.Name
+		}
+	}
+	p.secrets[pod.Name] = secret
+}
+
+// requireOnly ends the watch, and requires that the variable of each Pod referred to the Secret of one of these services,
+// and that there were Pods of each.
+func (p *podWatch) requireOnly(s *scene, services ...string) {
+	s.Helper()
+	p.watch.Stop()
+	p.done.Wait()
+	counts := map[string]int{}
+	for pod, secret := range p.secrets {
+		service := ""
+		for _, name := range services {
+			if s.secretOf(name) == secret {
+				service = name
+			}
+		}
+		if service == "" {
+			s.Errorf("%s of Pod %s refers to Secret %q, which is of none of %q", p.variable, pod, secret, services)
+		}
+		counts[service]++
+	}
+	s.Logf("Pods that there were, by the service that their %s is of: %v", p.variable, counts)
+	if len(counts) != len(services) {
+		s.Errorf("want Pods of each of %q", services)
+	}
+}
