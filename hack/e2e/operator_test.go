@@ -97,6 +97,20 @@ func (s *scene) scaleOperator(replicas int32) {
 	})
 }
 
+// operatorLog is what the operator has logged about this namespace, without its stack traces.
+func (s *scene) operatorLog() string {
+	s.Helper()
+	log, err := kubectl(s.ctx, "", "-n", operatorNamespace, "logs", "deployment/"+operatorName)
+	var lines []string
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, s.namespace) {
+			line, _, _ = strings.Cut(line, `,"stacktrace"`)
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(append(lines, errorText(err)), "\n")
+}
+
 func isReady(pod *corev1.Pod) bool {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodReady {

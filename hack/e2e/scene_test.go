@@ -31,6 +31,8 @@ const (
 	patience = 2 * time.Minute
 	// soon is how long anything may take that involves none.
 	soon = 20 * time.Second
+	// untouched is how long nothing must happen to be sure that nothing will: several times what the operator takes.
+	untouched = 3 * time.Second
 	// blink is the time between two looks.
 	blink = 100 * time.Millisecond
 )
@@ -407,7 +409,6 @@ func (s *scene) diagnose() {
 		{"-n", s.namespace, "get", "bnd,bsvc,deployments", "-o", "yaml"},
 		{"-n", s.namespace, "events"},
 		{"-n", operatorNamespace, "get", "pods,leases"},
-		{"-n", operatorNamespace, "logs", "deployment/" + operatorName, "--tail=100"},
 	} {
 		output, err := kubectl(s.ctx, "", arguments...)
 		s.Logf("kubectl %s\n%s", strings.Join(arguments, " "), output)
@@ -415,12 +416,8 @@ func (s *scene) diagnose() {
 			s.Log(err)
 		}
 	}
-	pods, err := cluster.clientset.CoreV1().Pods(s.namespace).List(s.ctx, metav1.ListOptions{})
-	if err != nil {
-		s.Log(err)
-		return
-	}
-	for _, pod := range pods.Items {
+	s.Logf("what the operator says about this namespace\n%s", s.operatorLog())
+	for _, pod := range s.pods(nil) {
 		output, err := kubectl(s.ctx, "", "-n", s.namespace, "logs", pod.Name, "--all-containers", "--tail=10")
 		s.Logf("the end of the log of Pod %s\n%s%s", pod.Name, output, errorText(err))
 	}
