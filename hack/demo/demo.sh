@@ -1,0 +1,407 @@
+#!/usr/bin/env bash
+# Plays the story of Bindery in a namespace of its own, with the files of config/samples and with commands that anybody
+# could type: Pinger alone, attached to a Redis and to a collector, swapped to another Redis and to one that somebody else
+# runs, and detached. From the second attachment on, a Pod calls Pinger without pause, and not one request may fail.
+#
+# Fails if a request failed, if a change made more than one rollout, or if the Deployment is not in the end what it was at
+# first. Needs a cluster with Bindery installed from this tree: see `make demo`.
+#
+#   KEEP=1            leaves everything in place
+#   NAMESPACE=shop    where to play
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$ROOT"
+
+NAMESPACE=${NAMESPACE:-shop}
+KEEP=${KEEP:-}
+OUT=bin/demo
+PINGER=/api/v1/namespaces/$NAMESPACE/services/pinger:http/proxy/
+LOGS=/api/v1/namespaces/$NAMESPACE/services/logs:4001/proxy/
+LOAD=/api/v1/namespaces/$NAMESPACE/pods/load:8080/proxy/stats
+LEAST=20 # requests a second; the load Pod sends 50, if the machine lets it
+
+main() {
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  trap finish EXIT
+  prepare
+  alone
+  attach_a_redis
+  attach_a_collector
+  swap_to_another_redis
+  swap_to_somebody_elses_redis
+  detach
+  [ -n "$KEEP" ] || clean_up
+  summarize
+}
+
+# --- The story ------------------------------------------------------------------------------------------------------
+
+prepare() {
+  mkdir -p $OUT
+  exec 9<"$OUT"
+  flock -n 9 || die 'Another demo is running.'
+  use_kubeconfig "$OUT/kubeconfig" "$NAMESPACE"
+  await_operator
+  claim_namespace "$NAMESPACE"
+  made_namespace=1
+}
+
+alone() {
+  step 'Pinger, alone' 'An app in three Pods. It says nothing of any backing service, and is attached to none.'
+  run 'kubectl apply -f config/samples/pinger.yaml'
+  await 'kubectl rollout status deployment/pinger --timeout=120s' pods
+  kubectl get deployment pinger -o jsonpath='{.spec}' >$OUT/first.json
+  run "PINGER=$PINGER"
+  run "kubectl get --raw \${PINGER}"
+  echo # the answer does not end its line
+  step_done
+}
+
+attach_a_redis() {
+  step 'Attach a Redis' 'One file asks for a Redis, the other attaches it. Pinger counts its visitors in it from then on.'
+  run 'kubectl apply -f config/samples/visits.yaml'
+  run 'kubectl apply -f config/samples/pinger-visits.yaml'
+  await_binding pinger-visits
+  local visit
+  for visit in 1 2 3; do
+    ask_pinger
+    expect 'the count of visits' "$visits" "$visit"
+  done
+  expect_endpoint visits
+  step_done
+}
+
+attach_a_collector() {
+  step 'Attach a collector' 'A collector keeps log lines in a Redis: a backing service that has a backing service.'
+  say 'First, somebody begins to call Pinger: 50 times a second, until the end.'
+  run 'kubectl apply -f config/samples/load.yaml'
+  await 'kubectl wait --for=condition=Ready pod/load --timeout=60s' pods
+  local before
+  before=$(replica_sets)
+  measure
+  run 'kubectl apply -f config/samples/logs.yaml'
+  await_binding pinger-logs
+  measured
+  say "Pinger had $before ReplicaSets and has $(replica_sets): one rollout."
+  expect 'the number of ReplicaSets' "$(replica_sets)" $((before + 1))
+  run 'kubectl get bindery'
+  find_a_log_line
+  step_done
+}
+
+find_a_log_line() {
+  local id secret key='' find try
+  say 'Where is a log line now? Each request has an id, and so have its lines:'
+  ask '"correlationId".*' hello
+  id=$(sed -n 's/^"correlationId":"\([^"]*\)".*/\1/p' <<<"$answer")
+  say 'The collector keeps lines in batches, each under a key. Who runs its Redis may ask that for the key of ours:'
+  run <<'COMMAND'
+FIND='for _, key in ipairs(redis.call("keys", "????????-*")) do
+    if redis.call("get", key):find(ARGV[1], 1, true) then return key end end'
+COMMAND
+  secret=$(kubectl get bsvc visits -o jsonpath='{.status.handle.secretName}')
+  find="kubectl get secret $secret -o jsonpath='{.data.password}' | base64 -d |
+    kubectl exec -i visits-0 -- redis-cli --askpass eval \"\$FIND\" 0 $id"
+  type_out "$find"
+  # A batch is sent when it is full, so ours may take a moment.
+  for try in {1..20}; do
+    key=$(eval "$find")
+    [ -z "$key" ] || break
+    sleep 0.5
+  done
+  [ -n "$key" ] || fail "after $try tries, the collector's Redis has no record of the request"
+  echo "$key"
+  say 'And the collector answers with the lines of that batch. Two are of our request:'
+  run "kubectl get --raw '$LOGS?key=$key' | grep -o '{[^{}]*${id}[^{}]*}'"
+}
+
+swap_to_another_redis() {
+  step 'Swap to another Redis' 'The second Redis has no volume: a cache. It is there before anything is swapped.'
+  run 'kubectl apply -f config/samples/visits2.yaml'
+  await 'kubectl wait --for=condition=Ready bsvc/visits2 --timeout=120s' message bsvc/visits2
+  swap pinger-visits swap-to-visits2
+  expect_endpoint visits2
+  step_done
+}
+
+swap_to_somebody_elses_redis() {
+  step 'Swap to a Redis that somebody else runs' 'Bindery did not make it. Of its handle it knows the name of a Secret, and never what is in it.'
+  run 'kubectl apply -f config/samples/somebody-elses-redis.yaml'
+  run 'kubectl apply -f config/samples/elsewhere.yaml'
+  await 'kubectl rollout status deployment/somebody-elses-redis --timeout=120s' pods
+  await 'kubectl wait --for=condition=Ready bsvc/elsewhere --timeout=60s' message bsvc/elsewhere
+  swap swap-to-visits2 swap-to-elsewhere
+  expect_endpoint somebody-elses-redis
+  run 'kubectl get bindery'
+  step_done
+}
+
+# swap FROM TO: by name of their files, which differ in one line.
+swap() {
+  say 'A swap is one line:'
+  run "diff config/samples/$1.yaml config/samples/$2.yaml || true"
+  measure
+  run "kubectl apply -f config/samples/$2.yaml"
+  await_binding pinger-visits
+  measured
+  ask_pinger
+}
+
+detach() {
+  step 'Detach' 'To detach is to delete. Both Bindings go in one rollout, and the services stay.'
+  measure
+  run 'kubectl delete bnd pinger-visits pinger-logs'
+  run <<'COMMAND'
+until [ -z "$(kubectl get deployment pinger -o jsonpath='{.metadata.annotations.bindery\.dev/attachments}')" ]; do sleep 0.2; done
+COMMAND
+  await 'kubectl rollout status deployment/pinger --timeout=180s' pods
+  await 'kubectl wait --for=jsonpath="{.status.terminatingReplicas}"=0 deployment/pinger --timeout=60s' pods
+  measured
+  ask_pinger
+  expect 'the endpoint' "$endpoint" ''
+  say 'The Deployment is, byte for byte, what was applied at first:'
+  kubectl get deployment pinger -o jsonpath='{.spec}' >$OUT/last.json
+  run "cmp $OUT/first.json $OUT/last.json && echo the same"
+  step_done
+}
+
+clean_up() {
+  step 'Clean up' 'Bindery puts a finalizer on nothing, so nothing holds a deletion up.'
+  # First what has Pods: a namespace that is told to go while they are ending looks again only half a minute later.
+  run 'kubectl delete -f config/samples/load.yaml'
+  run 'kubectl delete bsvc,deployments --all'
+  await 'kubectl wait --for=delete pods --all --timeout=120s' pods
+  await "kubectl delete namespace $NAMESPACE --timeout=180s" pods
+  made_namespace=''
+  step_done
+}
+
+# --- How it is told -------------------------------------------------------------------------------------------------
+
+steps=0 began=0 revision_before=0 load_sent='' load_failed=''
+story_began=$(now)
+table=()
+
+step() {
+  steps=$((steps + 1)) began=$(now) load_sent=- load_failed=-
+  revision_before=$(revision)
+  printf '\n%s%d. %s%s\n' "$BOLD" "$steps" "$1" "$PLAIN"
+  title=$1
+  say "$2"
+}
+
+say() { printf '%s\n' "$*"; }
+
+# step_done: no step may make more than one rollout of Pinger.
+step_done() {
+  local took rollouts
+  took=$(seconds $(($(now) - began)))
+  rollouts=$(($(revision) - revision_before))
+  if [ "$title" = 'Clean up' ]; then
+    rollouts=-
+  else
+    expect 'the number of rollouts' "$rollouts" 1
+  fi
+  printf '%sDone in %s s.%s\n' "$GREEN" "$took" "$PLAIN"
+  table+=("$steps. $title|$took s|$load_sent|$load_failed|$rollouts")
+}
+
+summarize() {
+  local row
+  printf '\n%s%-42s %8s %8s %8s %9s%s\n' "$BOLD" 'step' 'time' 'sent' 'failed' 'rollouts' "$PLAIN"
+  for row in "${table[@]}"; do
+    IFS='|' read -r -a row <<<"$row"
+    printf '%-42s %8s %8s %8s %9s\n' "${row[@]}"
+  done
+  printf '%-42s %8s\n' 'in all' "$(seconds $(($(now) - story_began))) s"
+  [ -z "$KEEP" ] || tell_how_to_go_on
+}
+
+tell_how_to_go_on() {
+  cat <<TEXT
+
+Everything is still there: Pinger, attached to nothing, two Redis, a collector, and somebody else's Redis. To go on:
+
+  export KUBECONFIG=\$PWD/$OUT/kubeconfig PATH=\$PWD/bin:\$PATH
+  kubectl apply -f config/samples/pinger-visits.yaml
+  kubectl get bindery
+  kubectl get --raw $PINGER
+
+When you are done: kubectl delete namespace $NAMESPACE
+TEXT
+}
+
+# type_out COMMAND: shows it as somebody would type it.
+type_out() { printf '%s$ %s%s\n' "$BOLD" "$1" "$PLAIN"; }
+
+# run [COMMAND]: shows it, or else what is on stdin, and runs just that.
+run() {
+  local command=${1:-$(cat)}
+  type_out "$command"
+  eval "$command" || fail "this failed: $command"
+}
+
+# await COMMAND PROGRESS...: shows and runs a command that waits. Meanwhile it says, of what it waits for, what PROGRESS
+# answers: on a terminal in one line that changes, else in a line for each change.
+await() {
+  local command=$1 since said='' text
+  shift
+  since=$(now)
+  type_out "$command"
+  eval "exec $command" >$OUT/output 2>&1 &
+  waiting=$!
+  while kill -0 "$waiting" 2>/dev/null; do
+    text=$("$@" 2>/dev/null || true)
+    for _ in {1..5}; do
+      kill -0 "$waiting" 2>/dev/null || break
+      [ ! -t 1 ] || progress "$since" "$text"
+      sleep 0.2
+    done
+    if [ ! -t 1 ] && [ "$text" != "$said" ]; then
+      progress "$since" "$text"
+      said=$text
+    fi
+  done
+  [ ! -t 1 ] || printf '\r\e[K'
+  local failed=0
+  wait "$waiting" || failed=$?
+  waiting=''
+  tail -n 1 $OUT/output
+  [ "$failed" = 0 ] || fail "this did not happen in time: $command"
+}
+
+# progress SINCE TEXT
+progress() {
+  local line
+  line="  $(seconds $(($(now) - $1))) s  $2"
+  if [ -t 1 ]; then
+    printf '\r\e[K%s%s%s' "$DIM" "${line:0:$((${COLUMNS:-80} - 1))}" "$PLAIN"
+  else
+    printf '%s\n' "$line"
+  fi
+}
+
+# Kubectl looks at the generation that a condition was observed of, so this never meets a Ready from before the edit.
+await_binding() { await "kubectl wait --for=condition=Ready bnd/$1 --timeout=180s" message "bnd/$1"; }
+
+# message OBJECT: what its condition Ready says, about the spec as it is now.
+message() {
+  local generation observed text
+  read -r generation observed text < <(kubectl get "$1" \
+    -o jsonpath='{.metadata.generation} {.status.observedGeneration} {.status.conditions[?(@.type=="Ready")].message}{"\n"}')
+  if [ "$generation" = "$observed" ]; then echo "$text"; else echo 'Bindery has not seen the change yet'; fi
+}
+
+# pods: how many there are of each kind of state.
+pods() {
+  kubectl get pods --no-headers | awk '{ n[$2 ~ /^([0-9]+)\/\1$/ ? $3 : $3 " " $2]++ }
+    END { for (state in n) printf "%s%d Pod%s %s", comma++ ? ", " : "", n[state], n[state] > 1 ? "s" : "", state }'
+}
+
+# --- What is checked ------------------------------------------------------------------------------------------------
+
+# ask PATTERN [PATH]: what of Pinger's answer matches goes to stdout, and into answer.
+answer=''
+ask() {
+  local command="kubectl get --raw \${PINGER}${2:-} | grep -oE '$1'"
+  type_out "$command"
+  answer=$(eval "$command") || fail "this failed: $command"
+  printf '%s\n' "$answer"
+}
+
+# ask_pinger: sets visits and endpoint.
+visits='' endpoint=''
+ask_pinger() {
+  ask '"(visits|attached)".*'
+  visits=$(sed -n 's/.*"visits":\([0-9]*\).*/\1/p' <<<"$answer")
+  endpoint=$(sed -n 's/.*"redis":{"endpoint":"\([^"]*\)".*/\1/p' <<<"$answer")
+}
+
+expect() {
+  [ "$2" = "$3" ] || fail "$1 is '$2', and should be '$3'"
+}
+
+# expect_endpoint HOST: the Redis that Pinger says it is attached to.
+expect_endpoint() {
+  case $endpoint in
+  "$1:6379" | "$1.$NAMESPACE.svc:6379") ;;
+  *) fail "Pinger is attached to '$endpoint', and should be to $1" ;;
+  esac
+}
+
+# revision counts the rollouts of Pinger. There is none before there is a Pinger.
+revision() {
+  local n
+  n=$(kubectl get deployment pinger --ignore-not-found -o jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')
+  echo "${n:-0}"
+}
+
+replica_sets() { kubectl get replicasets -l app.kubernetes.io/name=pinger -o name | wc -l; }
+
+# measure and measured enclose a rollout: what the load Pod sent in between is counted, and none of it may have failed.
+measure() {
+  stats_before=$(kubectl get --raw "$LOAD")
+  measure_began=$(now)
+}
+
+measured() {
+  local stats took sent failed uncounted name
+  stats=$(kubectl get --raw "$LOAD")
+  took=$(($(now) - measure_began))
+  sent=$(more sent) failed=$(more failed) uncounted=$(more withoutVisits)
+  load_sent=$sent load_failed=$failed
+  printf 'Meanwhile, in %s s, %s requests were sent: %s%s failed%s. Answers by Redis:' "$(seconds $took)" "$sent" \
+    "$([ "$failed" = 0 ] && echo "$GREEN" || echo "$RED")" "$failed" "$PLAIN"
+  for name in $(endpoints_of "$stats"); do
+    [ "$(more "$name")" = 0 ] || printf ' %s %s' "$name" "$(more "$name")"
+  done
+  printf '\n'
+  [ "$failed" = 0 ] || fail "$failed requests failed: $(sed -n '/"errors"/,$p' <<<"$stats")"
+  [ "$uncounted" = 0 ] || fail "Pinger could not reach its Redis in $uncounted answers"
+  [ "$sent" -ge $((took * LEAST / 1000000)) ] || fail "only $sent requests were sent, which says nothing: $stats"
+}
+
+# more NAME: how much a number of the load Pod's has grown since measure.
+more() { echo $(($(number "$1" "$stats") - $(number "$1" "$stats_before"))); }
+
+# number NAME JSON: of JSON that has each number in a line of its own.
+number() { awk -v name="\"$1\":" '$1 == name { sub(",", "", $2); n = $2 } END { print n + 0 }' <<<"$2"; }
+
+endpoints_of() { sed -n '/"endpoints": {/,/}/s/^ *"\(.*\)": [0-9]*,*$/\1/p' <<<"$1"; }
+
+# --- The end --------------------------------------------------------------------------------------------------------
+
+fail() {
+  printf '\n%sThe demo failed: %s%s\n' "$RED" "$*" "$PLAIN" >&2
+  exit 1
+}
+
+made_namespace='' waiting=''
+finish() {
+  local status=$?
+  trap - EXIT
+  trap '' INT TERM
+  [ -z "$waiting" ] || kill "$waiting" 2>/dev/null || true
+  [ "$status" != 0 ] && [ -n "$made_namespace" ] || exit "$status"
+  if [ "$status" -lt 128 ]; then
+    show_what_there_is
+    say $'\n'"Everything is left as it is, in namespace $NAMESPACE. To start over: make demo" >&2
+  elif [ -z "$KEEP" ]; then
+    kubectl delete namespace "$NAMESPACE" --ignore-not-found --wait=false >/dev/null || true
+    say $'\n'"Stopped. Namespace $NAMESPACE is going away. To start over: make demo" >&2
+  else
+    say $'\n'"Stopped. Everything is left as it is, in namespace $NAMESPACE." >&2
+  fi
+  exit "$status"
+}
+
+show_what_there_is() {
+  {
+    printf '\n'
+    kubectl get bnd,bsvc,deployments,pods -o wide
+    kubectl get events --sort-by=.lastTimestamp | tail -n 20
+    kubectl -n bindery-system logs deployment/bindery-operator --tail=200 | grep -F "\"$NAMESPACE\"" | cut -c1-300 | tail -n 20
+  } >&2 || true
+}
+
+main
