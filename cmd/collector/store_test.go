@@ -121,6 +121,13 @@ func TestTTL(t *testing.T) {
 		})
 	}
 
+	t.Run("what readiness writes is gone soon", func(t *testing.T) {
+		mustBeReady(t, programtest.Serve(t, collector, programtest.Env{"REDIS_URL": server.URL()}))
+		if got, err := client.TTL(t.Context(), "collector:ready").Result(); err != nil || got <= 0 || got > time.Minute {
+			t.Errorf("TTL = %s, %v, want a minute", got, err)
+		}
+	})
+
 	t.Run("gone when it is over", func(t *testing.T) {
 		app := programtest.Serve(t, collector, programtest.Env{"REDIS_URL": server.URL(), "COLLECTOR_TTL": "1h"})
 		key := mustStore(t, app, `{}`)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +44,23 @@ func TestVisitsOverTLSAreRefusedWithoutTrust(t *testing.T) {
 	trusting := programtest.Serve(t, pinger, programtest.Env{"REDIS_URL": redis.URL() + "?skip_verify=true"})
 	if _, got := ping(t, "", trusting.URL, ""); got["visits"] != 1.0 {
 		t.Errorf("answer = %v, want the first visit", got)
+	}
+}
+
+// Redis counted, and its answer was lost: a second INCR would count the visitor twice.
+func TestAVisitWhoseAnswerWasLostIsCountedOnce(t *testing.T) {
+	redis := testredis.Start(t)
+	between := proxy(t, redis.Addr())
+	app := programtest.Serve(t, pinger, programtest.Env{"REDIS_URL": strings.Replace(redis.URL(), redis.Addr(), between.addr, 1)})
+	if _, got := ping(t, "", app.URL, ""); got["visits"] != 1.0 {
+		t.Fatalf("answer = %v, want the first visit", got)
+	}
+	between.loseAnswer.Store(true)
+	if _, got := ping(t, "", app.URL, ""); got["visits"] != nil || got["visitsError"] != "it closed the connection" {
+		t.Errorf("answer = %v, want that the connection was closed", got)
+	}
+	if _, got := ping(t, "", app.URL, ""); got["visits"] != 3.0 {
+		t.Errorf("answer = %v, want the third visit", got)
 	}
 }
 
@@ -143,4 +163,53 @@ func readyz(t *testing.T, app *programtest.Instance) string {
 
 func notReady(redis *testredis.Server, why string) string {
 	return `{"status":"not ready","error":"REDIS_URL leads to ` + redis.Addr() + `: ` + why + `"}`
+}
+
+// connections go through a proxy to another server.
+type connections struct {
+	addr       string
+	loseAnswer atomic.Bool // closes the next connection on which an answer comes, instead of passing it on
+}
+
+func proxy(t *testing.T, to string) *connections {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	p := &connections{addr: l.Addr().String()}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			go func() {
+				_, _ = io.Copy(server, client)
+				_ = server.Close()
+			}()
+			go p.answer(client, server)
+		}
+	}()
+	return p
+}
+
+func (p *connections) answer(client, server net.Conn) {
+	defer client.Close()
+	answer := make([]byte, 4096)
+	for {
+		n, err := server.Read(answer)
+		if err != nil || p.loseAnswer.CompareAndSwap(true, false) {
+			return
+		}
+		if _, err := client.Write(answer[:n]); err != nil {
+			return
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -63,7 +64,13 @@ func TestAStrangersAddressIsNotDialledWhateverTheName(t *testing.T) {
 	}
 }
 
-// The dialled address is looked at for each connection, also of a client that is told to follow an answer elsewhere.
+func TestAClientDoesNotDialAStranger(t *testing.T) {
+	stranger := &url.URL{Scheme: "http", Host: "93.184.215.14"} // as a name would resolve to it
+	if _, err := newClient(stranger, requestTimeout).get(t.Context(), false); !errors.Is(err, errStranger) {
+		t.Errorf("get = %v, want %v", err, errStranger)
+	}
+}
+
 func TestARedirectIsNotFollowed(t *testing.T) {
 	server := httptest.NewServer(http.RedirectHandler("http://93.184.215.14/", http.StatusFound))
 	defer server.Close()

@@ -202,7 +202,7 @@ func TestStop(t *testing.T) {
 			[]any{503, 503, 503, 503, 200}, time.Second, 200 * time.Millisecond, logLine{Msg: "log lines", Shipped: 14},
 		},
 		"gives up early on a collector that is gone": {
-			[]any{syscall.ECONNREFUSED}, 0, 2 * time.Second, logLine{Msg: "log lines", Dropped: 14},
+			[]any{syscall.ECONNREFUSED}, 0, 500 * time.Millisecond, logLine{Msg: "log lines", Dropped: 14},
 		},
 		"gives up in time on one that says nothing": {
 			[]any{hang{}}, time.Second, 3 * time.Second, logLine{Msg: "log lines", Dropped: 14},
