@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -50,11 +51,11 @@ type Options struct {
 }
 
 // NewManager makes a manager with both controllers. It starts with manager.Start.
-func NewManager(ctx context.Context, config *rest.Config, options Options) (manager.Manager, error) {
+func NewManager(ctx context.Context, cluster *rest.Config, options Options) (manager.Manager, error) {
 	// No limit on the client's own side: the API server's Priority and Fairness is the judge of what is too much.
-	config = rest.CopyConfig(config)
-	config.QPS = -1
-	mgr, err := manager.New(config, managerOptions(options))
+	cluster = rest.CopyConfig(cluster)
+	cluster.QPS = -1
+	mgr, err := manager.New(cluster, managerOptions(options))
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
 	}
@@ -100,6 +101,8 @@ func managerOptions(options Options) manager.Options {
 		LeaseDuration:                 new(leaseDuration),
 		RenewDeadline:                 new(renewDeadline),
 		RetryPeriod:                   new(retryPeriod),
+		// A process may make a manager again after it has stopped one, as the tests of a restart do.
+		Controller: config.Controller{SkipNameValidation: new(true)},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{

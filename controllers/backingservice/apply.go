@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -13,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -22,13 +25,22 @@ import (
 // passwordBytes of a new password come from the system's random source: 256 bits.
 const passwordBytes = 32
 
-// errRefused: the API server would have none of a write, and will not until somebody changes something.
-var errRefused = errors.New("refused")
+var (
+	// errRefused: the API server would have none of a write, and will not until somebody changes something.
+	errRefused = errors.New("refused")
+	// errEnding: the namespace is being deleted, and the service with it.
+	errEnding = errors.New("the namespace is being deleted")
+)
 
 // applyObjects writes what a plan says, in its order. Each write can be repeated.
 func (r *reconciler) applyObjects(ctx context.Context, o observation, p plan) error {
 	if p.secret != nil {
 		if err := r.createSecret(ctx, o, p.secret); err != nil {
+			return err
+		}
+	}
+	if len(p.ports) > 0 {
+		if err := r.replacePorts(ctx, o, p.ports); err != nil {
 			return err
 		}
 	}
@@ -45,6 +57,20 @@ func (r *reconciler) applyObjects(ctx context.Context, o observation, p plan) er
 		if err := r.client.Apply(ctx, desired, client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership); err != nil {
 			return writeError("applying Binding "+p.binding.Name, err)
 		}
+	}
+	return nil
+}
+
+// replacePorts writes the whole list of a Service's ports.
+func (r *reconciler) replacePorts(ctx context.Context, o observation, ports []acorev1.ServicePortApplyConfiguration) error {
+	body, err := json.Marshal(map[string]any{"spec": map[string]any{"ports": ports}})
+	if err != nil {
+		return fmt.Errorf("encoding the ports of Service %s: %w", o.service.Name, err)
+	}
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: o.service.Namespace, Name: o.service.Name}}
+	err = r.client.Patch(ctx, service, client.RawPatch(types.MergePatchType, body), client.FieldOwner(v1alpha1.ManagedBy))
+	if err != nil {
+		return writeError("putting the ports of Service "+o.service.Name+" right", err)
 	}
 	return nil
 }
@@ -95,6 +121,9 @@ func newPassword() string {
 
 // writeError tells what a retry can mend from what it cannot.
 func writeError(doing string, err error) error {
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return errEnding
+	}
 	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		return fmt.Errorf("%w: %s: %s", errRefused, doing, err.Error())
 	}

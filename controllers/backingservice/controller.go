@@ -104,10 +104,13 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	p := makePlan(o)
 	result := reconcile.Result{RequeueAfter: p.retryAfter}
-	if err := r.applyObjects(ctx, o, p); errors.Is(err, errRefused) {
+	switch err := r.applyObjects(ctx, o, p); {
+	case errors.Is(err, errEnding):
+		return reconcile.Result{}, nil
+	case errors.Is(err, errRefused):
 		log.FromContext(ctx).Error(err, "a write was refused", "retryAfter", refusalRetry)
 		p.status, result.RequeueAfter = o.refused(err.Error()), refusalRetry
-	} else if err != nil {
+	case err != nil:
 		return reconcile.Result{}, err
 	}
 	err = r.applyStatus(ctx, s, p.status)

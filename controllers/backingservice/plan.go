@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
@@ -79,7 +80,9 @@ type resource struct {
 // status, which says how things stand when all of it was done.
 type plan struct {
 	secret *secret
-	apply  []runtime.ApplyConfiguration
+	// ports of the Service, where the whole list has to be replaced.
+	ports []acorev1.ServicePortApplyConfiguration
+	apply []runtime.ApplyConfiguration
 	// binding is the Binding of a provisioned collector, where it has to be written.
 	binding *v1alpha1.Binding
 	status  v1alpha1.BackingServiceStatus

@@ -121,8 +121,13 @@ func (o *observation) ownRevision(p *plan, content func(password string) map[str
 	return name
 }
 
+// planService applies the Service. The ports of a Service are told apart by their number, so to an apply a port that
+// somebody edited is one that somebody added: the list has to be put right first.
 func (o *observation) planService(p *plan, desired *acorev1.ServiceApplyConfiguration) {
 	live := o.children.service
+	if live != nil && (len(live.Spec.Ports) != 1 || live.Spec.Ports[0].Port != *desired.Spec.Ports[0].Port) {
+		p.ports = desired.Spec.Ports
+	}
 	if differs(desired, live != nil, func() (*acorev1.ServiceApplyConfiguration, error) {
 		return acorev1.ExtractService(live, v1alpha1.ManagedBy)
 	}) {

@@ -31,7 +31,7 @@ func TestProgramImageRunsItsProgramAsNobody(t *testing.T) {
 func TestProgramImageHoldsTheProgramAndItsAuthoritiesAndNothingElse(t *testing.T) {
 	type entry struct {
 		Mode     fs.FileMode
-		Uid, Gid int
+		UID, GID int
 		Data     string
 	}
 	got := map[string]entry{}

@@ -84,11 +84,11 @@ func redisVolume(s *v1alpha1.BackingService, storage *v1alpha1.Storage) *acorev1
 	if storage.StorageClassName != nil {
 		claim.WithStorageClassName(*storage.StorageClassName)
 	}
-	// The list of claim templates is one value to server-side apply, so what the API server adds to it is written here
-	// too: else the StatefulSet would never equal what is desired.
+	// The list of claim templates is one value to server-side apply, so it is written here just as the API server keeps
+	// it, defaults and all: else the StatefulSet would never equal what is desired.
 	volume := acorev1.PersistentVolumeClaim("data", "").WithLabels(selector(s)).WithSpec(claim).
 		WithStatus(acorev1.PersistentVolumeClaimStatus().WithPhase(corev1.ClaimPending))
-	volume.Namespace = nil // the StatefulSet controller writes it
+	volume.Kind, volume.APIVersion, volume.Namespace = nil, nil, nil
 	return volume
 }
 

@@ -1,0 +1,258 @@
+package controllers_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+func storage() *v1alpha1.Storage { return &v1alpha1.Storage{Size: resource.MustParse("1Gi")} }
+
+// serve does what the StatefulSet controller and a kubelet do.
+func (s *scene) serve(name string) {
+	s.Helper()
+	var set appsv1.StatefulSet
+	s.await("StatefulSet "+name, func() string {
+		if err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, &set); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	set.Status = appsv1.StatefulSetStatus{
+		ObservedGeneration: set.Generation, Replicas: 1, ReadyReplicas: 1, AvailableReplicas: 1, UpdatedReplicas: 1,
+		CurrentRevision: "a", UpdateRevision: "a",
+	}
+	s.must(admin.Status().Update(s.ctx, &set))
+}
+
+func TestAProvisionedRedis(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "redis")
+	s.service("visits", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{Storage: storage()}})
+	s.awaitService("visits", "False/Provisioning")
+	s.serve("visits")
+	b := s.awaitService("visits", "True/Ready")
+
+	secret := get(s, &corev1.Secret{}, b.Status.Handle.SecretName)
+	if secret.Immutable == nil || !*secret.Immutable {
+		t.Error("the Secret is not immutable")
+	}
+	password := string(secret.Data["password"])
+	if len(password) < 22 { // 128 bits, in letters of 6
+		t.Errorf("the password has %d letters", len(password))
+	}
+	if got, want := string(secret.Data["uri"]), fmt.Sprintf("redis://default:%s@visits.%s.svc:6379/0", password, s.namespace); got != want {
+		t.Error("uri is not the handle")
+	}
+	if diff := cmp.Diff([]string{"host", "password", "port", "provider", "type", "uri", "username", "users.acl"}, b.Status.Handle.Keys); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	if b.Status.Endpoint != fmt.Sprintf("visits.%s.svc:6379", s.namespace) || b.Status.Binding.Name != secret.Name {
+		t.Errorf("endpoint %s, binding %+v", b.Status.Endpoint, b.Status.Binding)
+	}
+	for _, object := range []client.Object{secret, get(s, &appsv1.StatefulSet{}, "visits"), get(s, &corev1.Service{}, "visits")} {
+		if !metav1.IsControlledBy(object, b) || len(object.GetFinalizers()) > 0 {
+			t.Errorf("%T: owners %+v, finalizers %v", object, object.GetOwnerReferences(), object.GetFinalizers())
+		}
+	}
+	if text := encode(t, b) + encode(t, get(s, &appsv1.StatefulSet{}, "visits")); strings.Contains(text, password) {
+		t.Error("the password is in the status, or in the StatefulSet")
+	}
+}
+
+func TestDriftIsRepaired(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "drift")
+	s.service("visits", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
+	s.serve("visits")
+	b := s.awaitService("visits", "True/Ready")
+
+	s.must(admin.Delete(s.ctx, get(s, &appsv1.StatefulSet{}, "visits")))
+	s.await("the StatefulSet", func() string {
+		set := &appsv1.StatefulSet{}
+		err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "visits"}, set)
+		if err != nil || set.DeletionTimestamp != nil {
+			return fmt.Sprint("it is not there: ", err)
+		}
+		return ""
+	})
+	update(s, &corev1.Service{}, "visits", func(service *corev1.Service) { service.Spec.Ports[0].Port = 1 })
+	s.await("the Service", func() string {
+		for _, port := range get(s, &corev1.Service{}, "visits").Spec.Ports {
+			if port.Port == 6379 {
+				return ""
+			}
+		}
+		return "its port is not back"
+	})
+	update(s, &corev1.Service{}, "visits", func(service *corev1.Service) { delete(service.Labels, v1alpha1.ManagedByLabel) })
+	s.await("the label", func() string {
+		if get(s, &corev1.Service{}, "visits").Labels[v1alpha1.ManagedByLabel] == "" {
+			return "it is not back"
+		}
+		return ""
+	})
+	s.serve("visits")
+	if got := s.awaitService("visits", "True/Ready"); got.Status.Handle.SecretName != b.Status.Handle.SecretName {
+		t.Error("the handle is another one")
+	}
+}
+
+func TestANameThatIsTakenIsLeftToItsOwner(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "taken")
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "visits"}, Spec: corev1.ServiceSpec{
+		Ports: []corev1.ServicePort{{Port: 80}}, Selector: map[string]string{"app": "mine"},
+	}}
+	s.must(admin.Create(s.ctx, service))
+	s.service("visits", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
+	s.awaitService("visits", "False/NameConflict")
+	if after := get(s, &corev1.Service{}, "visits"); after.ResourceVersion != service.ResourceVersion {
+		t.Error("somebody else's Service was changed")
+	}
+	err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "visits"}, &appsv1.StatefulSet{})
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("a StatefulSet was made: %v", err)
+	}
+}
+
+func TestACollectorIsAttachedToItsStore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "collector")
+	s.url("store")
+	s.url("other")
+	s.service("logs", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
+		Replicas: new(int32(2)), StoreRef: v1alpha1.LocalReference{Name: "store"},
+	}})
+	b := &v1alpha1.Binding{}
+	s.await("its Binding", func() string {
+		if err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "logs-store"}, b); err != nil {
+			return err.Error()
+		}
+		if refersTo(s.deployment("logs"), "REDIS_URL") != s.secretOf("store") {
+			return "the collector has no REDIS_URL"
+		}
+		return ""
+	})
+	update(s, &v1alpha1.BackingService{}, "logs", func(b *v1alpha1.BackingService) { b.Spec.Collector.StoreRef.Name = "other" })
+	s.await("the other store", func() string {
+		if refersTo(s.deployment("logs"), "REDIS_URL") != s.secretOf("other") {
+			return "REDIS_URL is not the other store's"
+		}
+		return ""
+	})
+	s.awaitService("logs", "False/Provisioning") // there are no nodes
+	if uri := string(get(s, &corev1.Secret{}, s.secretOf("logs")).Data["uri"]); uri != "http://logs."+s.namespace+".svc:4001" {
+		t.Errorf("uri %s", uri)
+	}
+}
+
+func TestASecretOfSomebodyElsesIsFoundWithoutReadingIt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "secret")
+	s.deploy("app")
+	s.service("rds", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypePostgreSQL, External: &v1alpha1.ExternalSource{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: "rds-handle", Key: "url"},
+	}})
+	s.bind("b", "app", "rds")
+	s.awaitService("rds", "False/SecretNotFound")
+	s.awaitBinding("b", "False/ServiceNotReady")
+	s.must(admin.Create(s.ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "rds-handle"}, StringData: map[string]string{"url": "postgres://u:p@h/d"},
+	}))
+	s.awaitService("rds", "True/Ready")
+	s.awaitBinding("b", "True/Ready")
+	d := s.deployment("app")
+	for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+		if e.Name == "DATABASE_URL" && e.ValueFrom.SecretKeyRef.Name == "rds-handle" && e.ValueFrom.SecretKeyRef.Key == "url" {
+			return
+		}
+	}
+	t.Errorf("env %+v", d.Spec.Template.Spec.Containers[0].Env)
+}
+
+func TestAnEditedURLIsANewHandleAndOneRollout(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "url")
+	s.deploy("app")
+	s.url("one")
+	s.bind("b", "app", "one")
+	s.awaitBinding("b", "True/Ready")
+	first, generation := s.secretOf("one"), s.deployment("app").Generation
+	update(s, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) { b.Spec.External.URL = "redis://elsewhere.example.com" })
+	b := s.awaitService("one", "True/Ready")
+	if b.Status.Handle.SecretName == first || b.Status.Handle.Revision != 2 || b.Status.Endpoint != "elsewhere.example.com:6379" {
+		t.Errorf("handle %+v, endpoint %s", b.Status.Handle, b.Status.Endpoint)
+	}
+	s.await("the new handle", func() string {
+		if refersTo(s.deployment("app"), "REDIS_URL") != b.Status.Handle.SecretName {
+			return "the app is on the old one"
+		}
+		return ""
+	})
+	if got := s.deployment("app").Generation - generation; got != 1 {
+		t.Errorf("%d generations", got)
+	}
+	get(s, &corev1.Secret{}, first) // the Pods of the older ReplicaSet may still name it
+}
+
+func TestAResourceThatPublishesItsSecret(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "expected-resource")
+	gvk := schema.GroupVersionKind{Group: "queue.example.com", Version: "v1", Kind: "Queue"}
+	queue := &unstructured.Unstructured{}
+	queue.SetGroupVersionKind(gvk)
+	queue.SetNamespace(s.namespace)
+	queue.SetName("q")
+	s.service("q", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRabbitMQ, ResourceRef: &v1alpha1.ResourceReference{
+		APIVersion: "queue.example.com/v1", Kind: "Queue", Name: "q",
+	}})
+	s.awaitService("q", "False/ResourceKindNotFound")
+
+	s.must(admin.Create(s.ctx, queueDefinition()))
+	s.awaitService("q", "False/ResourceForbidden")
+
+	s.must(admin.Create(s.ctx, &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: "queues-for-bindery", Labels: map[string]string{"bindery.dev/aggregate-to-operator": "true"}},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"queue.example.com"}, Resources: []string{"queues"}, Verbs: []string{"get", "list", "watch"}}},
+	}))
+	s.awaitService("q", "False/ResourceNotFound")
+
+	s.must(admin.Create(s.ctx, queue))
+	s.awaitService("q", "False/ResourceNotBindable")
+
+	s.must(admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "q-user"}}))
+	s.must(unstructured.SetNestedField(queue.Object, "q-user", "status", "binding", "name"))
+	s.must(admin.Status().Update(s.ctx, queue))
+	if b := s.awaitService("q", "True/Ready"); b.Status.Handle.SecretName != "q-user" || b.Status.Handle.Key != "uri" {
+		t.Errorf("handle %+v", b.Status.Handle)
+	}
+}
+
+func queueDefinition() *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": map[string]any{"name": "queues.queue.example.com"},
+		"spec": map[string]any{
+			"group": "queue.example.com", "scope": "Namespaced",
+			"names": map[string]any{"plural": "queues", "singular": "queue", "kind": "Queue", "listKind": "QueueList"},
+			"versions": []any{map[string]any{
+				"name": "v1", "served": true, "storage": true, "subresources": map[string]any{"status": map[string]any{}},
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+			}},
+		},
+	}}
+}

@@ -1,0 +1,495 @@
+// The tests of this package run the operator, with the role that it is installed with, against a real API server and the
+// real controllers of Deployments, garbage collection and namespaces. There are no nodes, so Deployments have no replicas:
+// their rollouts are over when the Deployment controller has made the ReplicaSet.
+package controllers_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+)
+
+const (
+	operatorNamespace = "bindery-system"
+	patience          = 60 * time.Second
+	interval          = 50 * time.Millisecond
+)
+
+var (
+	admin    client.Client // may do everything
+	operated *operator
+	authn    *envtest.Environment
+)
+
+func TestMain(m *testing.M) {
+	code, err := runSuite(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the suite:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runSuite(m *testing.M) (code int, err error) {
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
+	if assets == "" {
+		return 1, errors.New("KUBEBUILDER_ASSETS is not set: run `make test-unit`, which builds the API server")
+	}
+	logs := &bytes.Buffer{}
+	ctrl.SetLogger(zap.New(zap.WriteTo(&lockedWriter{w: logs})))
+
+	authn = &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	config, err := authn.Start()
+	if err != nil {
+		return 1, fmt.Errorf("starting the API server: %w", err)
+	}
+	defer func() { err = errors.Join(err, authn.Stop()) }()
+	if admin, err = client.New(unlimited(config), client.Options{Scheme: scheme()}); err != nil {
+		return 1, err
+	}
+	stopControllers, err := startControllerManager(assets, authn.KubeConfig)
+	if err != nil {
+		return 1, err
+	}
+	defer stopControllers()
+	if err := install(context.Background(), "../config/rbac"); err != nil {
+		return 1, err
+	}
+	user, err := authn.AddUser(envtest.User{
+		Name:   "system:serviceaccount:" + operatorNamespace + ":bindery-operator",
+		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + operatorNamespace, "system:authenticated"},
+	}, config)
+	if err != nil {
+		return 1, err
+	}
+	operated = &operator{config: user.Config()}
+	if err := operated.start(); err != nil {
+		return 1, err
+	}
+	code = m.Run()
+	if err := operated.stop(); err != nil {
+		return 1, err
+	}
+	if code != 0 {
+		fmt.Fprintln(os.Stderr, "the operator's log:\n"+logs.String())
+	}
+	return code, operated.checkRequests()
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(s), v1alpha1.AddToScheme(s)); err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func unlimited(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	return config
+}
+
+// startControllerManager starts the real controllers that the tests are about.
+func startControllerManager(assets string, kubeconfig []byte) (stop func(), err error) {
+	dir, err := os.MkdirTemp("", "bindery-controllers-")
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
+		return nil, err
+	}
+	//nolint:gosec // a binary that this project builds
+	command := exec.Command(filepath.Join(assets, "kube-controller-manager"), "--kubeconfig="+path, "--leader-elect=false", "--secure-port=0",
+		"--concurrent-deployment-syncs=5", "--kube-api-qps=500", "--kube-api-burst=500",
+		"--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller")
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("starting the controllers of Kubernetes: %w", err)
+	}
+	return func() {
+		_ = command.Process.Kill() // it may have ended
+		_ = command.Wait()         // killed: an error is what is expected
+		_ = os.RemoveAll(dir)      // a temporary folder
+	}, nil
+}
+
+// install creates what the files of a folder hold, as kustomize would: what has no namespace goes into the operator's.
+func install(ctx context.Context, dir string) error {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}
+	if err := admin.Create(ctx, namespace); err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("there are no files in %s: %w", dir, err)
+	}
+	for _, file := range files {
+		if filepath.Base(file) == "kustomization.yaml" {
+			continue
+		}
+		if err := installFile(ctx, file); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+func installFile(ctx context.Context, file string) error {
+	f, err := os.Open(file) //nolint:gosec // a file of this project
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	decoder := utilyaml.NewYAMLOrJSONDecoder(f, 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if len(object.Object) == 0 {
+			continue
+		}
+		if namespaced, err := admin.IsObjectNamespaced(object); err != nil {
+			return err
+		} else if namespaced {
+			object.SetNamespace(operatorNamespace)
+		}
+		if err := admin.Create(ctx, object); err != nil {
+			return err
+		}
+	}
+}
+
+// operator is the operator under test, and what it sends.
+type operator struct {
+	config *rest.Config
+	cancel context.CancelFunc
+	done   chan error
+
+	mu       sync.Mutex
+	requests []request
+}
+
+type request struct {
+	method, path string
+	status       int
+}
+
+func (r request) isWrite() bool { return r.method != http.MethodGet }
+
+// isBookkeeping says whether a request is about Events or the lease, which no budget counts.
+func (r request) isBookkeeping() bool {
+	return strings.Contains(r.path, "/events") || strings.Contains(r.path, "/leases/")
+}
+
+func (o *operator) start() error {
+	config := unlimited(o.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return recorder{o, next} })
+	ctx, cancel := context.WithCancel(context.Background())
+	o.cancel, o.done = cancel, make(chan error, 1)
+	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
+		RedisImage: "redis:7.4", CollectorImage: "collector:1", MetricsAddress: "0", HealthAddress: "0",
+	})
+	if err != nil {
+		cancel()
+		return err
+	}
+	go func() { o.done <- mgr.Start(ctx) }()
+	return nil
+}
+
+func (o *operator) stop() error {
+	o.cancel()
+	return <-o.done
+}
+
+// sent returns the requests since a mark, without the bookkeeping.
+func (o *operator) sent(since int, match func(request) bool) []request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var found []request
+	for _, r := range o.requests[since:] {
+		if !r.isBookkeeping() && match(r) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (o *operator) mark() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.requests)
+}
+
+// checkRequests looks at everything that the operator has sent in all tests.
+func (o *operator) checkRequests() error {
+	var errs []error
+	for _, r := range o.sent(0, func(request) bool { return true }) {
+		switch {
+		case strings.Contains(r.path, "/secrets") && r.method != http.MethodPost:
+			errs = append(errs, fmt.Errorf("the operator reads Secrets: %s %s", r.method, r.path))
+		case r.status == http.StatusForbidden && !strings.Contains(r.path, "/expected-"):
+			errs = append(errs, fmt.Errorf("the operator lacks a right: %s %s", r.method, r.path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+type recorder struct {
+	operator *operator
+	next     http.RoundTripper
+}
+
+func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	response, err := r.next.RoundTrip(req)
+	sent := request{method: req.Method, path: req.URL.Path}
+	if response != nil {
+		sent.status = response.StatusCode
+	}
+	r.operator.mu.Lock()
+	defer r.operator.mu.Unlock()
+	r.operator.requests = append(r.operator.requests, sent)
+	return response, err
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// scene is a namespace of one test.
+type scene struct {
+	*testing.T
+	ctx       context.Context
+	namespace string
+}
+
+// newScene makes a namespace. The name begins with prefix: requests that are meant to be forbidden go to "expected-…".
+func newScene(t *testing.T, prefix string) *scene {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + "-"}}
+	s := &scene{T: t, ctx: t.Context()}
+	s.must(admin.Create(s.ctx, namespace))
+	s.namespace = namespace.Name
+	return s
+}
+
+func (s *scene) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// await waits until check has nothing to say.
+func (s *scene) await(what string, check func() string) {
+	s.Helper()
+	var last string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(interval) {
+		if last = check(); last == "" {
+			return
+		}
+	}
+	s.Fatalf("%s: %s", what, last)
+}
+
+// deploy creates a Deployment without replicas.
+func (s *scene) deploy(name string, containers ...corev1.Container) *appsv1.Deployment {
+	s.Helper()
+	d := deploymentOf(s.namespace, name, containers...)
+	s.must(admin.Create(s.ctx, d))
+	return d
+}
+
+func deploymentOf(namespace, name string, containers ...corev1.Container) *appsv1.Deployment {
+	if len(containers) == 0 {
+		containers = []corev1.Container{{Name: "app", Image: "app:1", Env: []corev1.EnvVar{{Name: "OWN", Value: "mine"}}}}
+	}
+	labels := map[string]string{"app": name}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: new(int32(0)),
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: containers}},
+		},
+	}
+}
+
+// url creates a service that somebody else runs: it is Ready as soon as Bindery has looked at it.
+func (s *scene) url(name string) {
+	s.Helper()
+	s.service(name, v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{URL: "redis://" + name + ".example.com:6379"}})
+	s.awaitService(name, "True/Ready")
+}
+
+func (s *scene) service(name string, spec v1alpha1.BackingServiceSpec) *v1alpha1.BackingService {
+	s.Helper()
+	b := &v1alpha1.BackingService{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: spec}
+	s.must(admin.Create(s.ctx, b))
+	return b
+}
+
+func (s *scene) bind(name, workload, service string, env ...string) {
+	s.Helper()
+	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: v1alpha1.BindingSpec{
+		WorkloadRef: v1alpha1.WorkloadReference{Name: workload}, ServiceRef: v1alpha1.LocalReference{Name: service},
+	}}
+	for _, e := range env {
+		b.Spec.Env = append(b.Spec.Env, v1alpha1.EnvVar{Name: e})
+	}
+	s.must(admin.Create(s.ctx, b))
+}
+
+func (s *scene) swap(name, service string) {
+	s.Helper()
+	update(s, &v1alpha1.Binding{}, name, func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = service })
+}
+
+// update changes an object, again where somebody else was faster.
+func update[T client.Object](s *scene, object T, name string, change func(T)) {
+	s.Helper()
+	for {
+		get(s, object, name)
+		change(object)
+		err := admin.Update(s.ctx, object)
+		if apierrors.IsConflict(err) {
+			continue
+		}
+		s.must(err)
+		return
+	}
+}
+
+func get[T client.Object](s *scene, object T, name string) T {
+	s.Helper()
+	s.must(admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, object))
+	return object
+}
+
+func (s *scene) deployment(name string) *appsv1.Deployment {
+	s.Helper()
+	return get(s, &appsv1.Deployment{}, name)
+}
+
+// awaitBinding waits until Ready of a Binding, about its present spec, is status/reason.
+func (s *scene) awaitBinding(name, want string) *v1alpha1.Binding {
+	s.Helper()
+	b := &v1alpha1.Binding{}
+	s.await("Binding "+name, func() string {
+		get(s, b, name)
+		ready := condition.Find(b.Status.Conditions, v1alpha1.ConditionReady)
+		if got := string(ready.Status) + "/" + ready.Reason; got != want || ready.ObservedGeneration != b.Generation {
+			return fmt.Sprintf("Ready=%s of generation %d, want %s of %d: %s", got, ready.ObservedGeneration, want, b.Generation, ready.Message)
+		}
+		return ""
+	})
+	return b
+}
+
+// awaitService does the same for a BackingService.
+func (s *scene) awaitService(name, want string) *v1alpha1.BackingService {
+	s.Helper()
+	b := &v1alpha1.BackingService{}
+	s.await("BackingService "+name, func() string {
+		get(s, b, name)
+		ready := condition.Find(b.Status.Conditions, v1alpha1.ConditionReady)
+		if got := string(ready.Status) + "/" + ready.Reason; got != want || ready.ObservedGeneration != b.Generation {
+			return fmt.Sprintf("Ready=%s of generation %d, want %s of %d: %s", got, ready.ObservedGeneration, want, b.Generation, ready.Message)
+		}
+		return ""
+	})
+	return b
+}
+
+// refersTo is the Secret that a variable of a Deployment refers to, "" = none.
+func refersTo(d *appsv1.Deployment, name string) string {
+	for _, c := range d.Spec.Template.Spec.Containers {
+		for _, e := range c.Env {
+			if e.Name == name && e.ValueFrom != nil {
+				return e.ValueFrom.SecretKeyRef.Name
+			}
+		}
+	}
+	return ""
+}
+
+func (s *scene) secretOf(service string) string {
+	s.Helper()
+	return get(s, &v1alpha1.BackingService{}, service).Status.Handle.SecretName
+}
+
+// replicaSets counts those of a Deployment.
+func (s *scene) replicaSets(name string) int {
+	s.Helper()
+	var list appsv1.ReplicaSetList
+	s.must(admin.List(s.ctx, &list, client.InNamespace(s.namespace), client.MatchingLabels{"app": name}))
+	return len(list.Items)
+}
+
+// awaitQuiet waits until the operator has sent no write for a while.
+func (s *scene) awaitQuiet() {
+	s.Helper()
+	const quiet = 750 * time.Millisecond
+	last, since := -1, time.Now()
+	s.await("quiet", func() string {
+		if mark := len(operated.sent(0, request.isWrite)); mark != last {
+			last, since = mark, time.Now()
+		}
+		if time.Since(since) < quiet {
+			return "the operator is still writing"
+		}
+		return ""
+	})
+}
+
+// writesTo counts the writes of the operator in this namespace since a mark, by method and kind of object.
+func (s *scene) writesTo(mark int) []string {
+	var writes []string
+	for _, r := range operated.sent(mark, request.isWrite) {
+		if _, rest, ok := strings.Cut(r.path, "/namespaces/"+s.namespace+"/"); ok {
+			writes = append(writes, r.method+" "+rest)
+		}
+	}
+	slices.Sort(writes)
+	return writes
+}
