@@ -99,7 +99,7 @@ func TestOwnerAppliesClientSide(t *testing.T) {
 			s.awaitBinding("app-visits")
 			s.awaitDeployment("app")
 			if now := get[appsv1.Deployment](s, "app"); now.UID == was.UID {
-				t.Errorf("it is the same Deployment, %s", now.UID)
+				s.Errorf("it is the same Deployment, %s", now.UID)
 			}
 		})).
 		Feature())

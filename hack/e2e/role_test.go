@@ -39,7 +39,7 @@ func TestRole(t *testing.T) {
 			for _, rule := range role.Rules {
 				for _, list := range [][]string{rule.APIGroups, rule.Resources, rule.Verbs} {
 					if slices.Contains(list, "*") {
-						t.Errorf("a rule of ClusterRole %s is for everything: %s", role.Name, s.asJSON(rule))
+						s.Errorf("a rule of ClusterRole %s is for everything: %s", role.Name, s.asJSON(rule))
 					}
 				}
 			}
@@ -59,11 +59,11 @@ func TestRole(t *testing.T) {
 			for _, kind := range []string{"validatingwebhookconfigurations", "mutatingwebhookconfigurations"} {
 				names := s.kubectl("get", kind, "-o", "name")
 				if strings.Contains(names, "bindery") {
-					t.Errorf("%s", names)
+					s.Errorf("%s", names)
 				}
 				yaml := s.kubectl("get", kind, "-o", "yaml")
 				if strings.Contains(yaml, operatorNamespace) || strings.Contains(yaml, "bindery.dev") {
-					t.Errorf("a webhook has to do with Bindery:\n%s", yaml)
+					s.Errorf("a webhook has to do with Bindery:\n%s", yaml)
 				}
 			}
 		})).

@@ -411,16 +411,23 @@ func (s *scene) diagnose() {
 		{"-n", operatorNamespace, "get", "pods,leases"},
 	} {
 		output, err := kubectl(s.ctx, "", arguments...)
-		s.Logf("kubectl %s\n%s", strings.Join(arguments, " "), output)
-		if err != nil {
-			s.Log(err)
-		}
+		s.Logf("kubectl %s\n%s%s", strings.Join(arguments, " "), end(output), errorText(err))
 	}
-	s.Logf("what the operator says about this namespace\n%s", s.operatorLog())
+	s.Logf("what the operator says about this namespace\n%s", end(s.operatorLog()))
 	for _, pod := range s.pods(nil) {
 		output, err := kubectl(s.ctx, "", "-n", s.namespace, "logs", pod.Name, "--all-containers", "--tail=10")
 		s.Logf("the end of the log of Pod %s\n%s%s", pod.Name, output, errorText(err))
 	}
+}
+
+// end is the last lines of a text.
+func end(text string) string {
+	const limit = 200
+	lines := strings.Split(text, "\n")
+	if left := len(lines) - limit; left > 0 {
+		return fmt.Sprintf("(%d lines)\n%s", left, strings.Join(lines[left:], "\n"))
+	}
+	return text
 }
 
 func errorText(err error) string {

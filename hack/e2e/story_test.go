@@ -30,7 +30,7 @@ func TestStory(t *testing.T) {
 			s.awaitDeployment("pinger")
 			before = get[appsv1.Deployment](s, "pinger")
 			if a := s.ping(); a.Visits != nil || a.Attached.Redis != nil || a.Attached.Collector != nil {
-				t.Errorf("pinger answers %+v, want neither visits nor anything attached", a)
+				s.Errorf("pinger answers %+v, want neither visits nor anything attached", a)
 			}
 		})).
 		Assess("attached to a Redis that Bindery provisions, it counts visits", in(func(s *scene) {
@@ -81,7 +81,7 @@ func TestStory(t *testing.T) {
 			s.awaitDeployment("pinger")
 			s.requireSame(before, get[appsv1.Deployment](s, "pinger"))
 			if a := s.ping(); a.Visits != nil || a.Attached.Redis != nil || a.Attached.Collector != nil {
-				t.Errorf("pinger answers %+v, want neither visits nor anything attached", a)
+				s.Errorf("pinger answers %+v, want neither visits nor anything attached", a)
 			}
 		})).
 		Feature())
