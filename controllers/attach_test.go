@@ -440,3 +440,36 @@ func TestAWorkloadThatWasReplacedIsAttachedAgain(t *testing.T) {
 		})
 	}
 }
+
+func TestSomethingThatKeepsTakingTheVariableAwayIsNotFought(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "contest")
+	s.deploy("app")
+	s.url("one")
+	s.bind("b", "app", "one")
+	s.awaitBinding("b", "True/Ready")
+	contested := func() bool {
+		b := get(s, &v1alpha1.Binding{}, "b")
+		return condition.Find(b.Status.Conditions, v1alpha1.ConditionInjected).Reason == v1alpha1.ReasonContested
+	}
+	taken := 0
+	s.await("the end of the contest", func() string {
+		if refersTo(s.deployment("app"), "REDIS_URL") != "" {
+			taken++
+			update(s, &appsv1.Deployment{}, "app", func(d *appsv1.Deployment) {
+				fresh := deploymentOf(s.namespace, "app")
+				fresh.ResourceVersion = d.ResourceVersion
+				*d = *fresh
+			})
+		}
+		if !contested() {
+			return fmt.Sprintf("the variable was taken away %d times, and is put back still", taken)
+		}
+		return ""
+	})
+	if taken > 4 {
+		t.Errorf("the variable was put back %d times", taken)
+	}
+	update(s, &v1alpha1.Binding{}, "b", func(b *v1alpha1.Binding) { b.Spec.Env = []v1alpha1.EnvVar{{Name: "CACHE_URL"}} })
+	s.awaitBinding("b", "True/Ready") // an edit is tried at once
+}

@@ -129,7 +129,6 @@ func startControllerManager(assets string, kubeconfig []byte) (stop func(), err 
 	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
 		return nil, err
 	}
-	//nolint:gosec // a binary that this project builds
 	command := exec.Command(filepath.Join(assets, "kube-controller-manager"), "--kubeconfig="+path, "--leader-elect=false", "--secure-port=0",
 		"--concurrent-deployment-syncs=5", "--kube-api-qps=500", "--kube-api-burst=500",
 		"--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller")
@@ -165,11 +164,11 @@ func install(ctx context.Context, dir string) error {
 }
 
 func installFile(ctx context.Context, file string) error {
-	f, err := os.Open(file) //nolint:gosec // a file of this project
+	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	decoder := utilyaml.NewYAMLOrJSONDecoder(f, 4096)
 	for {
 		object := &unstructured.Unstructured{}

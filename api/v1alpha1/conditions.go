@@ -77,6 +77,8 @@ const (
 	ReasonEnvRequired = "EnvRequired"
 	// ReasonPatchRefused: the API server refused the change of the workload.
 	ReasonPatchRefused = "PatchRefused"
+	// ReasonContested: something keeps taking the variables out of the workload; they are put back more and more rarely.
+	ReasonContested = "Contested"
 	// ReasonInjected: the Pod template carries the handle.
 	ReasonInjected = "Injected"
 	// ReasonNotInjected: there is no rollout to watch, because the handle is not in the Pod template.

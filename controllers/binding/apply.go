@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -80,6 +81,7 @@ func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses 
 			}
 			continue
 		}
+		r.written.put(o.key, b)
 		for _, e := range transitions(o.key, was, now) {
 			r.events.Eventf(&b, nil, e.eventType, e.reason, e.action, "%s", e.text)
 		}
@@ -87,13 +89,16 @@ func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses 
 	return errors.Join(errs...)
 }
 
-// recordDetached says on the workload what went, because the Binding is gone.
-func (r *reconciler) recordDetached(ctx context.Context, key Key, w *workload, detached map[string][]string) {
-	for _, binding := range slices.Sorted(maps.Keys(detached)) {
+// recordPatch says what a patch did, where no Binding is left to say it.
+func (r *reconciler) recordPatch(ctx context.Context, key Key, w *workload, p plan, now time.Time) {
+	log.FromContext(ctx).Info("changed the workload", "generation", w.object.Generation)
+	if p.reinjects {
+		r.contests.reinjected(key, now)
+	}
+	for _, binding := range slices.Sorted(maps.Keys(p.detached)) {
 		deployment := &appsv1.Deployment{ObjectMeta: w.object}
 		deployment.APIVersion, deployment.Kind = appsv1.SchemeGroupVersion.String(), key.Kind
 		r.events.Eventf(deployment, nil, corev1.EventTypeNormal, eventDetached, "Detach",
-			"removed %s: Binding %s was deleted", strings.Join(detached[binding], ", "), binding)
-		log.FromContext(ctx).Info("detached", "binding", binding, "variables", detached[binding])
+			"removed %s: Binding %s was deleted", strings.Join(p.detached[binding], ", "), binding)
 	}
 }

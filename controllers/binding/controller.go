@@ -50,7 +50,10 @@ type reconciler struct {
 	live   client.Reader // reads from the API server
 	events events.EventRecorder
 	now    func() time.Time
-	bursts *bursts
+
+	bursts   *bursts
+	contests *contests
+	written  *written
 }
 
 // Add adds the controller to the manager.
@@ -60,7 +63,10 @@ func Add(ctx context.Context, mgr manager.Manager) error {
 		live:   mgr.GetAPIReader(),
 		events: mgr.GetEventRecorder("bindery"),
 		now:    time.Now,
-		bursts: newBursts(),
+
+		bursts:   newBursts(),
+		contests: newContests(),
+		written:  newWritten(),
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -87,7 +93,13 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 	if p.stale {
 		return reconcile.Result{RequeueAfter: staleRetry}, nil
 	}
-	var result reconcile.Result
+	var retryAfter time.Duration
+	if p.reinjects {
+		if retryAfter = r.contests.wait(key, o.now); retryAfter > 0 {
+			o.contested = true
+			p = makePlan(o)
+		}
+	}
 	if len(p.patch) > 0 {
 		after, err := r.applyPatch(ctx, key, p.patch)
 		switch {
@@ -95,21 +107,24 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 			log.FromContext(ctx).V(1).Info("the workload changed before it could be patched; planning again")
 			return reconcile.Result{RequeueAfter: staleRetry}, nil
 		case errors.Is(err, errRefused):
-			o.refusal, result.RequeueAfter = err.Error(), refusalRetry
+			o.refusal, retryAfter = err.Error(), refusalRetry
 			log.FromContext(ctx).Error(err, "the change of the workload was refused", "retryAfter", refusalRetry)
 		case err != nil:
 			return reconcile.Result{}, err
 		default:
-			log.FromContext(ctx).Info("changed the Pod template", "generation", after.object.Generation)
+			r.recordPatch(ctx, key, after, p, o.now)
 			o.workload = after
-			r.recordDetached(ctx, key, after, p.detached)
 		}
-		p = makePlan(o)
+		if p = makePlan(o); len(p.patch) > 0 {
+			// The API server took the patch, and the answer is not what it makes: a webhook undoes it.
+			o.refusal, retryAfter = "something undid it at once, as a mutating webhook may", refusalRetry
+			p = makePlan(o)
+		}
 	}
 	err = r.applyStatuses(ctx, o, p.statuses)
 	if apierrors.IsConflict(err) {
 		// The cache has not seen our last write yet. There is nothing wrong with it.
 		return reconcile.Result{RequeueAfter: staleRetry}, nil
 	}
-	return result, err
+	return reconcile.Result{RequeueAfter: retryAfter}, err
 }

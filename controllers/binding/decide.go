@@ -68,10 +68,15 @@ func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 				check(b, &v, owners)
 			}
 		}
+		if !v.blocked() {
+			v.want = p.entries(b, v.service)
+		}
+		if p.contested && p.vanished(b, v.want) {
+			v.block(v1alpha1.ReasonContested, fmt.Sprintf("something keeps taking variables of this Binding out of %s: make what "+
+				"manages it leave entries of env alone that it did not write; Bindery puts them back more and more rarely", p.key))
+		}
 		if v.blocked() {
 			v.want = p.held[b.Name]
-		} else {
-			v.want = p.entries(b, v.service)
 		}
 		verdicts[b.Name] = v
 	}

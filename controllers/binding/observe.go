@@ -64,6 +64,7 @@ func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observatio
 		client.MatchingFields{WorkloadField: key.String()}); err != nil {
 		return fmt.Errorf("listing the Bindings of %s: %w", key, err)
 	}
+	r.written.overlay(key, bindings.Items)
 	for _, b := range bindings.Items {
 		if b.DeletionTimestamp != nil {
 			continue // with foreground deletion it stays for a while, and means to go

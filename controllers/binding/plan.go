@@ -31,6 +31,8 @@ type observation struct {
 	gone map[string]bool
 	// namespaceTerminating is only looked up where a Binding is gone.
 	namespaceTerminating bool
+	// contested: variables that vanished from the workload are not to be put back now.
+	contested bool
 	// refusal is the API server's answer to the patch of this plan, where it would have none of it.
 	refusal string
 }
@@ -55,6 +57,8 @@ type plan struct {
 	stale bool
 	// patch of the workload.
 	patch []podtemplate.Op
+	// reinjects: patch puts back what had vanished.
+	reinjects bool
 	// detached are the variables that patch takes out because their Binding is gone, by the name of the Binding.
 	detached map[string][]string
 	// statuses of the Bindings, by name.
@@ -68,6 +72,7 @@ type plan struct {
 //     or its own already. Else the workload keeps what it has from that Binding.
 //   - A variable belongs to the Binding that has it in the Pod template; where none has, to the oldest that asks for it.
 //   - A variable that is there and is not Bindery's is never touched.
+//   - A variable that something takes away again and again is not fought for.
 //   - What came from a Binding that is gone is taken out, if that Binding was deleted by somebody, and not lost together
 //     with its definition or its namespace.
 func makePlan(o observation) plan {
@@ -84,7 +89,7 @@ func makePlan(o observation) plan {
 	next, detached := p.nextLedger(verdicts)
 	if patch := p.patch(next); len(patch) > 0 {
 		if o.refusal == "" {
-			return plan{patch: patch, detached: detached}
+			return plan{patch: patch, detached: detached, reinjects: p.reinjects(verdicts)}
 		}
 		p.refuse(verdicts)
 		next, _ = p.nextLedger(verdicts)
@@ -240,6 +245,26 @@ func (p *planner) adopted(b v1alpha1.Binding) attachment {
 		}
 	}
 	return a
+}
+
+// reinjects says whether the verdicts put back what had vanished.
+func (p *planner) reinjects(verdicts map[string]verdict) bool {
+	return slices.ContainsFunc(p.bindings, func(b v1alpha1.Binding) bool { return p.vanished(b, verdicts[b.Name].want) })
+}
+
+// vanished says whether a Binding wants something that this very workload had from it, and that is not there any more.
+func (p *planner) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
+	current := b.Status.Current
+	if current == nil || current.WorkloadUID != string(p.workload.object.UID) {
+		return false
+	}
+	for slot, ref := range want {
+		_, held := p.held[b.Name][slot]
+		if !held && ref.Secret == current.SecretName && slices.Contains(current.Env, slot.Env) {
+			return true
+		}
+	}
+	return false
 }
 
 // refuse turns each change into a refusal: the workload keeps what it has.

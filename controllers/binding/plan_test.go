@@ -355,6 +355,44 @@ func TestARefusalIsSaidAndLeavesTheAppAsItIs(t *testing.T) {
 	}
 }
 
+func TestWhatSomethingKeepsTakingAwayIsNotFoughtFor(t *testing.T) {
+	w := byHand(attached(t), func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Env, d.Annotations = nil, nil })
+	if p := makePlan(w.observation()); !p.reinjects {
+		t.Fatal("the plan does not say that it puts the variable back")
+	}
+	for range 2 { // the status that is written does not make it forget
+		o := w.observation()
+		o.contested = true
+		p := makePlan(o)
+		if len(p.patch) > 0 {
+			t.Fatalf("it is put back all the same: %v", p.patch)
+		}
+		ready := condition.Find(p.statuses["b"].Conditions, v1alpha1.ConditionReady)
+		if ready.Reason != v1alpha1.ReasonContested || !isTrue(p.statuses["b"].Conditions, v1alpha1.ConditionStalled) {
+			t.Errorf("Ready says %s: %s", ready.Reason, ready.Message)
+		}
+		w.bindings[0].Status = p.statuses["b"]
+	}
+	for name, other := range map[string]*world{
+		"a first attach":                newWorld(t).deploy().service("visits").bind("b", "visits"),
+		"a swap":                        attached(t).edit("b", serviceRef("visits2")),
+		"a variable that is renamed":    attached(t).edit("b", env("OTHER", "uri")),
+		"a workload that was recreated": recreated(attached(t)),
+	} {
+		if p := makePlan(other.observation()); len(p.patch) == 0 || p.reinjects {
+			t.Errorf("%s: patch %v, taken for something that vanished: %v", name, p.patch, p.reinjects)
+		}
+	}
+	if w.edit("b", serviceRef("visits2")).settle().carries("pinger", "REDIS_URL") != "visits2-1/uri" {
+		t.Error("an edit of the Binding is not tried at once")
+	}
+}
+
+func recreated(w *world) *world {
+	w.now = w.now.Add(time.Hour)
+	return w.deploy()
+}
+
 func TestStatusRemembersWhatWasBefore(t *testing.T) {
 	w := attached(t)
 	w.now = w.now.Add(time.Minute)

@@ -15,7 +15,7 @@ import (
 // needsPerson are the reasons that no watch event will mend.
 var needsPerson = []string{
 	v1alpha1.ReasonConflict, v1alpha1.ReasonContainerNotFound, v1alpha1.ReasonKeyNotFound, v1alpha1.ReasonEnvRequired,
-	v1alpha1.ReasonPatchRefused, v1alpha1.ReasonProgressDeadlineExceeded,
+	v1alpha1.ReasonPatchRefused, v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonContested,
 }
 
 // absentStatuses are the statuses of Bindings whose workload does not exist.
@@ -42,7 +42,9 @@ func (p *planner) statuses(verdicts map[string]verdict, carried ledger) map[stri
 	for _, b := range p.bindings {
 		v := verdicts[b.Name]
 		status := b.Status.DeepCopy()
-		p.setCurrent(status, carried, b.Name)
+		if v.obstacle.Reason != v1alpha1.ReasonContested { // what vanished is still what it had
+			p.setCurrent(status, carried, b.Name)
+		}
 		c := conditions{serviceReady: v.serviceReady, injected: v.obstacle, rolledOut: notInjected}
 		if !v.blocked() {
 			c.injected = condition.True(v1alpha1.ReasonInjected, fmt.Sprintf("%s carries the handle of BackingService %s", p.key, v.service.Name))

@@ -60,7 +60,7 @@ func TestGolden(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			want, err := os.ReadFile(path) //nolint:gosec // a golden file of this test
+			want, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
