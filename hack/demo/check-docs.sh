@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+# Checks that README.md and docs/*.md say what is true:
+#
+#   ```sh     is run, in order, block by block, against the cluster, in a namespace of its own instead of shop. A block of
+#             git, cd and make alone is not run: each target of make must exist.
+#   ```text   right after it is its output, line by line; … is anything within a line, and as a line any number of lines
+#   ```yaml   that begins with apiVersion is an object that the API server takes
+#   links     into this repository lead to something
+#   tables    of types and of reasons have what the code has
+#
+# usage: check-docs.sh [FILE...]     Needs a cluster with Bindery installed from this tree: see `make test-docs`.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$ROOT"
+
+NAMESPACE=bindery-docs # stands for the shop of the documents
+WORK=$BIN/docs         # looks like a clone, to whoever types the commands
+GENERATED=docs/api.md  # rendered out of the API's own comments
+
+main() {
+  local files=("$@") file
+  [ ${#files[@]} -gt 0 ] || mapfile -t files < <(printf '%s\n' README.md docs/*.md | grep -vxF "$GENERATED")
+  prepare
+  for file in "${files[@]}"; do
+    check_links "$file"
+    check_blocks "$file"
+  done
+  check_types docs/guide.md
+  check_reasons docs/guide.md docs/concepts.md
+  remove_namespace
+  echo "docs: ${#files[@]} documents say what is true"
+}
+
+prepare() {
+  mkdir -p "$WORK"
+  exec 9<"$WORK"
+  flock -n 9 || die 'docs: another check is running'
+  rm -rf "${WORK:?}"/*
+  mkdir -p "$WORK/bin/cluster" "$WORK/blocks"
+  ln -s "$BIN/kubectl" "$WORK/bin/kubectl"
+  ln -s "$ROOT/config" "$ROOT/docs" "$WORK"
+  use_kubeconfig "$WORK/bin/cluster/kubeconfig" "$NAMESPACE"
+  await_operator
+  remove_namespace
+  trap report EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
+remove_namespace() { kubectl delete namespace "$NAMESPACE" --ignore-not-found --timeout=180s >/dev/null; }
+
+# --- Blocks ---------------------------------------------------------------------------------------------------------
+
+at='' running='' # where in the documents we are, and what is run there
+check_blocks() {
+  local file=$1 number language line follows expected
+  rm -f "$WORK"/blocks/*
+  split "$file" >"$WORK/blocks/index"
+  while read -r -u 3 number language line follows; do
+    at=$file:$line
+    case $language in
+    sh)
+      expected=''
+      [ "$follows" = - ] || expected=$WORK/blocks/$follows.text
+      if is_make "$WORK/blocks/$number.sh"; then check_targets "$WORK/blocks/$number.sh"; else run_block "$number" "$expected"; fi
+      ;;
+    yaml) check_object "$WORK/blocks/$number.yaml" ;;
+    esac
+  done 3<"$WORK/blocks/index"
+  at=''
+}
+
+# split FILE: each block into a file of its own; on stdout NUMBER LANGUAGE LINE, and the number of the text block that
+# follows with nothing in between, or -.
+split() {
+  awk -v folder="$WORK/blocks" '
+    function end_block() { if (number) print number, language, line, follows }
+    /^```/ && !inside {
+      before = language; was = number
+      if (substr($0, 4) == "text" && before == "sh" && adjacent) follows = number + 1
+      end_block()
+      inside = 1; number++; language = substr($0, 4); line = NR; follows = "-"
+      if (language == "") language = "none"
+      path = folder "/" number "." language
+      printf "" > path
+      next
+    }
+    /^```/ { inside = 0; adjacent = 1; close(path); next }
+    inside { print > path; next }
+    /[^ ]/ { adjacent = 0 }
+    END { end_block() }' "$1"
+}
+
+is_make() { ! grep -qvE '^(([A-Z]+=[^ ]+ )*make|git|cd) |^$' "$1"; }
+
+check_targets() {
+  local target
+  while read -r target; do
+    grep -qE "^$target:.*##" Makefile hack/make/*.mk || wrong "there is no target $target in the Makefile"
+  done < <(grep -oE 'make [a-z-]+' "$1" | cut -d' ' -f2)
+}
+
+# run_block NUMBER EXPECTED: in this shell, so that what a block exports is there in the next.
+run_block() {
+  local block output=$WORK/output
+  block=$(in_namespace <"$WORK/blocks/$1.sh")
+  echo "docs: $at" >&2
+  running=$block
+  cd "$WORK"
+  eval "$block" >"$output" 2>&1 </dev/null
+  cd "$ROOT"
+  running=''
+  [ -z "$2" ] || compare "$2" "$output"
+}
+
+in_namespace() { sed "s/\\bshop\\b/$NAMESPACE/g"; }
+
+# compare EXPECTED OUTPUT
+compare() {
+  local expected output
+  mapfile -t expected < <(in_namespace <"$1" | squeeze)
+  mapfile -t output < <(squeeze <"$2")
+  matches 0 0 || wrong "the output is
+$(cat "$2")
+and the document says
+$(cat "$1")"
+}
+
+# Columns are as wide as what is in them.
+squeeze() { sed -E 's/[[:space:]]+/ /g; s/ $//'; }
+
+# matches I J: whether the expected lines from I on match the output from J on.
+matches() {
+  local i=$1 j=$2
+  while [ "$i" -lt ${#expected[@]} ]; do
+    if [ "${expected[i]}" = … ]; then
+      while [ "$j" -le ${#output[@]} ]; do
+        ! matches $((i + 1)) "$j" || return 0
+        j=$((j + 1))
+      done
+      return 1
+    fi
+    [ "$j" -lt ${#output[@]} ] && line_matches "${expected[i]}" "${output[j]}" || return 1
+    i=$((i + 1)) j=$((j + 1))
+  done
+  [ "$j" = ${#output[@]} ]
+}
+
+# line_matches EXPECTED LINE: … is anything; all else is itself.
+line_matches() {
+  local pattern
+  pattern=$(sed 's/[][\\*?]/\\&/g; s/…/*/g' <<<"$1")
+  # shellcheck disable=SC2053 # the right side is a pattern
+  [[ $2 == $pattern ]]
+}
+
+check_object() {
+  [[ $(head -c 10 "$1") == apiVersion ]] || return 0
+  running="kubectl apply --dry-run=server -f $1"
+  kubectl apply --namespace=default --dry-run=server -f "$1" >"$WORK/output" 2>&1
+  running=''
+}
+
+# --- The rest -------------------------------------------------------------------------------------------------------
+
+check_links() {
+  local link path
+  at=$1
+  while read -r link; do
+    path=${link%%#*}
+    [ -z "$path" ] || path=$(dirname "$1")/$path
+    [ -e "${path:-$1}" ] || wrong "the link $link leads nowhere"
+    [[ $link != *#* ]] || anchors "${path:-$1}" | grep -qxF "${link#*#}" || wrong "there is no heading for the link $link"
+  done < <(grep -oE '\]\([^)]+\)' "$1" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^https?://')
+}
+
+# anchors FILE: of a heading, its words, small, with dashes.
+anchors() { sed -nE 's/^#+ //p' "$1" | tr '[:upper:]' '[:lower:]' | tr -d '.,:`?/()' | tr ' ' '-'; }
+
+# check_types FILE: its table has the catalog's variable and schemes of each type.
+check_types() {
+  local type variable schemes cell
+  at=$1
+  while IFS=$'\t' read -r type variable schemes; do
+    cell=$(for scheme in $schemes; do printf '\x60%s://\x60 ' "$scheme"; done)
+    case $variable in
+    '') cell='none' ;;
+    *) cell="\`$variable\` | ${cell:-a token}" ;;
+    esac
+    grep -qF "| \`$type\` | ${cell% }" "$1" || wrong "the table of types does not say of $type: $cell"
+  done < <(catalog)
+}
+
+# catalog: type, variable and schemes of each entry.
+catalog() {
+  local name rest
+  while read -r name rest; do
+    printf '%s\t%s\t%s\n' \
+      "$(sed -nE "s/^[[:space:]]*$name +ServiceType = \"(.*)\"/\\1/p" api/v1alpha1/backingservice_types.go)" \
+      "$(grep -oP 'Variable: "\K[^"]+' <<<"$rest" || true)" \
+      "$(grep -oP 'Schemes: \[\]string\{\K[^}]+' <<<"$rest" | tr -d '",' || true)"
+  done < <(sed -nE 's/^[[:space:]]*v1alpha1\.(Type[A-Za-z0-9]+): +\{(.*)\},$/\1 \2/p' controllers/internal/catalog/catalog.go)
+}
+
+# check_reasons FILE...: each condition and each reason of the API is explained in one of them.
+check_reasons() {
+  local word
+  at=$*
+  while read -r word; do
+    grep -qF "\`$word\`" "$@" || wrong "$word is not explained"
+  done < <(sed -nE 's/^[[:space:]]*(Reason|Condition)[A-Za-z]+ = "(.*)"$/\2/p' api/v1alpha1/conditions.go)
+}
+
+wrong() {
+  printf 'docs: %s: %s\n' "$at" "$1" >&2
+  exit 1
+}
+
+report() {
+  local status=$?
+  trap - EXIT
+  if [ -n "$running" ]; then
+    printf 'docs: %s: this ended with %s:\n%s\nIts output was:\n' "$at" "$status" "$running" >&2
+    cat "$WORK/output" >&2 || true
+  fi
+  exit "$status"
+}
+
+main "$@"
