@@ -96,25 +96,25 @@ func kubectl(ctx context.Context, input string, arguments ...string) (string, er
 	return stdout.String(), nil
 }
 
-// resource is a kind of object that can be listed.
-type resource struct {
+// kind is a kind of object that can be listed.
+type kind struct {
 	dynamic.NamespaceableResourceInterface
 	// name is resource.version.group.
 	name       string
 	namespaced bool
 }
 
-// resources are all kinds that the API server can list: built in, and those of every CustomResourceDefinition.
-func resources() ([]resource, error) {
+// kinds are all that the API server can list: built in, and those of every CustomResourceDefinition.
+func kinds() ([]kind, error) {
 	lists, err := discovery.ServerPreferredResources(cluster.clientset.Discovery())
 	if err != nil {
 		return nil, fmt.Errorf("asking the API server what it serves: %w", err)
 	}
-	var all []resource
+	var all []kind
 	for _, list := range discovery.FilteredBy(discovery.SupportsAllVerbs{Verbs: []string{"list"}}, lists) {
 		for _, r := range list.APIResources {
 			gvr := groupVersion(list.GroupVersion).WithResource(r.Name)
-			all = append(all, resource{
+			all = append(all, kind{
 				NamespaceableResourceInterface: cluster.dynamic.Resource(gvr),
 				name:                           strings.TrimSuffix(gvr.Resource+"."+gvr.Version+"."+gvr.Group, "."),
 				namespaced:                     r.Namespaced,

@@ -137,7 +137,7 @@ func (s *scene) requireVerbs(where string, have, want []string) {
 // operator's namespace that has to do with Bindery.
 func (s *scene) requireNoFinalizersOfOurs() {
 	s.Helper()
-	all, err := resources()
+	all, err := kinds()
 	s.no(err)
 	seen := map[string]int{}
 	for _, r := range all {

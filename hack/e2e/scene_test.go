@@ -348,7 +348,7 @@ func foreignFinalizers(object metav1.Object) []string {
 // objects are all objects of this namespace, of whichever kind.
 func (s *scene) objects() map[string][]unstructured.Unstructured {
 	s.Helper()
-	all, err := resources()
+	all, err := kinds()
 	s.no(err)
 	found := map[string][]unstructured.Unstructured{}
 	for _, r := range all {
@@ -370,8 +370,8 @@ func (s *scene) objects() map[string][]unstructured.Unstructured {
 // requireNoFinalizers requires that nothing in this namespace has a finalizer that Kubernetes does not answer for.
 func (s *scene) requireNoFinalizers() {
 	s.Helper()
-	count, kinds := 0, s.objects()
-	for kind, objects := range kinds {
+	count, byKind := 0, s.objects()
+	for kind, objects := range byKind {
 		for i := range objects {
 			count++
 			if f := foreignFinalizers(&objects[i]); len(f) > 0 {
@@ -379,7 +379,7 @@ func (s *scene) requireNoFinalizers() {
 			}
 		}
 	}
-	s.Logf("finalizers: none on %d objects of %d kinds", count, len(kinds))
+	s.Logf("finalizers: none on %d objects of %d kinds", count, len(byKind))
 }
 
 // lingers says why a namespace is still there; "" where it is gone.

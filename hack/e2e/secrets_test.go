@@ -142,7 +142,7 @@ func (s *scene) bindApp(name, handle string) {
 	s.provision(name, v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
 		SecretRef: &v1alpha1.SecretKeyReference{Name: name + "-handle", Key: "url"},
 	}})
-	s.kubectlReads(manifest("name: app\n", "name: "+name+"\n", "{app: app}", "{app: "+name+"}"), "apply", "-f", "-")
+	s.kubectlReads(app(name), "apply", "-f", "-")
 	s.bind(name, name, name)
 }
 
@@ -202,7 +202,7 @@ func (s *scene) logs(namespace string) map[string]string {
 // and its managed fields too.
 func (s *scene) searchObjects(canaries map[string]string) {
 	s.Helper()
-	all, err := resources()
+	all, err := kinds()
 	s.no(err)
 	counts, size := map[string]int{}, 0
 	for _, r := range all {

@@ -1,0 +1,91 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/e2e-framework/pkg/features"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+// Where something is missing or in the way, the Binding says so and the app stays as it is; once it is mended, the rest
+// happens by itself.
+func TestInput(t *testing.T) {
+	t.Parallel()
+	suite.Test(t, features.New("a Binding").
+		Setup(in(func(s *scene) {
+			s.apply("visits2.yaml", "somebody-elses-redis.yaml")
+			s.awaitService("visits2")
+			s.awaitDeployment("somebody-elses-redis")
+		})).
+		Assess("to a service that does not exist yet waits for it", in(func(s *scene) {
+			s.run("early")
+			s.requireLeftAlone("early", func() {
+				s.bind("early", "early", "later")
+				s.awaitReason("early", v1alpha1.ReasonServiceNotFound)
+			})
+			s.provision("later", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
+			s.awaitBinding("early")
+		})).
+		Assess("to a service whose Secret does not exist yet waits for it", in(func(s *scene) {
+			s.run("secretive")
+			s.requireLeftAlone("secretive", func() {
+				s.provision("foreign", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
+					SecretRef: &v1alpha1.SecretKeyReference{Name: "not-yet", Key: "url"},
+				}})
+				s.bind("secretive", "secretive", "foreign")
+				s.awaitReason("secretive", v1alpha1.ReasonServiceNotReady)
+				foreign := get[v1alpha1.BackingService](s, "foreign")
+				if why := unmet(foreign.Status.Conditions, foreign.Generation, v1alpha1.ConditionReady,
+					metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound); why != "" {
+					s.Error(why)
+				}
+			})
+			s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "not-yet"}, Data: get[corev1.Secret](s, "elsewhere-handle").Data})
+			s.awaitBinding("secretive")
+		})).
+		Assess("to an app that does not exist yet waits for it", in(func(s *scene) {
+			s.bind("unborn", "unborn", "visits2")
+			s.awaitReason("unborn", v1alpha1.ReasonWorkloadNotFound)
+			s.run("unborn")
+			s.awaitBinding("unborn")
+		})).
+		Assess("for a variable that the app sets itself says Conflict, until it does no more", in(func(s *scene) {
+			s.run("stubborn", "env:\n", "env:\n            - {name: REDIS_URL, value: \"\"}\n")
+			s.requireLeftAlone("stubborn", func() {
+				s.bind("stubborn", "stubborn", "visits2")
+				s.awaitReason("stubborn", v1alpha1.ReasonConflict)
+			})
+			s.run("stubborn")
+			s.awaitBinding("stubborn")
+		})).
+		Assess("for a variable of an older one's says Conflict, and takes its place when that one goes", in(func(s *scene) {
+			s.run("contested")
+			s.bind("elder", "contested", "visits2")
+			s.awaitBinding("elder")
+			s.requireLeftAlone("contested", func() {
+				s.bind("younger", "contested", "later")
+				s.awaitReason("younger", v1alpha1.ReasonConflict)
+			})
+			since := s.rollouts("contested")
+			s.kubectl("delete", "bnd", "elder")
+			s.awaitBinding("younger")
+			s.requireRollouts(since, 1) // at no time was the app without
+		})).
+		Feature())
+}
+
+// requireLeftAlone requires that something changes nothing of a Deployment.
+func (s *scene) requireLeftAlone(deployment string, do func()) {
+	s.Helper()
+	since := s.rollouts(deployment)
+	do()
+	if diff := cmp.Diff(since, s.rollouts(deployment), cmp.AllowUnexported(rollouts{})); diff != "" {
+		s.Errorf("Deployment %s was changed (-before +after):\n%s", deployment, diff)
+	}
+}
