@@ -44,6 +44,7 @@ prepare() {
   await_operator
   claim_namespace "$NAMESPACE"
   made_namespace=1
+  story_began=$(now)
 }
 
 alone() {
@@ -178,8 +179,7 @@ clean_up() {
 
 # --- How it is told -------------------------------------------------------------------------------------------------
 
-steps=0 began=0 revision_before=0 load_sent='' load_failed=''
-story_began=$(now)
+steps=0 began=0 revision_before=0 load_sent='' load_failed='' story_began=0
 table=()
 
 step() {
