@@ -67,7 +67,7 @@ func (s *scene) requireNames(deployment string, want ...string) {
 	}
 }
 
-// deletes deletes an object and waits until it is gone, as kubectl does.
+// deletes has kubectl delete an object, and wait until it is gone.
 func (s *scene) deletes(kind, name string) {
 	s.Helper()
 	began := time.Now()

@@ -105,7 +105,7 @@ func (a *auditLog) read(s *scene) {
 	for {
 		line, err := a.reader.ReadString('\n')
 		a.partial += line
-		if err == io.EOF { //nolint:errorlint // the reader returns it as it is
+		if err == io.EOF {
 			return
 		}
 		s.no(err)

@@ -10,6 +10,7 @@
 //	cluster_test.go   the cluster, its clients and kubectl
 //	scene_test.go     the namespace of one test, and what is asked and done in it
 //	pinger_test.go    the app of the story, and the Redis behind it
+//	app_test.go       an app whose manifest the tests play with
 //	operator_test.go  the operator's Pod, its log and its end
 //	audit_test.go     what the API server has written down about the operator
 package e2e
@@ -70,7 +71,7 @@ func isGiven(name string) bool {
 }
 
 // openScene makes the namespace of a test, and sees to its end.
-func openScene(ctx context.Context, config *envconf.Config, t *testing.T) (context.Context, error) {
+func openScene(ctx context.Context, config *envconf.Config, t *testing.T) (context.Context, error) { //nolint:thelper // the signature is env.TestEnvFunc
 	config.WithNamespace(envconf.RandomName("e2e", 12))
 	s := &scene{T: t, ctx: ctx, namespace: config.Namespace()}
 	began := time.Now()

@@ -85,11 +85,11 @@ func TestOwnerAppliesClientSide(t *testing.T) {
 			s.requireBound("web", "sidecar")
 		})).
 		Assess("replaces the Deployment by one without the variable, which gets it", in(func(s *scene) {
-			since := s.rollouts("app")
+			was := get[appsv1.Deployment](s, "app").Generation
 			s.kubectlReads(app("app"), "replace", "-f", "-")
 			s.awaitBound("web", "sidecar")
-			if now := s.rollouts("app"); now.generation < since.generation+2 {
-				s.Errorf("generation %d after %d: want one of the owner's, without the variable, and one of Bindery's", now.generation, since.generation)
+			if now := get[appsv1.Deployment](s, "app").Generation; now < was+2 {
+				s.Errorf("generation %d after %d: want one of the owner's, without the variable, and one of Bindery's", now, was)
 			}
 			s.awaitBinding("app-visits")
 			s.awaitDeployment("app")

@@ -52,6 +52,7 @@ func (s *scene) requireSmooth(from, to string) {
 	s.load(http.MethodPost, "/reset")
 	s.swap("pinger-visits", to)
 	s.awaitBinding("pinger-visits")
+	s.requireAllOn(to, "pinger", "REDIS_URL")
 	s.await(fmt.Sprintf("%d requests are answered", enoughRequests), patience, func() string {
 		if l := s.load(http.MethodGet, "/stats"); l.Sent-l.InFlight < enoughRequests {
 			return fmt.Sprintf("%d were sent, of which %d are under way", l.Sent, l.InFlight)
@@ -106,6 +107,18 @@ func (s *scene) requireServed(l load, services ...string) {
 	}
 }
 
+// requireAllOn requires what Ready=True says: every Pod of an app has the handle of this service, and none is left that has
+// another, not even one that is ending.
+func (s *scene) requireAllOn(service, app, variable string) {
+	s.Helper()
+	secret := s.secretOf(service)
+	for _, pod := range s.pods(map[string]string{"app.kubernetes.io/name": app}) {
+		if have := secretIn(&pod, variable); have != secret {
+			s.Errorf("%s of Pod %s refers to Secret %q, want %s of BackingService %s", variable, pod.Name, have, secret, service)
+		}
+	}
+}
+
 // podWatch is every Pod of an app that there was for a while, and what a variable of it referred to.
 type podWatch struct {
 	watch    watch.Interface
@@ -139,14 +152,16 @@ func (s *scene) watchPods(app, variable string) *podWatch {
 	return p
 }
 
-func (p *podWatch) see(pod *corev1.Pod) {
-	secret := ""
+func (p *podWatch) see(pod *corev1.Pod) { p.secrets[pod.Name] = secretIn(pod, p.variable) }
+
+// secretIn is the Secret that a variable of a Pod refers to; "" = it has none such.
+func secretIn(pod *corev1.Pod, variable string) string {
 	for _, e := range pod.Spec.Containers[0].Env {
-		if e.Name == p.variable && e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-			secret = e.ValueFrom.SecretKeyRef.Name
+		if e.Name == variable && e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+			return e.ValueFrom.SecretKeyRef.Name
 		}
 	}
-	p.secrets[pod.Name] = secret
+	return ""
 }
 
 // requireOnly ends the watch, and requires that the variable of each Pod referred to the Secret of one of these services,
