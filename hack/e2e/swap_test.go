@@ -107,13 +107,14 @@ func (s *scene) requireServed(l load, services ...string) {
 	}
 }
 
-// requireAllOn requires what Ready=True says: every Pod of an app has the handle of this service, and none is left that has
-// another, not even one that is ending.
+// requireAllOn requires what Ready=True says: every Pod of an app has the handle of this service, and none runs that has
+// another, not even one that is ending. One whose processes have ended is an entry in a list, for a second more.
 func (s *scene) requireAllOn(service, app, variable string) {
 	s.Helper()
 	secret := s.secretOf(service)
 	for _, pod := range s.pods(map[string]string{"app.kubernetes.io/name": app}) {
-		if have := secretIn(&pod, variable); have != secret {
+		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+		if have := secretIn(&pod, variable); have != secret && !ended {
 			s.Errorf("%s of Pod %s refers to Secret %q, want %s of BackingService %s", variable, pod.Name, have, secret, service)
 		}
 	}
