@@ -178,6 +178,16 @@ func (s *scene) provision(name string, spec v1alpha1.BackingServiceSpec) {
 	s.create(&v1alpha1.BackingService{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec})
 }
 
+// foreign makes a BackingService of a Redis that somebody else runs, and the Secret NAME-handle with its handle.
+func (s *scene) foreign(name, handle string) {
+	s.Helper()
+	secret := name + "-handle"
+	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret}, StringData: map[string]string{"url": handle}})
+	s.provision(name, v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: secret, Key: "url"},
+	}})
+}
+
 // unmet says what a condition lacks to be so, and about the current generation; "" where it lacks nothing.
 func unmet(conditions []metav1.Condition, generation int64, conditionType string, status metav1.ConditionStatus, reason string) string {
 	c := meta.FindStatusCondition(conditions, conditionType)

@@ -138,10 +138,7 @@ func (s *scene) runElsewhere(password string) {
 // bindApp runs an app, and attaches it to a Redis that has this handle.
 func (s *scene) bindApp(name, handle string) {
 	s.Helper()
-	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name + "-handle"}, StringData: map[string]string{"url": handle}})
-	s.provision(name, v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
-		SecretRef: &v1alpha1.SecretKeyReference{Name: name + "-handle", Key: "url"},
-	}})
+	s.foreign(name, handle)
 	s.kubectlReads(app(name), "apply", "-f", "-")
 	s.bind(name, name, name)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
@@ -41,6 +42,32 @@ func TestSwapUnderLoad(t *testing.T) {
 		})).
 		Assess("and the way back neither", in(func(s *scene) {
 			s.requireSmooth("visits2", "visits")
+		})).
+		Assess("to a Redis that refuses the handle stops at its first Pod, and is undone by the same one line", in(func(s *scene) {
+			s.foreign("refused", "redis://:not-the-password@visits2:6379")
+			s.awaitService("refused")
+			since := s.rollouts("pinger")
+			s.load(http.MethodPost, "/reset")
+			s.swap("pinger-visits", "refused")
+			s.await("the first new Pod runs", patience, func() string {
+				for _, pod := range s.pods(map[string]string{"app.kubernetes.io/name": "pinger"}) {
+					if secretIn(&pod, "REDIS_URL") == "refused-handle" && pod.Status.Phase == corev1.PodRunning {
+						return ""
+					}
+				}
+				return "there is none"
+			})
+			s.holds("the rollout goes no further, and the Binding says so", untouched, func() string {
+				d := get[appsv1.Deployment](s, "pinger")
+				if d.Status.UpdatedReplicas != 1 || d.Status.AvailableReplicas != *d.Spec.Replicas || s.notReady("pinger-visits") == "" {
+					return s.asJSON(d.Status)
+				}
+				return ""
+			})
+			s.swap("pinger-visits", "visits")
+			s.awaitBinding("pinger-visits")
+			s.requireServed(s.load(http.MethodPost, "/reset"), "visits")
+			s.requireRolloutsOf(since, 2, 1) // there, and back to the ReplicaSet of before
 		})).
 		Feature())
 }
