@@ -14,3 +14,7 @@ test-unit: $(BIN)/kubernetes $(BIN)/etcd redis-server ## Run the tests that need
 .PHONY: test-e2e
 test-e2e: deploy ## Run the tests with real Pods in the development cluster, which is brought up if it is not.
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 40m -v $(TEST_FLAGS) ./hack/e2e/...
+
+.PHONY: bench
+bench: $(BIN)/kubernetes $(BIN)/etcd ## Measure the budgets: time against a bare loop, requests and memory at a restart.
+	KUBEBUILDER_ASSETS=$(BIN) go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./controllers
