@@ -40,6 +40,7 @@ func BenchmarkAttach(b *testing.B) {
 
 // measureOperator creates n Bindings and waits until n Pod templates have changed.
 func measureOperator(b *testing.B, n int) time.Duration {
+	b.Helper()
 	namespace := prepare(b, n, "visits")
 	began := time.Now()
 	parallel(b, n, func(i int) error { return admin.Create(b.Context(), bindingOf(namespace, i, "visits")) })
@@ -58,6 +59,7 @@ func measureOperator(b *testing.B, n int) time.Duration {
 
 // measureLoop sends what an operator has to send: each Binding, the patch of its Deployment, the status.
 func measureLoop(b *testing.B, n int) time.Duration {
+	b.Helper()
 	namespace := prepare(b, n, "unrelated")
 	patch, err := json.Marshal([]map[string]any{{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": corev1.EnvVar{
 		Name: "REDIS_URL", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
@@ -84,6 +86,7 @@ func measureLoop(b *testing.B, n int) time.Duration {
 
 // prepare makes n Deployments and a service that is Ready.
 func prepare(b *testing.B, n int, service string) (namespace string) {
+	b.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "bench-"}}
 	must(b, admin.Create(b.Context(), ns))
 	parallel(b, n, func(i int) error { return admin.Create(b.Context(), deploymentOf(ns.Name, fmt.Sprintf("app-%d", i))) })
@@ -101,6 +104,7 @@ func prepare(b *testing.B, n int, service string) (namespace string) {
 
 // settle waits until the operator has sent nothing for a while.
 func settle(b *testing.B) {
+	b.Helper()
 	begin := time.Now()
 	for last, since := operated.mark(), time.Now(); time.Since(since) < time.Second; time.Sleep(interval) {
 		if now := operated.mark(); now != last {
