@@ -315,9 +315,9 @@ type BackingServiceStatus struct {
 	// +kubebuilder:validation:MaxLength=512
 	Endpoint string `json:"endpoint,omitempty"`
 
-	// attachmentCount is how many Bindings have put this service's handle into a workload.
+	// attachmentCount is how many Bindings have put this service's handle into a workload. It is there when it is 0 too.
 	// +optional
-	AttachmentCount int32 `json:"attachmentCount,omitempty"`
+	AttachmentCount int32 `json:"attachmentCount"`
 
 	// attachments are the first 100 of them, by name.
 	// +optional

@@ -4,7 +4,7 @@
 TEST_FLAGS ?=
 
 .PHONY: test
-test: test-unit test-e2e ## Run every test: unit, API server, and the real cluster.
+test: test-unit test-e2e test-docs ## Run every test: unit, API server, the real cluster, and every command of the documents.
 
 .PHONY: test-unit
 test-unit: $(BIN)/kubernetes $(BIN)/etcd redis-server ## Run the tests that need no cluster; some start an API server, some a Redis.
