@@ -414,13 +414,9 @@ func (s *scene) deployment(name string) *appsv1.Deployment {
 func (s *scene) awaitBinding(name, want string) *v1alpha1.Binding {
 	s.Helper()
 	b := &v1alpha1.Binding{}
-	s.await("Binding "+name, func() string {
+	s.awaitReady("Binding "+name, want, func() ([]metav1.Condition, int64) {
 		get(s, b, name)
-		ready := condition.Find(b.Status.Conditions, v1alpha1.ConditionReady)
-		if got := string(ready.Status) + "/" + ready.Reason; got != want || ready.ObservedGeneration != b.Generation {
-			return fmt.Sprintf("Ready=%s of generation %d, want %s of %d: %s", got, ready.ObservedGeneration, want, b.Generation, ready.Message)
-		}
-		return ""
+		return b.Status.Conditions, b.Generation
 	})
 	return b
 }
@@ -429,15 +425,23 @@ func (s *scene) awaitBinding(name, want string) *v1alpha1.Binding {
 func (s *scene) awaitService(name, want string) *v1alpha1.BackingService {
 	s.Helper()
 	b := &v1alpha1.BackingService{}
-	s.await("BackingService "+name, func() string {
+	s.awaitReady("BackingService "+name, want, func() ([]metav1.Condition, int64) {
 		get(s, b, name)
-		ready := condition.Find(b.Status.Conditions, v1alpha1.ConditionReady)
-		if got := string(ready.Status) + "/" + ready.Reason; got != want || ready.ObservedGeneration != b.Generation {
-			return fmt.Sprintf("Ready=%s of generation %d, want %s of %d: %s", got, ready.ObservedGeneration, want, b.Generation, ready.Message)
+		return b.Status.Conditions, b.Generation
+	})
+	return b
+}
+
+func (s *scene) awaitReady(what, want string, read func() ([]metav1.Condition, int64)) {
+	s.Helper()
+	s.await(what, func() string {
+		conditions, generation := read()
+		ready := condition.Find(conditions, v1alpha1.ConditionReady)
+		if got := string(ready.Status) + "/" + ready.Reason; got != want || ready.ObservedGeneration != generation {
+			return fmt.Sprintf("Ready=%s of generation %d, want %s of %d: %s", got, ready.ObservedGeneration, want, generation, ready.Message)
 		}
 		return ""
 	})
-	return b
 }
 
 // refersTo is the Secret that a variable of a Deployment refers to, "" = none.

@@ -204,14 +204,18 @@ func (p *planner) env(b v1alpha1.Binding) []v1alpha1.EnvVar {
 	return nil
 }
 
+// containers returns the containers that a Binding asks for.
+func (p *planner) containers(b v1alpha1.Binding) []string {
+	if len(b.Spec.Containers) > 0 {
+		return b.Spec.Containers
+	}
+	return podtemplate.Containers(p.workload.pod)
+}
+
 // slots returns the places that a Binding asks for, in the order of its spec.
 func (p *planner) slots(b v1alpha1.Binding) []podtemplate.Slot {
-	containers := b.Spec.Containers
-	if len(containers) == 0 {
-		containers = podtemplate.Containers(p.workload.pod)
-	}
 	var slots []podtemplate.Slot
-	for _, container := range containers {
+	for _, container := range p.containers(b) {
 		for _, e := range p.env(b) {
 			slots = append(slots, podtemplate.Slot{Container: container, Env: e.Name})
 		}

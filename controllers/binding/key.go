@@ -16,3 +16,6 @@ func KeyOf(b *v1alpha1.Binding) Key {
 
 // String is how the workload is called in messages, within its namespace.
 func (k Key) String() string { return k.Kind + "/" + k.Name }
+
+// full is how the workload is called in the cluster.
+func (k Key) full() string { return k.Namespace + "/" + k.Kind + "/" + k.Name }

@@ -12,6 +12,9 @@ import (
 // which Binding and service they came from. It is written by the same patch as the entries, so the two never disagree
 // because of a crash; and it goes with the template in `kubectl rollout undo`, which restores annotations too.
 type ledger struct {
+	// Workload that it was written on: namespace, kind and name. A manifest that was exported from one workload and
+	// applied as another one brings the annotation along, and there it says nothing: who copied the variables owns them.
+	Workload string `json:"workload"`
 	// Attachments, by the name of the Binding.
 	Attachments []attachment `json:"attachments"`
 }
@@ -43,11 +46,11 @@ type entry struct {
 	Key       string `json:"key"`
 }
 
-// parseLedger reads the annotation. A damaged one is answered like none at all: what it said is found again through the
-// status of the Bindings.
-func parseLedger(annotation string) ledger {
+// parseLedger reads the annotation of a workload. A damaged one is answered like none at all: what it said is found again
+// through the status of the Bindings.
+func parseLedger(annotation string, key Key) ledger {
 	var l ledger
-	if json.Unmarshal([]byte(annotation), &l) != nil {
+	if json.Unmarshal([]byte(annotation), &l) != nil || l.Workload != key.full() {
 		return ledger{}
 	}
 	return l

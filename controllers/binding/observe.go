@@ -126,7 +126,7 @@ func (o *observation) missing() []string {
 		listed[b.Name] = true
 	}
 	var names []string
-	for _, a := range parseLedger(o.workload.object.Annotations[v1alpha1.AttachmentsAnnotation]).Attachments {
+	for _, a := range o.ledger().Attachments {
 		if !listed[a.Binding] {
 			names = append(names, a.Binding)
 		}

@@ -79,7 +79,7 @@ func makePlan(o observation) plan {
 	if o.workload == nil {
 		return plan{statuses: absentStatuses(o)}
 	}
-	p := planner{observation: o, recorded: parseLedger(o.workload.object.Annotations[v1alpha1.AttachmentsAnnotation])}
+	p := planner{observation: o, recorded: o.ledger()}
 	p.bindings = slices.SortedFunc(slices.Values(o.bindings), olderFirst)
 	if p.isStale() {
 		return plan{stale: true}
@@ -95,6 +95,11 @@ func makePlan(o observation) plan {
 		next, _ = p.nextLedger(verdicts)
 	}
 	return plan{statuses: p.statuses(verdicts, next)}
+}
+
+// ledger is what the annotation of the workload says.
+func (o *observation) ledger() ledger {
+	return parseLedger(o.workload.object.Annotations[v1alpha1.AttachmentsAnnotation], o.key)
 }
 
 // planner is an observation, and what was read out of it.
@@ -148,6 +153,9 @@ func (p *planner) findHeld() map[string]podtemplate.Entries {
 		}
 	}
 	for _, b := range p.bindings {
+		if _, known := p.recorded.find(b.Name); known {
+			continue
+		}
 		for _, slot := range p.currentSlots(b) {
 			presence, have := podtemplate.Lookup(p.workload.pod, slot)
 			if !taken[slot] && presence == podtemplate.Refers && have.Secret == b.Status.Current.SecretName {
@@ -164,7 +172,7 @@ func (p *planner) currentSlots(b v1alpha1.Binding) []podtemplate.Slot {
 		return nil
 	}
 	var slots []podtemplate.Slot
-	for _, container := range podtemplate.Containers(p.workload.pod) {
+	for _, container := range p.containers(b) {
 		for _, env := range b.Status.Current.Env {
 			slots = append(slots, podtemplate.Slot{Container: container, Env: env})
 		}
@@ -175,6 +183,7 @@ func (p *planner) currentSlots(b v1alpha1.Binding) []podtemplate.Slot {
 // nextLedger says what the ledger will be when the verdicts are carried out, and which variables go because their
 // Binding is gone.
 func (p *planner) nextLedger(verdicts map[string]verdict) (next ledger, detached map[string][]string) {
+	next.Workload = p.key.full()
 	wanted := podtemplate.Entries{}
 	for _, b := range p.bindings {
 		if v := verdicts[b.Name]; len(v.want) > 0 {

@@ -172,6 +172,29 @@ func TestWhatThePodTemplateCarries(t *testing.T) {
 			world: byHand(attached(t), func(d *appsv1.Deployment) { d.Annotations[v1alpha1.AttachmentsAnnotation] = "{" }),
 			want:  slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1, ready: map[string]string{"b": "True/Ready"},
 		},
+		"a reference to the same Secret that the owner wrote into another container is the owner's": {
+			world: byHand(newWorld(t).deploy(corev1.Container{Name: "app"}, corev1.Container{Name: "side"}).service("visits").
+				bind("b", "visits", containers("app")).settle(), func(d *appsv1.Deployment) {
+				d.Spec.Template.Spec.Containers[1].Env = d.Spec.Template.Spec.Containers[0].Env
+			}).unbind("b"),
+			want: slots{"app/REDIS_URL": "", "side/REDIS_URL": "visits-1/uri"}, generations: 2,
+		},
+		"also where the annotations were lost": {
+			world: byHand(newWorld(t).deploy(corev1.Container{Name: "app"}, corev1.Container{Name: "side"}).service("visits").
+				bind("b", "visits", containers("app")).settle(), func(d *appsv1.Deployment) {
+				d.Spec.Template.Spec.Containers[1].Env, d.Annotations = d.Spec.Template.Spec.Containers[0].Env, nil
+			}).settle().unbind("b"),
+			want: slots{"app/REDIS_URL": "", "side/REDIS_URL": "visits-1/uri"}, generations: 2,
+		},
+		"and in a container that the Binding asks for, it is a conflict": {
+			world: byHand(attached(t), func(d *appsv1.Deployment) {
+				d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{
+					Name: "side", Env: d.Spec.Template.Spec.Containers[0].Env,
+				})
+			}),
+			want: slots{"pinger/REDIS_URL": "visits-1/uri", "side/REDIS_URL": "visits-1/uri"}, generations: 1,
+			ready: map[string]string{"b": "False/Conflict"},
+		},
 		"a container that the owner renamed is attached under its new name": {
 			world: byHand(attached(t), func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0] = corev1.Container{Name: "renamed"} }),
 			want:  slots{"renamed/REDIS_URL": "visits-1/uri"}, generations: 2, ready: map[string]string{"b": "True/Ready"},
@@ -179,6 +202,9 @@ func TestWhatThePodTemplateCarries(t *testing.T) {
 		"a rollback by the owner keeps the service that the Binding names": {
 			world: rolledBack(attached(t)),
 			want:  slots{"pinger/REDIS_URL": "visits2-1/uri"}, generations: 3, ready: map[string]string{"b": "True/Ready"},
+		},
+		"a copy of an attached workload under another name is its owner's": {
+			world: copied(attached(t)), want: slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1,
 		},
 		"a Binding that is lost together with its definition detaches nothing": {
 			world: defined(attached(t).unbind("b"), definition{}), want: slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1,
@@ -255,6 +281,13 @@ func missed(w *world) *world {
 	w.unbind("b")
 	w.gone = map[string]bool{}
 	return w
+}
+
+// copied is what an owner makes who exports a workload and applies it under another name: here the original was another one.
+func copied(w *world) *world {
+	annotation := w.deployment.Annotations[v1alpha1.AttachmentsAnnotation]
+	w.deployment.Annotations[v1alpha1.AttachmentsAnnotation] = strings.ReplaceAll(annotation, "shop/Deployment/pinger", "shop/Deployment/original")
+	return w.unbind("b")
 }
 
 func ending(w *world) *world {

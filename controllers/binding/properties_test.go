@@ -108,7 +108,8 @@ func checkOwners(t *rapid.T, w *world) {
 	if w.deployment == nil {
 		return
 	}
-	recorded := parseLedger(w.deployment.Annotations[v1alpha1.AttachmentsAnnotation])
+	observed := w.observation()
+	recorded := observed.ledger()
 	for _, container := range w.deployment.Spec.Template.Spec.Containers {
 		seen := map[string]int{}
 		for _, e := range container.Env {
