@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Packs a small Debian with redis-server and redis-cli into a tar, for machines that cannot pull Redis' own image.
-# Needs Debian's or Ubuntu's debootstrap and root, or sudo. DEBIAN_MIRROR overrides where packages come from.
+# Needs Debian's or Ubuntu's debootstrap and root, or sudo. DEBIAN_MIRROR overrides where packages come from: debootstrap knows Debian's own place.
 # usage: redis-rootfs.sh TAR
 set -euo pipefail
 out=$(realpath -m "${1:?usage: redis-rootfs.sh TAR}")
 suite=bookworm # whose Redis is 7.0
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 if [ "$EUID" -ne 0 ]; then
   exec sudo --preserve-env=DEBIAN_MIRROR "$0" "$out"
@@ -27,7 +26,7 @@ trap 'exit 130' INT TERM
 rootfs=$work/rootfs
 
 echo "images: fetching Debian $suite and its redis-server" >&2
-debootstrap --variant=minbase --include=redis-server "$suite" "$rootfs" "$mirror" >"$work/log" 2>&1 || {
+debootstrap --variant=minbase --include=redis-server "$suite" "$rootfs" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$work/log" 2>&1 || {
   tail -n 20 "$work/log" >&2
   exit 1
 }
