@@ -140,18 +140,23 @@ func (s *scene) requireAllOn(service, app, variable string) {
 	s.Helper()
 	secret := s.secretOf(service)
 	for _, pod := range s.pods(map[string]string{"app.kubernetes.io/name": app}) {
-		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if have := secretIn(&pod, variable); have != secret && !ended {
+		if have := secretIn(&pod, variable); have != secret && !hasEnded(&pod) {
 			s.Errorf("%s of Pod %s refers to Secret %q, want %s of BackingService %s", variable, pod.Name, have, secret, service)
 		}
 	}
 }
 
-// podWatch is every Pod of an app that there was for a while, and what a variable of it referred to.
+func hasEnded(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// podWatch is every Pod of an app that ran for a while, and what a variable of it referred to.
 type podWatch struct {
 	watch    watch.Interface
 	variable string
 	done     sync.WaitGroup
+	// before are the Pods that had ended before the watch began.
+	before map[string]bool
 	// secrets by the name of the Pod; "" = it lacked the variable.
 	secrets map[string]string
 }
@@ -162,8 +167,9 @@ func (s *scene) watchPods(app, variable string) *podWatch {
 	var pods corev1.PodList
 	of := []client.ListOption{client.InNamespace(s.namespace), client.MatchingLabels{"app.kubernetes.io/name": app}}
 	s.no(cluster.client.List(s.ctx, &pods, of...))
-	p := &podWatch{variable: variable, secrets: map[string]string{}}
+	p := &podWatch{variable: variable, before: map[string]bool{}, secrets: map[string]string{}}
 	for i := range pods.Items {
+		p.before[pods.Items[i].Name] = hasEnded(&pods.Items[i])
 		p.see(&pods.Items[i])
 	}
 	var err error
@@ -180,7 +186,11 @@ func (s *scene) watchPods(app, variable string) *podWatch {
 	return p
 }
 
-func (p *podWatch) see(pod *corev1.Pod) { p.secrets[pod.Name] = secretIn(pod, p.variable) }
+func (p *podWatch) see(pod *corev1.Pod) {
+	if !p.before[pod.Name] {
+		p.secrets[pod.Name] = secretIn(pod, p.variable)
+	}
+}
 
 // secretIn is the Secret that a variable of a Pod refers to; "" = it has none such.
 func secretIn(pod *corev1.Pod, variable string) string {
