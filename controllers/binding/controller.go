@@ -38,12 +38,15 @@ const (
 	// refusalRetry is how soon a refused patch is tried again: what refused it (a policy, a quota) sends no event.
 	refusalRetry = time.Minute
 
-	// staleRetry is how soon a plan is made again when the cache was older than the workload.
+	// staleRetry is how soon a status is written again when the cache had not seen the last write.
 	staleRetry = 100 * time.Millisecond
 
 	// workers plan different workloads at once.
 	workers = 8
 )
+
+// errStale: the workload was made from newer Bindings or services than those that were read.
+var errStale = errors.New("the Bindings or the services are older than what the workload was made from: waiting for newer ones")
 
 type reconciler struct {
 	client client.Client // reads from the cache
@@ -91,7 +94,7 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 	}
 	p := makePlan(o)
 	if p.stale {
-		return reconcile.Result{RequeueAfter: staleRetry}, nil
+		return reconcile.Result{}, errStale // with backoff: it lasts as long as a cache lags, or for ever if a status was wiped
 	}
 	var retryAfter time.Duration
 	if p.reinjects {
@@ -103,9 +106,6 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 	if len(p.patch) > 0 {
 		after, err := r.applyPatch(ctx, key, p.patch)
 		switch {
-		case errors.Is(err, errChanged):
-			log.FromContext(ctx).V(1).Info("the workload changed before it could be patched; planning again")
-			return reconcile.Result{RequeueAfter: staleRetry}, nil
 		case errors.Is(err, errRefused):
 			o.refusal, retryAfter = err.Error(), refusalRetry
 			log.FromContext(ctx).Error(err, "the change of the workload was refused", "retryAfter", refusalRetry)
