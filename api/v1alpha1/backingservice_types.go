@@ -85,6 +85,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type != 'memcached' || !has(self.external) || !has(self.external.url) || self.external.url.startsWith('memcached://')",message="spec.external.url of type memcached must begin with memcached://"
 // +kubebuilder:validation:XValidation:rule="self.type != 'smtp' || !has(self.external) || !has(self.external.url) || self.external.url.matches('^smtps?://')",message="spec.external.url of type smtp must begin with smtp:// or smtps://"
 // +kubebuilder:validation:XValidation:rule="self.type != 's3' || !has(self.external) || !has(self.external.url) || self.external.url.startsWith('s3://')",message="spec.external.url of type s3 must begin with s3://"
+// +kubebuilder:validation:XValidation:rule="!has(self.retention) || has(self.redis) || has(self.collector)",message="retention is for services that Bindery provisions (redis, collector): remove it, because nothing of this service is Bindery's to take away"
 type BackingServiceSpec struct {
 	// type is what the app speaks to the service, for example redis. It decides the usual variable (REDIS_URL) and the
 	// schemes of the handle. Immutable.
@@ -116,6 +117,21 @@ type BackingServiceSpec struct {
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// retention says how long a service that Bindery provisions is kept when no app is attached to it any more. Absent =
+	// for ever. Example: `retention: {deprovisionAfter: 72h}`.
+	// +optional
+	Retention *Retention `json:"retention,omitempty"`
+}
+
+// Retention says how long an unused service is kept.
+type Retention struct {
+	// deprovisionAfter is how long after its last detachment the BackingService is deleted, and with it all that was
+	// provisioned for it; deletionPolicy says what becomes of its data volume. A service that was never attached is kept.
+	// To attach it again stops the clock. Example: 72h.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="must be between 1s and 8760h (a year), for example 72h"
+	DeprovisionAfter metav1.Duration `json:"deprovisionAfter"`
 }
 
 // DeletionPolicy says what becomes of a data volume.
@@ -295,7 +311,7 @@ type BackingServiceStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready, Provisioned (of a provisioned service) and Stalled.
+	// conditions: Ready, Provisioned (of a provisioned service), Verified and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -314,6 +330,26 @@ type BackingServiceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Endpoint string `json:"endpoint,omitempty"`
+
+	// verification is the last trial of the handle. The condition Verified says what came of it.
+	// +optional
+	Verification *Verification `json:"verification,omitempty"`
+
+	// revisions are the Secrets of earlier handles that Bindery made and has kept, because a Pod template of the history
+	// of a workload may name them. The newest first.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=253
+	Revisions []string `json:"revisions,omitempty"`
+
+	// detachedAt is when the last app was detached. Absent = one is attached, or none ever was.
+	// +optional
+	DetachedAt *metav1.Time `json:"detachedAt,omitempty"`
+
+	// deprovisionAt is when spec.retention has the service deleted. Absent = never.
+	// +optional
+	DeprovisionAt *metav1.Time `json:"deprovisionAt,omitempty"`
 
 	// attachmentCount is how many Bindings have put this service's handle into a workload. It is there when it is 0 too.
 	// +optional
@@ -352,6 +388,30 @@ type Handle struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=253
 	Keys []string `json:"keys,omitempty"`
+}
+
+// Verification is a trial of a handle.
+type Verification struct {
+	// secretName and key are the handle that is tried.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName"`
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key"`
+
+	// attempt counts the trials of this handle, from 1.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Attempt int32 `json:"attempt"`
+
+	// startedAt is when the last trial began.
+	// +optional
+	StartedAt metav1.Time `json:"startedAt,omitempty"`
+
+	// endedAt is when it ended. Absent = it has not.
+	// +optional
+	EndedAt *metav1.Time `json:"endedAt,omitempty"`
 }
 
 // ServiceAttachment is a use of the service.

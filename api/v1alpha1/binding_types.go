@@ -71,7 +71,64 @@ type BindingSpec struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
 	Containers []string `json:"containers,omitempty"`
+
+	// swap says how careful a change of the service is. Example: `{timeout: 5m}`.
+	// +optional
+	Swap *SwapPolicy `json:"swap,omitempty"`
 }
+
+// SwapPolicy says how careful an attachment, or the change from one service to another, is.
+type SwapPolicy struct {
+	// verify says whether the handle must have been verified before the workload is touched: a Job in the service's
+	// namespace speaks the type's protocol with it. Never skips that. Default: Always.
+	// +optional
+	// +kubebuilder:default=Always
+	Verify VerifyPolicy `json:"verify,omitempty"`
+
+	// onFailure says what becomes of a rollout that fails: it misses its deadline, or its Pods do not stay available for
+	// the settling time. Rollback puts back what the workload carried before, once; Hold leaves it. A new edit of the
+	// Binding, or a new handle of the service, tries again. Default: Rollback.
+	// +optional
+	// +kubebuilder:default=Rollback
+	OnFailure FailurePolicy `json:"onFailure,omitempty"`
+
+	// timeout is how long the rollout may take from its beginning to its last Pod. Default: no such limit; the rollout
+	// fails when it makes no progress: for progressDeadlineSeconds of a Deployment, for 10m of other workloads. Example: 5m.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be between 1s and 24h, for example 5m"
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+
+	// settlingTime is how long all new Pods must stay available before the swap counts as done: an app without a
+	// readiness probe is available for the moment before it crashes. Default: 10s. Example: 30s.
+	// +optional
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="must be between 0s and 1h, for example 30s"
+	SettlingTime *metav1.Duration `json:"settlingTime,omitempty"`
+}
+
+// VerifyPolicy says whether a handle must have been verified.
+//
+// +kubebuilder:validation:Enum=Always;Never
+type VerifyPolicy string
+
+const (
+	// VerifyAlways waits until the handle was verified.
+	VerifyAlways VerifyPolicy = "Always"
+	// VerifyNever does not.
+	VerifyNever VerifyPolicy = "Never"
+)
+
+// FailurePolicy says what becomes of a rollout that fails.
+//
+// +kubebuilder:validation:Enum=Rollback;Hold
+type FailurePolicy string
+
+const (
+	// FailureRollback puts back what the workload carried before.
+	FailureRollback FailurePolicy = "Rollback"
+	// FailureHold leaves the workload as it is.
+	FailureHold FailurePolicy = "Hold"
+)
 
 // WorkloadReference names a workload in the same namespace.
 type WorkloadReference struct {
@@ -81,10 +138,10 @@ type WorkloadReference struct {
 	// +kubebuilder:validation:Enum=apps/v1
 	APIVersion string `json:"apiVersion,omitempty"`
 
-	// kind of the workload. Default: Deployment.
+	// kind of the workload: Deployment, StatefulSet or DaemonSet. Default: Deployment.
 	// +optional
 	// +kubebuilder:default=Deployment
-	// +kubebuilder:validation:Enum=Deployment
+	// +kubebuilder:validation:Enum=Deployment;StatefulSet;DaemonSet
 	Kind string `json:"kind,omitempty"`
 
 	// name of the workload. Example: pinger.
@@ -133,6 +190,17 @@ type BindingStatus struct {
 	// previous is what it carried before. Set spec.serviceRef to its service to go back.
 	// +optional
 	Previous *Attachment `json:"previous,omitempty"`
+
+	// injection is what a workload of this name carries when it is created, or replaced, now. It is never a handle that
+	// still has to be verified. Absent = nothing.
+	// +optional
+	Injection *Injection `json:"injection,omitempty"`
+
+	// history are the last ten attachments and swaps, the newest first.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	History []Swap `json:"history,omitempty"`
 }
 
 // Attachment is a handle in a Pod template.
@@ -166,3 +234,75 @@ type Attachment struct {
 	// +optional
 	WorkloadGeneration int64 `json:"workloadGeneration,omitempty"`
 }
+
+// Injection is what a Pod template is to carry for a Binding.
+type Injection struct {
+	// secretName is the Secret that the variables refer to.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName"`
+
+	// env are the variables, and the keys of the Secret that they refer to.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Env []InjectedVar `json:"env"`
+}
+
+// InjectedVar is a variable that refers to a key of a Secret.
+type InjectedVar struct {
+	// name of the variable. Example: REDIS_URL.
+	// +required
+	// +kubebuilder:validation:MaxLength=256
+	Name string `json:"name"`
+
+	// key of the Secret. Example: uri.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key"`
+}
+
+// Swap is a change of what a workload carried for a Binding.
+type Swap struct {
+	// from is the service that it carried before. Absent = none: a first attachment.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	From string `json:"from,omitempty"`
+
+	// to is the service that it was to carry.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	To string `json:"to"`
+
+	// secretName is the Secret of the handle of `to`.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName"`
+
+	// startedAt is when the Pod template got it.
+	// +optional
+	StartedAt metav1.Time `json:"startedAt,omitempty"`
+
+	// outcome of the rollout.
+	// +required
+	Outcome SwapOutcome `json:"outcome"`
+}
+
+// SwapOutcome says how a swap went.
+//
+// +kubebuilder:validation:Enum=InProgress;Succeeded;RolledBack;Failed;Superseded
+type SwapOutcome string
+
+const (
+	// SwapInProgress: the rollout has not ended, or its Pods have not settled yet.
+	SwapInProgress SwapOutcome = "InProgress"
+	// SwapSucceeded: every Pod carries the handle, and stayed available for the settling time.
+	SwapSucceeded SwapOutcome = "Succeeded"
+	// SwapRolledBack: the rollout failed, and what was before was put back.
+	SwapRolledBack SwapOutcome = "RolledBack"
+	// SwapFailed: the rollout failed, and was left as it is.
+	SwapFailed SwapOutcome = "Failed"
+	// SwapSuperseded: another swap, or a detachment, came before it had ended.
+	SwapSuperseded SwapOutcome = "Superseded"
+)

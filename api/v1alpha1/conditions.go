@@ -16,6 +16,11 @@ const (
 	// It is absent on a service that somebody else runs.
 	ConditionProvisioned = "Provisioned"
 
+	// ConditionVerified says whether the handle of a service was tried: a Job has spoken the type's protocol with the
+	// service, with the credentials of the handle. A new revision of the handle is tried anew. A Binding waits for it
+	// before it touches an app, unless its spec.swap.verify is Never.
+	ConditionVerified = "Verified"
+
 	// ConditionServiceReady says whether the service that spec.serviceRef of a Binding names is Ready.
 	ConditionServiceReady = "ServiceReady"
 
@@ -23,7 +28,8 @@ const (
 	// While it is False, the app keeps what it has.
 	ConditionInjected = "Injected"
 
-	// ConditionRolledOut says whether the rollout that the injection caused has ended.
+	// ConditionRolledOut says whether the rollout that the injection caused has ended, and its Pods have stayed available
+	// for the settling time.
 	ConditionRolledOut = "RolledOut"
 )
 
@@ -57,6 +63,38 @@ const (
 	ReasonResourceNotBindable = "ResourceNotBindable"
 )
 
+// Reasons of the condition Verified of a BackingService. Those from ReasonUnreachable on are what the Job found out.
+const (
+	// ReasonVerified: the service was spoken to in its protocol, with the credentials of the handle.
+	ReasonVerified = "Verified"
+	// ReasonReachable: a connection was opened (with TLS where the scheme says so); the type has no probe of its own yet.
+	ReasonReachable = "Reachable"
+	// ReasonNotProbed: the handle names no endpoint to try: a token, or a generic handle that is no URL with a port.
+	ReasonNotProbed = "NotProbed"
+	// ReasonVerifying: the Job has not ended yet.
+	ReasonVerifying = "Verifying"
+	// ReasonVerifyOff: each Binding of the service has spec.swap.verify: Never.
+	ReasonVerifyOff = "VerifyOff"
+	// ReasonServiceNotServing: there is nothing to verify before the service is Ready.
+	ReasonServiceNotServing = "ServiceNotServing"
+	// ReasonUnreachable: no connection came about: refused, no route, or no answer in time.
+	ReasonUnreachable = "Unreachable"
+	// ReasonNameNotFound: the name of the host does not resolve.
+	ReasonNameNotFound = "NameNotFound"
+	// ReasonTLSRefused: the TLS handshake failed: an unknown authority, another name, or no TLS at all.
+	ReasonTLSRefused = "TLSRefused"
+	// ReasonCredentialsRefused: the service refused the credentials of the handle.
+	ReasonCredentialsRefused = "CredentialsRefused"
+	// ReasonWrongProtocol: what answers does not speak the protocol of the type.
+	ReasonWrongProtocol = "WrongProtocol"
+	// ReasonReadOnly: the service takes no writes: a replica, or one that has lost its primary.
+	ReasonReadOnly = "ReadOnly"
+	// ReasonInvalidHandle: the Secret's key is missing, or what it holds is no handle of the type.
+	ReasonInvalidHandle = "InvalidHandle"
+	// ReasonProbeFailed: the Job could not do its work: no Pod came up, or it did not end in time.
+	ReasonProbeFailed = "ProbeFailed"
+)
+
 // Reasons on a Binding.
 const (
 	// ReasonWorkloadNotFound: the workload does not exist yet.
@@ -65,6 +103,8 @@ const (
 	ReasonServiceNotFound = "ServiceNotFound"
 	// ReasonServiceNotReady: the BackingService is not Ready; the workload stays as it is.
 	ReasonServiceNotReady = "ServiceNotReady"
+	// ReasonServiceNotVerified: the handle of the BackingService was not verified; the workload stays as it is.
+	ReasonServiceNotVerified = "ServiceNotVerified"
 	// ReasonServiceReady: the BackingService is Ready.
 	ReasonServiceReady = "ServiceReady"
 	// ReasonConflict: a variable is set by the workload itself or belongs to another Binding.
@@ -75,6 +115,8 @@ const (
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonEnvRequired: the type of the service has no usual variable, so spec.env must name one.
 	ReasonEnvRequired = "EnvRequired"
+	// ReasonTypeMismatch: the BackingService is of another type than the one that the variable carries now.
+	ReasonTypeMismatch = "TypeMismatch"
 	// ReasonPatchRefused: the API server refused the change of the workload.
 	ReasonPatchRefused = "PatchRefused"
 	// ReasonContested: something keeps taking the variables out of the workload; they are put back more and more rarely.
@@ -85,10 +127,20 @@ const (
 	ReasonNotInjected = "NotInjected"
 	// ReasonRollingOut: Pods are being replaced.
 	ReasonRollingOut = "RollingOut"
+	// ReasonSettling: every Pod carries the handle, and has not been available for the settling time yet.
+	ReasonSettling = "Settling"
 	// ReasonRolledOut: every Pod carries the handle.
 	ReasonRolledOut = "RolledOut"
 	// ReasonRolloutPaused: the workload is paused by its owner.
 	ReasonRolloutPaused = "RolloutPaused"
-	// ReasonProgressDeadlineExceeded: the rollout missed the workload's own deadline.
+	// ReasonRolloutPartitioned: the StatefulSet has a partition, so some of its Pods keep what they have.
+	ReasonRolloutPartitioned = "RolloutPartitioned"
+	// ReasonRolloutOnDelete: the workload replaces a Pod only when somebody deletes it.
+	ReasonRolloutOnDelete = "RolloutOnDelete"
+	// ReasonProgressDeadlineExceeded: the rollout missed spec.swap.timeout, or the workload's own deadline.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
+	// ReasonAvailabilityLost: Pods with the new handle were available, and are not any more.
+	ReasonAvailabilityLost = "AvailabilityLost"
+	// ReasonRolledBack: the rollout failed, and the workload has the handle again that it had before.
+	ReasonRolledBack = "RolledBack"
 )

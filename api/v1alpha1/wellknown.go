@@ -12,6 +12,9 @@ const (
 	// the same generation leaves the object alone, so that it restarts nothing.
 	RenderedAnnotation = "bindery.dev/rendered"
 
+	// DeleteInUseAnnotation with the value "true" on a BackingService lets it be deleted while apps are attached to it.
+	DeleteInUseAnnotation = "bindery.dev/delete-in-use"
+
 	// ServiceLabel is on each object that Bindery provisions: the name of its BackingService.
 	ServiceLabel = "bindery.dev/service"
 
