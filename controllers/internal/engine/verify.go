@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"strconv"
+	"strings"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -26,19 +29,21 @@ const (
 )
 
 // VerifyJobName names the Job of one trial of a handle. It is deterministic: an operator that was stopped between the
-// creation of the Job and the write of the status finds its own Job again.
-func VerifyJobName(s *v1alpha1.BackingService, secretName, key string, attempt int32) string {
-	return handle.RevisionName(s.Name, string(s.UID), int64(attempt), "verify\x00"+secretName+"\x00"+key)
+// creation of the Job and the write of the status finds its own Job again. A handle that comes back is another revision,
+// and does not find the Job that tried it before.
+func VerifyJobName(s *v1alpha1.BackingService, h *v1alpha1.Handle, attempt int32) string {
+	identity := strings.Join([]string{"verify", strconv.FormatInt(h.Revision, 10), h.SecretName, h.Key}, "\x00")
+	return handle.RevisionName(s.Name, string(s.UID), int64(attempt), identity)
 }
 
 // VerifyJob tries one handle once, in the namespace of the service: the kubelet gives the handle to the probe, and the
 // exit code of the probe is what it found out.
 //
 // Neither the Job nor its Pod has the labels that the Service and the workload of a provisioned service select.
-func VerifyJob(s *v1alpha1.BackingService, secretName, key string, attempt int32, images Images) *abatchv1.JobApplyConfiguration {
+func VerifyJob(s *v1alpha1.BackingService, h *v1alpha1.Handle, attempt int32, images Images) *abatchv1.JobApplyConfiguration {
 	onPod := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.VerifyLabel: s.Name}
 	onJob := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.VerifyLabel: s.Name, v1alpha1.ServiceLabel: s.Name}
-	return abatchv1.Job(VerifyJobName(s, secretName, key, attempt), s.Namespace).
+	return abatchv1.Job(VerifyJobName(s, h, attempt), s.Namespace).
 		WithLabels(onJob).
 		WithOwnerReferences(Owner(s)).
 		WithSpec(abatchv1.JobSpec().
@@ -46,7 +51,7 @@ func VerifyJob(s *v1alpha1.BackingService, secretName, key string, attempt int32
 			WithActiveDeadlineSeconds(VerifyDeadlineSeconds).
 			WithTTLSecondsAfterFinished(verifyKeepSeconds).
 			WithPodFailurePolicy(verifyFailures()).
-			WithTemplate(acorev1.PodTemplateSpec().WithLabels(onPod).WithSpec(verifyPod(s, secretName, key, images))))
+			WithTemplate(acorev1.PodTemplateSpec().WithLabels(onPod).WithSpec(verifyPod(s, h, images))))
 }
 
 // verifyFailures has the exit code put into the Job's condition, whatever it is. A Pod that a node or the scheduler had to
@@ -63,7 +68,7 @@ func verifyFailures() *abatchv1.PodFailurePolicyApplyConfiguration {
 	)
 }
 
-func verifyPod(s *v1alpha1.BackingService, secretName, key string, images Images) *acorev1.PodSpecApplyConfiguration {
+func verifyPod(s *v1alpha1.BackingService, h *v1alpha1.Handle, images Images) *acorev1.PodSpecApplyConfiguration {
 	return acorev1.PodSpec().
 		WithRestartPolicy(corev1.RestartPolicyNever).
 		WithEnableServiceLinks(false).
@@ -78,7 +83,7 @@ func verifyPod(s *v1alpha1.BackingService, secretName, key string, images Images
 			// A key that is not there leaves the variable out, and the probe says so; without optional the Pod would not
 			// start, and the Job would find out nothing until its deadline.
 			WithEnv(acorev1.EnvVar().WithName(ProbeVariable).WithValueFrom(acorev1.EnvVarSource().
-				WithSecretKeyRef(acorev1.SecretKeySelector().WithName(secretName).WithKey(key).WithOptional(true)))).
+				WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(h.Key).WithOptional(true)))).
 			WithResources(acorev1.ResourceRequirements().
 				WithRequests(corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")}).
 				WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")})).
