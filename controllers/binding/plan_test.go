@@ -389,7 +389,7 @@ func TestARefusalIsSaidAndLeavesTheAppAsItIs(t *testing.T) {
 	if injected.Reason != v1alpha1.ReasonPatchRefused || !strings.Contains(injected.Message, "no changes on Fridays") {
 		t.Errorf("Injected says %s: %s", injected.Reason, injected.Message)
 	}
-	if !isTrue(status.Conditions, v1alpha1.ConditionStalled) {
+	if !isStalled(status.Conditions) {
 		t.Error("it is not Stalled")
 	}
 	if status.Current == nil || status.Current.Service != "visits" {
@@ -410,7 +410,7 @@ func TestWhatSomethingKeepsTakingAwayIsNotFoughtFor(t *testing.T) {
 			t.Fatalf("it is put back all the same: %v", p.patch)
 		}
 		ready := condition.Find(p.statuses["b"].Conditions, v1alpha1.ConditionReady)
-		if ready.Reason != v1alpha1.ReasonContested || !isTrue(p.statuses["b"].Conditions, v1alpha1.ConditionStalled) {
+		if ready.Reason != v1alpha1.ReasonContested || !isStalled(p.statuses["b"].Conditions) {
 			t.Errorf("Ready says %s: %s", ready.Reason, ready.Message)
 		}
 		w.bindings[0].Status = p.statuses["b"]

@@ -174,7 +174,7 @@ func TestARolloutThatFailsIsTurnedBack(t *testing.T) {
 			if got := string(ready.Status) + "/" + ready.Reason; got != test.ready || !strings.Contains(ready.Message, test.mention) {
 				t.Errorf("Ready=%s: %s; want %s with %q", got, ready.Message, test.ready, test.mention)
 			}
-			if got := isTrue(w.status("b").Conditions, v1alpha1.ConditionStalled); got != test.stalled {
+			if got := isStalled(w.status("b").Conditions); got != test.stalled {
 				t.Errorf("Stalled is %t, want %t", got, test.stalled)
 			}
 			if got := outcomes(w.status("b")); got != test.outcomes && test.outcomes != "" {
@@ -282,7 +282,7 @@ func TestAServiceThatWasNotVerifiedLeavesTheAppOnWhatItHas(t *testing.T) {
 			if got := w.says("b", v1alpha1.ConditionReady); got != test.ready {
 				t.Errorf("Ready=%s, want %s", got, test.ready)
 			}
-			if got := isTrue(w.status("b").Conditions, v1alpha1.ConditionStalled); got != test.stalled {
+			if got := isStalled(w.status("b").Conditions); got != test.stalled {
 				t.Errorf("Stalled is %t, want %t", got, test.stalled)
 			}
 		})
