@@ -151,7 +151,7 @@ func redisTrials(t *testing.T) map[string]trial {
 		"nothing behind a balancer":  of("redis://:"+canary+"@"+listen(t, rude), exitcode.Unreachable, "at once"),
 		"one that wants another":     of("redis://:"+canary+"@"+listen(t, puzzled), exitcode.WrongProtocol, "hung up"),
 		"a mail server":              of("redis://:"+canary+"@"+listen(t, greets("220 "+canary+"\r\n")), exitcode.WrongProtocol, ""),
-		"one that greets in bytes":   within(soon, of("redis://"+listen(t, greets("J\x00\x00\x00")), exitcode.WrongProtocol, "")),
+		"one that greets in bytes":   within(time.Second, of("redis://"+listen(t, greets("J\x00\x00\x00")), exitcode.WrongProtocol, "")),
 		"one that nearly is a Redis": of("redis://"+listen(t, greets("*x\r\n")), exitcode.WrongProtocol, "as it should"),
 		"a web server":               of("redis://:"+canary+"@"+web(t, page(200)), exitcode.WrongProtocol, ""),
 
