@@ -1,7 +1,6 @@
 package controllers_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -29,14 +28,25 @@ import (
 func TestPolicies(t *testing.T) {
 	p := startPoliced(t)
 	for name, test := range map[string]func(*policedScene){
-		"a service in use stays":                       serviceInUse,
-		"a collection goes without the service in use": collectionInUse,
-		"a namespace goes with the service in use":     namespaceInUse,
-		"who creates a Binding may patch the workload": bindingAuthor,
-		"who changes a Binding may patch the workload": bindingEditor,
-		"who names a Secret or an object may get it":   serviceAuthor,
-		"who changes what is named may get it":         serviceEditor,
-		"the cluster's own role edit is enough":        roleEdit,
+		"a service in use stays":                        serviceInUse,
+		"a collection goes without the service in use":  collectionInUse,
+		"a namespace goes with the service in use":      namespaceInUse,
+		"who creates a Binding may patch the workload":  bindingAuthor,
+		"who changes a Binding may patch the workload":  bindingEditor,
+		"who names a Secret or an object may get it":    serviceAuthor,
+		"who changes what is named may get it":          serviceEditor,
+		"the cluster's own role edit is enough":         roleEdit,
+		"a workload is born attached":                   bornAttached,
+		"and so it is in other ways":                    bornOtherwise,
+		"an update keeps what was there":                keptByUpdates,
+		"an owner keeps what was there":                 keptByOwners,
+		"an undo keeps what was there":                  keptByUndo,
+		"what the operator takes out stays out":         leftByTheOperator,
+		"what has lost its Binding can go":              leftWithTheBinding,
+		"a workload that is being deleted is left":      leftWhileDeleted,
+		"nothing breaks without the policy":             keptWithoutThePolicy,
+		"a container of another policy is attached too": withAnotherPolicy,
+		"large workloads are within the budget":         withinTheBudget,
 	} {
 		t.Run(name, func(t *testing.T) { test(p.scene(t)) })
 	}
@@ -48,6 +58,7 @@ type policed struct {
 	config     *rest.Config
 	kubeconfig string
 	scenes     int
+	markers    int
 }
 
 func startPoliced(t testing.TB) *policed {
@@ -86,6 +97,7 @@ func (p *policed) awaitPolicies(t testing.TB) {
 		}
 		return ""
 	})
+	s.awaitPolicy(true)
 }
 
 // policedScene is a namespace of one test.
@@ -248,23 +260,25 @@ func (s *policedScene) awaitRight(user, namespace string, r right) {
 	})
 }
 
-// kubectl runs a command of kubectl in the namespace. It returns what the command prints.
-func (s *policedScene) kubectl(input string, arguments ...string) (string, error) {
+// kubectl runs a command of kubectl in the namespace, with this input. It returns what the command prints.
+func (s *policedScene) kubectl(input string, arguments ...string) string {
 	s.Helper()
+	printed, err := s.tryKubectl(input, arguments...)
+	if err != nil {
+		s.Fatalf("kubectl %s: %v: %s", strings.Join(arguments, " "), err, printed)
+	}
+	return printed
+}
+
+func (s *policedScene) tryKubectl(input string, arguments ...string) (string, error) {
 	arguments = append([]string{"--kubeconfig", s.kubeconfig, "--namespace", s.namespace}, arguments...)
 	command := exec.CommandContext(s.ctx, filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), arguments...)
 	command.Stdin = strings.NewReader(input)
-	var printed bytes.Buffer
-	command.Stdout, command.Stderr = &printed, &printed
-	err := command.Run()
-	if err != nil {
-		err = fmt.Errorf("kubectl %s: %w: %s", strings.Join(arguments[4:], " "), err, printed.String())
-	}
-	return printed.String(), err
+	printed, err := command.CombinedOutput()
+	return string(printed), err
 }
 
 func serviceInUse(s *policedScene) {
-	const operator = "system:serviceaccount:bindery-system:bindery-operator"
 	inUse := func(who string) string {
 		return " is in use by " + who + ": set their spec.serviceRef to another service"
 	}
@@ -285,7 +299,7 @@ func serviceInUse(s *policedScene) {
 		"names alone":                           {status: v1alpha1.BackingServiceStatus{Attachments: attachments(2, 2).Attachments}, want: both},
 		"overridden":                            {status: attachments(2, 2), annotation: "true"},
 		"not quite overridden":                  {status: attachments(2, 2), annotation: "yes", want: both},
-		"deleted by the operator":               {status: attachments(2, 2), user: operator, want: both},
+		"deleted by the operator":               {status: attachments(2, 2), user: operatorUser, want: both},
 		"deleted by a controller of Kubernetes": {status: attachments(2, 2), user: "system:serviceaccount:kube-system:deployment-controller", want: both},
 		"deleted with its namespace":            {status: attachments(2, 2), user: "system:serviceaccount:kube-system:namespace-controller"},
 		"deleted with its owner":                {status: attachments(2, 2), user: "system:serviceaccount:kube-system:generic-garbage-collector"},
@@ -316,7 +330,7 @@ func collectionInUse(s *policedScene) {
 	s.service("used", `{type: redis, redis: {}}`, attachments(1, 1))
 	s.answers(s.DeleteAllOf(s.ctx, &v1alpha1.BackingService{}, client.InNamespace(s.namespace)), "BackingService used is in use by Binding b0 (Deployment/app0)")
 	s.service("unused", `{type: redis, redis: {}}`, attachments(0, 0))
-	if printed, err := s.kubectl("", "delete", "bsvc", "--all"); err == nil || !strings.Contains(printed, `"unused" deleted`) {
+	if printed, err := s.tryKubectl("", "delete", "bsvc", "--all"); err == nil || !strings.Contains(printed, `"unused" deleted`) {
 		s.Errorf("kubectl delete bsvc --all: %v: %s", err, printed)
 	}
 	var left v1alpha1.BackingServiceList
