@@ -28,11 +28,11 @@ type note struct {
 // transitions are the Events that a change of status is worth. A status that stays as it is makes none.
 func transitions(key Key, was, now v1alpha1.BindingStatus) []note {
 	var events []note
-	if e, ok := attachmentEvent(key, was.Current, now.Current); ok {
-		events = append(events, e)
-	}
 	ready := condition.Find(now.Conditions, v1alpha1.ConditionReady)
 	before := condition.Find(was.Conditions, v1alpha1.ConditionReady)
+	if e, ok := attachmentEvent(key, was.Current, now.Current); ok && ready.Reason != v1alpha1.ReasonRolledBack {
+		events = append(events, e)
+	}
 	if ready.Reason == before.Reason && ready.Status == before.Status {
 		return events
 	}
@@ -41,7 +41,7 @@ func transitions(key Key, was, now v1alpha1.BindingStatus) []note {
 		events = append(events, note{corev1.EventTypeNormal, v1alpha1.ReasonRolledOut, "RollOut", ready.Message})
 	case isTrue(now.Conditions, v1alpha1.ConditionStalled):
 		events = append(events, note{corev1.EventTypeWarning, ready.Reason, "Plan", ready.Message})
-	case ready.Reason != v1alpha1.ReasonRollingOut:
+	case ready.Reason != v1alpha1.ReasonRollingOut && ready.Reason != v1alpha1.ReasonSettling:
 		events = append(events, note{corev1.EventTypeNormal, ready.Reason, "Wait", ready.Message})
 	}
 	return events
