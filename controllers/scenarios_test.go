@@ -247,7 +247,7 @@ func (s *stage) attach(name, workload, service string, change ...func(*v1alpha1.
 	s.Helper()
 	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: v1alpha1.BindingSpec{
 		WorkloadRef: v1alpha1.WorkloadReference{Name: workload}, ServiceRef: v1alpha1.LocalReference{Name: service},
-		Swap: &v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{}},
+		Swap: unverified(),
 	}}
 	for _, c := range change {
 		c(&b.Spec)
@@ -472,4 +472,6 @@ func alone(t *testing.T) {
 }
 
 // gets says whether a request reads one object.
-func (r request) gets() bool { return r.method == http.MethodGet && strings.Contains(r.path, "/namespaces/") }
+func (r request) gets() bool {
+	return r.method == http.MethodGet && strings.Contains(r.path, "/namespaces/")
+}

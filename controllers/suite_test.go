@@ -361,12 +361,17 @@ func (s *scene) bind(name, workload, service string, env ...string) {
 	s.Helper()
 	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: v1alpha1.BindingSpec{
 		WorkloadRef: v1alpha1.WorkloadReference{Name: workload}, ServiceRef: v1alpha1.LocalReference{Name: service},
-		Swap: &v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{}}, // a Deployment without replicas has nothing to settle
+		Swap: unverified(),
 	}}
 	for _, e := range env {
 		b.Spec.Env = append(b.Spec.Env, v1alpha1.EnvVar{Name: e})
 	}
 	s.must(admin.Create(s.ctx, b))
+}
+
+// unverified is a policy for tests that are not about verification, nor about Pods that run: it waits for neither.
+func unverified() *v1alpha1.SwapPolicy {
+	return &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever, SettlingTime: &metav1.Duration{}}
 }
 
 func (s *scene) swap(name, service string) {
