@@ -87,17 +87,6 @@ func workloadOf(namespace, kind, name string, containers []corev1.Container) cli
 	return deployment
 }
 
-func templateOf(workload client.Object) corev1.PodTemplateSpec {
-	switch w := workload.(type) {
-	case *appsv1.StatefulSet:
-		return w.Spec.Template
-	case *appsv1.DaemonSet:
-		return w.Spec.Template
-	default:
-		return w.(*appsv1.Deployment).Spec.Template
-	}
-}
-
 // carried writes down the variables of a Pod template, in their order: "app[OWN=mine URL=visits-1/uri] side[]".
 func carried(template corev1.PodTemplateSpec) string {
 	var texts []string
@@ -174,7 +163,7 @@ func bornAttached(s *policedScene) {
 			s.bear(test.bindings...)
 			w := workloadOf(s.namespace, test.kind, "app", containersOf(test.owner))
 			ok(t, s.Create(s.ctx, w))
-			template := templateOf(w)
+			template := *templateOf(w)
 			if len(test.bindings) > 1 { // the API server takes the Bindings in any order
 				for _, c := range template.Spec.Containers {
 					slices.SortFunc(c.Env, func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })

@@ -92,13 +92,14 @@ func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *observat
 
 	missing := o.missing()
 	for _, name := range missing {
-		b := metadataOf(v1alpha1.GroupVersion.WithKind("Binding"))
+		b := &v1alpha1.Binding{}
 		err := r.live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, b)
 		missing := apierrors.IsNotFound(err)
 		if err != nil && !missing {
 			return fmt.Errorf("reading Binding %s: %w", name, err)
 		}
-		o.gone[name] = missing || b.DeletionTimestamp != nil
+		// One of the same name that was made since, for another workload, is not the one that the ledger names.
+		o.gone[name] = missing || b.DeletionTimestamp != nil || KeyOf(b) != key
 	}
 	if len(missing) == 0 {
 		return nil
