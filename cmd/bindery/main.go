@@ -1,4 +1,5 @@
-// Command bindery is the operator: it provisions backing services and attaches them to apps.
+// Command bindery is the operator: it provisions backing services and attaches them to apps. As `bindery probe` it is what
+// the operator runs in a Job to try a handle.
 package main
 
 import (
@@ -15,6 +16,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == probeCommand {
+		ctx := ctrl.SetupSignalHandler()
+		os.Exit(probe(ctx, os.Args[2:], os.Getenv, os.Stderr))
+	}
 	options, log := parse()
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
