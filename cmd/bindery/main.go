@@ -35,6 +35,8 @@ func parse() (controllers.Options, logr.Logger) {
 		"The `image` of a provisioned Redis that names none; spec.redis.version replaces its tag.")
 	flag.StringVar(&options.CollectorImage, "collector-image", "ghcr.io/bindery-dev/collector:latest",
 		"The `image` of a provisioned collector that names none.")
+	flag.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/operator:latest",
+		"The `image` of the operator itself, which the Jobs that verify a handle run.")
 	flag.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8080", "The `address` of /metrics; 0 = none.")
 	flag.StringVar(&options.HealthAddress, "health-probe-bind-address", ":8081", "The `address` of /healthz and /readyz; 0 = none.")
 	flag.BoolVar(&options.LeaderElection, "leader-elect", false, "Let only one of several operators work at a time.")
