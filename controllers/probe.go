@@ -9,12 +9,13 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 )
 
 // HandleVariable is the environment variable that a verify Job gives the handle in: arguments can be read by everybody who
 // can read Pods.
-const HandleVariable = "BINDERY_HANDLE"
+const HandleVariable = engine.ProbeVariable
 
 // What a probe ends with that found out nothing. Package exitcode leaves both to Go programs in general.
 const (
