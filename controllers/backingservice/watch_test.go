@@ -64,11 +64,11 @@ func TestWhatHappenedIsToldOnce(t *testing.T) {
 
 func TestTheFirstSightCounts(t *testing.T) {
 	s, key := newSightings(), types.NamespacedName{Name: "visits"}
-	if s.since(key, noon) != noon || s.since(key, noon.Add(time.Hour)) != noon {
+	if !s.since(key, noon).Equal(noon) || !s.since(key, noon.Add(time.Hour)).Equal(noon) {
 		t.Error("a later sight counts")
 	}
 	s.forget(key)
-	if later := noon.Add(time.Hour); s.since(key, later) != later {
+	if later := noon.Add(time.Hour); !s.since(key, later).Equal(later) {
 		t.Error("it is not forgotten")
 	}
 }
