@@ -124,7 +124,7 @@ func containersOf(text string) []corev1.Container {
 	for c := range strings.SplitSeq(strings.TrimSuffix(text, "]"), "] ") {
 		name, env, _ := strings.Cut(c, "[")
 		container := corev1.Container{Name: name, Image: "app:1"}
-		for _, e := range strings.Fields(env) {
+		for e := range strings.FieldsSeq(env) {
 			variable, value, _ := strings.Cut(e, "=")
 			container.Env = append(container.Env, corev1.EnvVar{Name: variable, Value: value})
 			if secret, key, refers := strings.Cut(value, "/"); refers {
@@ -172,11 +172,10 @@ func bornAttached(s *policedScene) {
 		"another name":      {[]born{{`{workloadRef: {name: other}, serviceRef: {name: visits}}`, visits1}}, "", "app[]", "app[]"},
 		"nothing to inject": {[]born{{ofApp, ""}}, "", "app[]", "app[]"},
 	} {
-		s.TB.(*testing.T).Run(name, func(t *testing.T) {
-			s := s.scene(t)
+		s.run(name, func(s *policedScene) {
 			s.bear(test.bindings...)
 			w := workloadOf(s.namespace, test.kind, "app", containersOf(test.owner))
-			ok(t, s.Create(s.ctx, w))
+			ok(s, s.Create(s.ctx, w))
 			template := templateOf(w)
 			if len(test.bindings) > 1 { // the API server takes the Bindings in any order
 				for _, c := range template.Spec.Containers {
@@ -184,7 +183,7 @@ func bornAttached(s *policedScene) {
 				}
 			}
 			if got := carried(template); got != test.want {
-				t.Errorf("it is born with %s, want %s", got, test.want)
+				s.Errorf("it is born with %s, want %s", got, test.want)
 			}
 		})
 	}
@@ -258,27 +257,26 @@ func keptByUpdates(s *policedScene) {
 		"an older revision stays":                {born{ofApp, visits1}, "app[URL=visits-1/uri]", "app[URL=visits-0/uri]", "app[URL=visits-0/uri]"},
 		"nothing is dropped":                     {born{ofApp, visits1}, "app[URL=visits-1/uri OWN=mine]", "app[URL=visits-1/uri OWN=yours]", "app[URL=visits-1/uri OWN=yours]"},
 	} {
-		s.TB.(*testing.T).Run(name, func(t *testing.T) {
-			s := s.scene(t)
+		s.run(name, func(s *policedScene) {
 			d := deploymentOf(s.namespace, "app", containersOf(test.was)...)
-			ok(t, s.Create(s.ctx, d))
+			ok(s, s.Create(s.ctx, d))
 			s.bear(test.binding)
 			d.Spec.Template.Spec.Containers = containersOf(test.now)
 			d.ResourceVersion = "" // the Deployment controller writes too
-			ok(t, s.Update(s.ctx, d))
+			ok(s, s.Update(s.ctx, d))
 			if got := carried(d.Spec.Template); got != test.want {
-				t.Errorf("it carries %s, want %s", got, test.want)
+				s.Errorf("it carries %s, want %s", got, test.want)
 			}
 		})
 	}
 }
 
 // managers returns who owns the entry of a variable, as managedFields says.
-func managers(t testing.TB, d *appsv1.Deployment, variable string) []string {
-	t.Helper()
+func managers(tb testing.TB, d *appsv1.Deployment, variable string) []string {
+	tb.Helper()
 	var found []string
 	for _, m := range d.ManagedFields {
-		if strings.Contains(string(m.FieldsV1.Raw), `k:{\"name\":\"`+variable+`\"}`) {
+		if strings.Contains(m.FieldsV1.GetRawString(), `k:{\"name\":\"`+variable+`\"}`) {
 			found = append(found, m.Manager)
 		}
 	}
@@ -329,14 +327,13 @@ var owners = map[string]struct{ create, change []string }{
 // keptByOwners plays what an owner does to a Deployment that came after its Bindings.
 func keptByOwners(s *policedScene) {
 	for name, owner := range owners {
-		s.TB.(*testing.T).Run(name, func(t *testing.T) {
-			s := s.scene(t)
+		s.run(name, func(s *policedScene) {
 			s.bear(threeOfApp...)
 			s.kubectl(s.manifest("app:1", "app[OWN=mine]"), owner.create...)
 			bornWith := carried(s.app().Spec.Template)
 			for _, variable := range []string{"app[OWN=mine ", "URL_0=s0-1/uri", "URL_1=s1-1/uri", "URL_2=s2-1/uri"} {
 				if strings.Count(bornWith, variable) != 1 {
-					t.Errorf("it is born with %s, not once with %s", bornWith, variable)
+					s.Errorf("it is born with %s, not once with %s", bornWith, variable)
 				}
 			}
 			s.expectApp("at first", bornWith, 1)
@@ -348,10 +345,10 @@ func keptByOwners(s *policedScene) {
 			s.expectApp("another image", bornWith, 2)
 			s.kubectl(s.manifest("app:2", "web[OWN=mine]"), owner.change...)
 			if got := carried(s.app().Spec.Template); len(got) != len(bornWith) || !strings.HasPrefix(got, "web[OWN=mine URL_") {
-				t.Errorf("another name of the container: it carries %s", got)
+				s.Errorf("another name of the container: it carries %s", got)
 			}
 			if got := s.replicaSets(); got != 3 {
-				t.Errorf("another name of the container: there are %d ReplicaSets", got)
+				s.Errorf("another name of the container: there are %d ReplicaSets", got)
 			}
 		})
 	}
@@ -375,7 +372,10 @@ func (s *policedScene) expectApp(what, want string, replicaSets int) {
 		s.Errorf("%s: there are %d ReplicaSets, want %d", what, got, replicaSets)
 	}
 	if found := managers(s, d, "URL_0"); found != nil {
-		s.Errorf("%s: the variable belongs to %v", what, found)
+		s.Errorf("%s: URL_0 belongs to %v", what, found)
+	}
+	if managers(s, d, "OWN") == nil {
+		s.Errorf("%s: the owner's own variable belongs to nobody", what)
 	}
 }
 
