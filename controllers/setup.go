@@ -41,6 +41,8 @@ type Options struct {
 	// RedisImage and CollectorImage are run where a BackingService names no image of its own.
 	RedisImage     string
 	CollectorImage string
+	// ProbeImage has the operator's own program. The Jobs that verify a handle run it.
+	ProbeImage string
 	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
 	MetricsAddress string
 	HealthAddress  string
@@ -70,7 +72,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 		return nil, err
 	}
 	if err := backingservice.Add(ctx, mgr, backingservice.Options{
-		Images:    engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage},
+		Images:    engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage},
 		Children:  children,
 		Resources: resources,
 	}); err != nil {

@@ -95,7 +95,7 @@ func runSuite(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer stopWatching()
-	if err := errors.Join(install(context.Background(), "../config/rbac"), node(context.Background(), "node")); err != nil {
+	if err := errors.Join(install(context.Background(), admin, "../config/rbac", "../config/policy"), node(context.Background(), "node")); err != nil {
 		return 1, err
 	}
 	user, err := authn.AddUser(envtest.User{
@@ -174,7 +174,8 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// startControllerManager starts the real controllers that the tests are about.
+// startControllerManager starts the real controllers that the tests are about, each with its own ServiceAccount: the
+// policies know some of them by name.
 func startControllerManager(assets string, kubeconfig []byte) (stop func(), err error) {
 	dir, err := os.MkdirTemp("", "bindery-controllers-")
 	if err != nil {
@@ -185,6 +186,7 @@ func startControllerManager(assets string, kubeconfig []byte) (stop func(), err 
 		return nil, err
 	}
 	command := exec.Command(filepath.Join(assets, "kube-controller-manager"), "--kubeconfig="+path, "--leader-elect=false", "--secure-port=0",
+		"--use-service-account-credentials",
 		"--concurrent-deployment-syncs=10", "--concurrent-replicaset-syncs=10", "--kube-api-qps=2000", "--kube-api-burst=2000",
 		"--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,"+
 			"ttl-after-finished-controller,garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller")
@@ -198,28 +200,29 @@ func startControllerManager(assets string, kubeconfig []byte) (stop func(), err 
 	}, nil
 }
 
-// install creates what the files of a folder hold, as kustomize would: what has no namespace goes into the operator's.
-func install(ctx context.Context, dir string) error {
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}
-	if err := admin.Create(ctx, namespace); err != nil {
+// install creates what the files of folders hold, as kustomize would: what has no namespace goes into the operator's.
+func install(ctx context.Context, to client.Client, dirs ...string) error {
+	if err := to.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}); err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("there are no files in %s: %w", dir, err)
-	}
-	for _, file := range files {
-		if filepath.Base(file) == "kustomization.yaml" {
-			continue
+	for _, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+		if err != nil || len(files) == 0 {
+			return fmt.Errorf("there are no files in %s: %w", dir, err)
 		}
-		if err := installFile(ctx, file); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+		for _, file := range files {
+			if filepath.Base(file) == "kustomization.yaml" {
+				continue
+			}
+			if err := installFile(ctx, to, file); err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
 		}
 	}
 	return nil
 }
 
-func installFile(ctx context.Context, file string) error {
+func installFile(ctx context.Context, to client.Client, file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -236,12 +239,12 @@ func installFile(ctx context.Context, file string) error {
 		if len(object.Object) == 0 {
 			continue
 		}
-		if namespaced, err := admin.IsObjectNamespaced(object); err != nil {
+		if namespaced, err := to.IsObjectNamespaced(object); err != nil {
 			return err
 		} else if namespaced {
 			object.SetNamespace(operatorNamespace)
 		}
-		if err := admin.Create(ctx, object); err != nil {
+		if err := to.Create(ctx, object); err != nil {
 			return err
 		}
 	}

@@ -303,14 +303,14 @@ type Swap struct {
 type SwapOutcome string
 
 const (
-	// SwapInProgress: the rollout has not ended, or its Pods have not settled yet.
+	// SwapInProgress means that the rollout has not ended, or its Pods have not settled yet.
 	SwapInProgress SwapOutcome = "InProgress"
-	// SwapSucceeded: every Pod carries the handle, and stayed available for the settling time.
+	// SwapSucceeded means that every Pod carries the handle, and stayed available for the settling time.
 	SwapSucceeded SwapOutcome = "Succeeded"
-	// SwapRolledBack: the rollout failed, and what was before was put back.
+	// SwapRolledBack means that the rollout failed, and what was before was put back.
 	SwapRolledBack SwapOutcome = "RolledBack"
-	// SwapFailed: the rollout failed, and was left as it is.
+	// SwapFailed means that the rollout failed, and was left as it is.
 	SwapFailed SwapOutcome = "Failed"
-	// SwapSuperseded: another swap, or a detachment, came before it had ended.
+	// SwapSuperseded means that another swap, or a detachment, came before it had ended.
 	SwapSuperseded SwapOutcome = "Superseded"
 )

@@ -100,7 +100,7 @@ func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses 
 func (r *reconciler) recordPatch(ctx context.Context, key Key, w *workload, p plan, now time.Time) {
 	log.FromContext(ctx).Info("changed the workload", "generation", w.object.Generation)
 	if p.reinjects {
-		r.contests.reinjected(key, now)
+		r.contests.PutRight(key, "", now)
 	}
 	for _, binding := range slices.Sorted(maps.Keys(p.detached)) {
 		object := metadataOf(gvkOf(key.Kind))

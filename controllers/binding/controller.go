@@ -24,6 +24,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bindery-dev/bindery/controllers/internal/contest"
 )
 
 // +kubebuilder:rbac:groups=bindery.dev,resources=bindings,verbs=get;list;watch
@@ -52,7 +54,7 @@ type reconciler struct {
 	now    func() time.Time
 
 	bursts   *bursts
-	contests *contests
+	contests *contest.Book[Key]
 	rollouts *rollouts
 	written  *written
 }
@@ -66,7 +68,7 @@ func Add(ctx context.Context, mgr manager.Manager) error {
 		now:    time.Now,
 
 		bursts:   newBursts(),
-		contests: newContests(),
+		contests: contest.New[Key](),
 		rollouts: newRollouts(),
 		written:  newWritten(),
 	}
@@ -93,7 +95,7 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 	}
 	var retryAfter time.Duration
 	if p.reinjects {
-		if retryAfter = r.contests.wait(key, o.now); retryAfter > 0 {
+		if retryAfter = r.contests.Wait(key, o.now); retryAfter > 0 {
 			o.contested = true
 			p = makePlan(o)
 		}

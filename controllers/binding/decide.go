@@ -48,6 +48,7 @@ func (p *planner) decide() map[string]verdict {
 	kept := p.held
 	for {
 		verdicts := p.judge(p.owners(kept))
+		p.answerFailure(verdicts)
 		next := map[string]podtemplate.Entries{}
 		for name, v := range verdicts {
 			next[name] = v.want
@@ -81,7 +82,6 @@ func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 		if v.blocked() {
 			v.want = p.held[b.Name]
 		}
-		p.answerFailure(b, &v, owners)
 		verdicts[b.Name] = v
 	}
 	return verdicts

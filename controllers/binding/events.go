@@ -39,7 +39,7 @@ func transitions(key Key, was, now v1alpha1.BindingStatus) []note {
 	switch {
 	case ready.Reason == v1alpha1.ReasonReady:
 		events = append(events, note{corev1.EventTypeNormal, v1alpha1.ReasonRolledOut, "RollOut", ready.Message})
-	case isTrue(now.Conditions, v1alpha1.ConditionStalled):
+	case isStalled(now.Conditions):
 		events = append(events, note{corev1.EventTypeWarning, ready.Reason, "Plan", ready.Message})
 	case ready.Reason != v1alpha1.ReasonRollingOut && ready.Reason != v1alpha1.ReasonSettling:
 		events = append(events, note{corev1.EventTypeNormal, ready.Reason, "Wait", ready.Message})

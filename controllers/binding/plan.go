@@ -102,6 +102,7 @@ func makePlan(o observation) plan {
 	if !o.fresh && p.isStale() {
 		return plan{stale: true}
 	}
+	p.forgetOlder()
 	p.held = p.findHeld()
 	p.failure = p.findFailure()
 	verdicts := p.decide()
@@ -168,6 +169,20 @@ func (p *planner) isStale() bool {
 		}
 	}
 	return false
+}
+
+// forgetOlder corrects a ledger that an owner has brought back, as `kubectl rollout undo` does together with the Pod
+// template: what it says of the rollout it was written for is over.
+func (p *planner) forgetOlder() {
+	for i, a := range p.recorded.Attachments {
+		for _, b := range p.bindings {
+			current := b.Status.Current
+			if b.Name == a.Binding && current != nil && current.WorkloadUID == string(p.workload.object.UID) &&
+				current.WorkloadGeneration > a.Generation {
+				p.recorded.Attachments[i].Generation, p.recorded.Attachments[i].From = p.workload.object.Generation, nil
+			}
+		}
+	}
 }
 
 // findHeld finds the entries that the ledger names and that still refer to what the ledger says. Where the ledger was

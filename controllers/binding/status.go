@@ -160,11 +160,9 @@ func (p *planner) underWay(b v1alpha1.Binding, current *v1alpha1.Attachment) con
 	return condition.False(v1alpha1.ReasonRollingOut, carry+": "+state.Message)
 }
 
-// isTrue says whether a condition holds, for whichever generation of the spec.
-func isTrue(conditions []metav1.Condition, conditionType string) bool {
-	return slices.ContainsFunc(conditions, func(c metav1.Condition) bool {
-		return c.Type == conditionType && c.Status == metav1.ConditionTrue
-	})
+// isStalled says whether a person is waited for.
+func isStalled(conditions []metav1.Condition) bool {
+	return condition.Find(conditions, v1alpha1.ConditionStalled).Status == metav1.ConditionTrue
 }
 
 var notInjected = condition.False(v1alpha1.ReasonNotInjected, "there is no rollout to wait for: see the condition Injected")

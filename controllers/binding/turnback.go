@@ -3,6 +3,7 @@ package binding
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -104,19 +105,67 @@ func (p *planner) progress() string {
 	return fmt.Sprintf("%d of %d Pods are new, %d are available", f.Updated, f.Want, f.Available)
 }
 
-// answerFailure turns an attachment back whose rollout failed, unless a newer edit leads away from it anyway.
-func (p *planner) answerFailure(b v1alpha1.Binding, v *verdict, owners map[podtemplate.Slot]string) {
+// answerFailure turns back what came in with a rollout that failed, all of it together, but for what a newer edit leads away
+// from anyway.
+func (p *planner) answerFailure(verdicts map[string]verdict) {
 	if p.failure == nil {
 		return
 	}
-	a, concerned := p.failure.unsettled[b.Name]
-	if !concerned || !v.blocked() && !maps.Equal(v.want, p.held[b.Name]) {
-		return
+	back, stays := map[string]attachment{}, map[string]string{}
+	for _, b := range p.bindings {
+		a, concerned := p.failure.unsettled[b.Name]
+		if v := verdicts[b.Name]; !concerned || !v.blocked() && !maps.Equal(v.want, p.held[b.Name]) {
+			continue
+		}
+		if why := p.staysBecause(b, a); why != "" {
+			stays[b.Name] = why
+		} else {
+			back[b.Name] = a
+		}
 	}
-	if why := p.staysBecause(b, a, owners); why != "" {
-		v.failed = condition.False(p.failure.state.Reason, p.failure.state.Message+". It was not turned back, because "+why)
-		return
+	for name, why := p.barred(back, verdicts); name != ""; name, why = p.barred(back, verdicts) {
+		delete(back, name)
+		stays[name] = why
 	}
+	for _, b := range p.bindings {
+		v := verdicts[b.Name]
+		if why, ok := stays[b.Name]; ok {
+			v.failed = condition.False(p.failure.state.Reason, p.failure.state.Message+". It was not turned back, because "+why)
+		}
+		if a, ok := back[b.Name]; ok {
+			p.turnBack(b, a, &v)
+		}
+		verdicts[b.Name] = v
+	}
+}
+
+// barred finds an attachment that cannot be turned back because one of its variables is somebody else's by now.
+func (p *planner) barred(back map[string]attachment, verdicts map[string]verdict) (name, why string) {
+	taken := map[podtemplate.Slot]bool{}
+	for other, v := range verdicts {
+		if _, goes := back[other]; !goes {
+			for slot := range v.want {
+				taken[slot] = true
+			}
+		}
+	}
+	for _, b := range p.bindings {
+		a, ok := back[b.Name]
+		if !ok {
+			continue
+		}
+		for slot := range a.From.entries() {
+			presence, have := podtemplate.Lookup(p.workload.pod(), slot)
+			if taken[slot] || presence != podtemplate.Absent && !p.isOurs(slot, have) {
+				return b.Name, fmt.Sprintf("variable %s of container %s belongs to somebody else now", slot.Env, slot.Container)
+			}
+		}
+	}
+	return "", ""
+}
+
+// turnBack makes a verdict say that what was before is put back.
+func (p *planner) turnBack(b v1alpha1.Binding, a attachment, v *verdict) {
 	message := fmt.Sprintf("the swap to BackingService %s failed, and %s carries BackingService %s as before. %s. %s", a.Service, p.key,
 		a.From.Service, p.failure.state.Message, p.mend(a))
 	if len(a.From.Env) == 0 {
@@ -143,7 +192,7 @@ func (p *planner) mend(a attachment) string {
 }
 
 // staysBecause says why an attachment whose rollout failed is not turned back; "" = it is.
-func (p *planner) staysBecause(b v1alpha1.Binding, a attachment, owners map[podtemplate.Slot]string) string {
+func (p *planner) staysBecause(b v1alpha1.Binding, a attachment) string {
 	switch {
 	case a.TurnedBack != nil:
 		return "it is what was put back already"
@@ -153,12 +202,6 @@ func (p *planner) staysBecause(b v1alpha1.Binding, a attachment, owners map[podt
 		return fmt.Sprintf("spec.swap.onFailure is Hold: set spec.serviceRef.name to %q to go back", a.From.Service)
 	case a.Template != p.template():
 		return "somebody else has changed the Pod template since, and that may be what failed"
-	}
-	for slot := range a.From.entries() {
-		presence, have := podtemplate.Lookup(p.workload.pod(), slot)
-		if owner := owners[slot]; owner != "" && owner != b.Name || presence != podtemplate.Absent && !p.isOurs(slot, have) {
-			return fmt.Sprintf("variable %s of container %s belongs to somebody else now", slot.Env, slot.Container)
-		}
 	}
 	return ""
 }
@@ -217,14 +260,9 @@ func (p *planner) before(b v1alpha1.Binding, was attachment, known bool, want po
 
 // isReturn says whether a Binding puts back what the app had, and has lost with its workload or by an owner's replace.
 func (p *planner) isReturn(b v1alpha1.Binding, want podtemplate.Entries) bool {
-	last := lastSwap(b.Status)
-	if len(p.held[b.Name]) > 0 || last.Outcome != v1alpha1.SwapSucceeded {
-		return false
-	}
-	for _, ref := range want {
-		return ref.Secret == last.SecretName
-	}
-	return false
+	last, injection := lastSwap(b.Status), injectionOf(want)
+	return injection != nil && len(p.held[b.Name]) == 0 && last.Outcome == v1alpha1.SwapSucceeded &&
+		last.SecretName == injection.SecretName && reflect.DeepEqual(injection, b.Status.Injection)
 }
 
 // putBack is what the ledger shall say of an attachment that is turned back.

@@ -70,10 +70,15 @@ func OfDeployment(d *appsv1.Deployment) State {
 	if available := deploymentCondition(status.Conditions, appsv1.DeploymentAvailable); available.Status == corev1.ConditionTrue {
 		s.Figures.AvailableSince = available.LastTransitionTime.Time
 	}
-	progressing := deploymentCondition(status.Conditions, appsv1.DeploymentProgressing)
-	switch {
-	case status.ObservedGeneration < d.Generation:
+	if status.ObservedGeneration < d.Generation {
 		return s.in(Progressing, "waiting for the Deployment controller to see the new Pod template")
+	}
+	return s.ofDeployment(d, want)
+}
+
+func (s State) ofDeployment(d *appsv1.Deployment, want int32) State {
+	status, progressing := d.Status, deploymentCondition(d.Status.Conditions, appsv1.DeploymentProgressing)
+	switch {
 	case progressing.Status == corev1.ConditionFalse && progressing.Reason == "ProgressDeadlineExceeded":
 		s.StuckSince = progressing.LastUpdateTime.Time
 		return s.in(Stuck, fmt.Sprintf("the rollout made no progress for %s: %d of %d Pods are available; "+
