@@ -98,7 +98,11 @@ func TestARestartWritesNothing(t *testing.T) {
 		s.awaitBinding(fmt.Sprintf("app%d", i), "True/Ready")
 	}
 	s.await("the collector's store", func() string {
-		if refersTo(s.deployment("logs"), "REDIS_URL") == "" {
+		var d appsv1.Deployment
+		if err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "logs"}, &d); err != nil {
+			return err.Error() // it is created when its store can be attached
+		}
+		if refersTo(&d, "REDIS_URL") == "" {
 			return "it is not attached"
 		}
 		return ""

@@ -95,7 +95,7 @@ func (o *operator) start() error {
 	config := unlimited(o.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{o, l, next} })
 	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
-		RedisImage: "redis:7.4", CollectorImage: "collector:1", MetricsAddress: "0", HealthAddress: "0",
+		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
 	})
 	if err != nil {
 		cancel()
