@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -270,6 +271,28 @@ func ledgerOf(object client.Object) []owned {
 		}
 	}
 	return entries
+}
+
+// lastChange is what the last write to the status of a Binding or a service has changed; "" = it is another object.
+func (w *world) lastChange(path string) string {
+	parts := strings.Split(strings.TrimSuffix(path, "/status"), "/")
+	if len(parts) < 3 {
+		return ""
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, history := range w.history[parts[len(parts)-3]] {
+		if strings.ToLower(id.kind)+"s" != parts[len(parts)-2] || id.name != parts[len(parts)-1] || len(history) < 2 {
+			continue
+		}
+		switch before, after := history[len(history)-2], history[len(history)-1]; {
+		case before.binding != nil:
+			return cmp.Diff(before.binding.Status, after.binding.Status)
+		case before.service != nil:
+			return cmp.Diff(before.service.Status, after.service.Status)
+		}
+	}
+	return ""
 }
 
 // check looks at all that was seen. What it finds is said with the history of the object.

@@ -28,7 +28,7 @@ func TestQuietAfterEveryScenario(t *testing.T) {
 					}
 					return ""
 				})
-				s.awaitEnd(want, true, nil)
+				s.awaitEnd(want, true)
 				if writes := s.operator.sent(mark, request.isWrite); len(writes) > 0 {
 					t.Errorf("operator %d writes %s", i+2, fmt.Sprint(writes))
 				}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
 // A scenario is a story with one end: what tests of crashes, faults and quiet play again and again.
@@ -35,7 +36,8 @@ type scenario struct {
 type stage struct {
 	*scene
 	operator *operator
-	crashed  bool
+	// nudge has tried again what was refused; nil = nothing ever is.
+	nudge func()
 }
 
 // quietFor is how long nothing must have been sent until a stage counts as at rest: longer than changes are held back.
@@ -65,7 +67,6 @@ func (s *stage) crash(after int) {
 		defer close(gone)
 		select {
 		case <-killed:
-			s.crashed = true
 			if err := s.operator.start(); err != nil {
 				s.Errorf("starting another operator: %v", err)
 			}
@@ -86,21 +87,33 @@ func (s *stage) describe() []string {
 
 // awaitEnd waits until things stand as they should, and nothing is sent any more. whole = the lines are all there is to
 // say, and not the beginnings of some.
-func (s *stage) awaitEnd(lines []string, whole bool, nudge func()) []string {
+func (s *stage) awaitEnd(lines []string, whole bool) []string {
+	s.Helper()
+	return s.awaitLines(lines, whole, quietFor)
+}
+
+// awaitLine waits within a scenario.
+func (s *stage) awaitLine(lines ...string) {
+	s.Helper()
+	s.awaitLines(lines, false, 0)
+}
+
+func (s *stage) awaitLines(lines []string, whole bool, quiet time.Duration) []string {
 	s.Helper()
 	began, nudged := time.Now(), time.Now()
 	for {
 		objects, changed := watched.in(s.namespace)
 		got := describe(objects)
 		missing := missingIn(got, lines, whole)
-		if missing == "" && s.operator.idle() > quietFor {
+		if missing == "" && s.operator.idle() >= quiet {
 			return got
 		}
 		if time.Since(began) > patience {
-			s.Fatalf("things do not come to stand as they should. What is missing:\n%s\nHow they stand:\n%s", missing, strings.Join(got, "\n"))
+			s.Fatalf("things do not come to stand as they should. What is missing:\n%s\nHow they stand:\n%s\n%s\nWhat was written:\n%s",
+				missing, strings.Join(got, "\n"), strings.Join(messages(objects), "\n"), s.written())
 		}
-		if nudge != nil && missing != "" && s.operator.idle() > quietFor && time.Since(nudged) > 2*quietFor {
-			nudge()
+		if s.nudge != nil && missing != "" && s.operator.idle() > quietFor && time.Since(nudged) > quietFor {
+			s.nudge()
 			nudged = time.Now()
 		}
 		select {
@@ -155,6 +168,29 @@ func anonymous(line, namespace string, secrets map[string]string) string {
 	})
 }
 
+// written is all that the operators of the stage have written.
+func (s *stage) written() string {
+	var lines []string
+	for _, r := range s.operator.sent(0, func(r request) bool { return r.isWrite() || r.made }) {
+		lines = append(lines, r.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// messages are what Ready says in words, which is not compared: it may name times and counts.
+func messages(objects []client.Object) []string {
+	var lines []string
+	for _, object := range objects {
+		switch o := object.(type) {
+		case *v1alpha1.Binding:
+			lines = append(lines, "Binding/"+o.Name+": "+condition.Find(o.Status.Conditions, v1alpha1.ConditionReady).Message)
+		case *v1alpha1.BackingService:
+			lines = append(lines, "BackingService/"+o.Name+": "+condition.Find(o.Status.Conditions, v1alpha1.ConditionReady).Message)
+		}
+	}
+	return lines
+}
+
 func describeObject(object client.Object) string {
 	switch o := object.(type) {
 	case *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet:
@@ -195,7 +231,11 @@ func describeWorkload(object client.Object) string {
 }
 
 func describeBinding(b *v1alpha1.Binding) string {
-	line := fmt.Sprintf("Binding/%s service=%s %s", b.Name, b.Spec.ServiceRef.Name, describeConditions(b.Status.Conditions, b.Generation))
+	line := fmt.Sprintf("Binding/%s service=%s ", b.Name, b.Spec.ServiceRef.Name)
+	if b.Status.Current != nil && b.Status.Current.SettledAt == nil {
+		line += "unsettled "
+	}
+	line += describeConditions(b.Status.Conditions, b.Generation)
 	for _, a := range []struct {
 		name       string
 		attachment *v1alpha1.Attachment
@@ -287,12 +327,6 @@ func (s *stage) remove(object client.Object, name string) {
 	s.must(admin.Delete(s.ctx, object))
 }
 
-// awaitLine waits within a scenario.
-func (s *stage) awaitLine(lines ...string) {
-	s.Helper()
-	s.await(strings.Join(lines, ", "), func() string { return missingIn(s.describe(), lines, false) })
-}
-
 // onOne is what most scenarios begin with: app is attached to the first of some services.
 func onOne(services ...string) func(*stage) {
 	return func(s *stage) {
@@ -303,6 +337,84 @@ func onOne(services ...string) func(*stage) {
 }
 
 var readyOnOne = []string{"Binding/b service=one Ready=True/Ready", "BackingService/one attached=1 Ready=True/Ready", "BackingService/two attached=0 Ready=True/Ready"}
+
+// onOneOf is the same for a workload whose Pods run, with a policy of its own.
+func onOneOf(workload client.Object, policy v1alpha1.SwapPolicy, services ...string) func(*stage) {
+	return func(s *stage) {
+		s.runPods()
+		s.workload(workload)
+		s.external(services...)
+		s.attach("b", "app", services[0], kindOf(workload), swapsWith(policy))
+	}
+}
+
+// workload creates one like the example.
+func (s *stage) workload(example client.Object) {
+	s.Helper()
+	object, ok := example.DeepCopyObject().(client.Object)
+	if !ok {
+		s.Fatalf("%T is no object", example)
+	}
+	object.SetNamespace(s.namespace)
+	s.must(admin.Create(s.ctx, object))
+}
+
+// replicated is a Deployment whose Pods are replaced as most people have it.
+func replicated(replicas int32) *appsv1.Deployment {
+	d := deploymentOf("", "app")
+	d.Spec.Replicas = &replicas
+	return d
+}
+
+func statefulSet(replicas int32) *appsv1.StatefulSet {
+	d := deploymentOf("", "app")
+	return &appsv1.StatefulSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.StatefulSetSpec{
+		Replicas: &replicas, Selector: d.Spec.Selector, Template: d.Spec.Template, ServiceName: "app",
+	}}
+}
+
+func daemonSet() *appsv1.DaemonSet {
+	d := deploymentOf("", "app")
+	return &appsv1.DaemonSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.DaemonSetSpec{Selector: d.Spec.Selector, Template: d.Spec.Template}}
+}
+
+func kindOf(workload client.Object) func(*v1alpha1.BindingSpec) {
+	return func(spec *v1alpha1.BindingSpec) {
+		spec.WorkloadRef.Kind = strings.TrimPrefix(fmt.Sprintf("%T", workload), "*v1.")
+	}
+}
+
+func swapsWith(policy v1alpha1.SwapPolicy) func(*v1alpha1.BindingSpec) {
+	return func(spec *v1alpha1.BindingSpec) { spec.Swap = policy.DeepCopy() }
+}
+
+// swapWith swaps with another policy. What came before had all the time that it needed.
+func (s *stage) swapWith(name, service string, policy v1alpha1.SwapPolicy) {
+	s.Helper()
+	update(s.scene, &v1alpha1.Binding{}, name, func(b *v1alpha1.Binding) {
+		b.Spec.ServiceRef.Name, b.Spec.Swap = service, policy.DeepCopy()
+	})
+}
+
+// bad creates a service on which an app's Pods do what an annotation says.
+func (s *stage) bad(name, pods string) {
+	s.Helper()
+	s.must(admin.Create(s.ctx, &v1alpha1.BackingService{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name, Annotations: map[string]string{podsAnnotation: pods}},
+		Spec:       urlSpec(name),
+	}))
+}
+
+// Policies of scenarios in which a rollout fails.
+var (
+	brief    = v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever, Timeout: seconds(2), SettlingTime: seconds(1)}
+	holding  = v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever, Timeout: seconds(2), SettlingTime: seconds(1), OnFailure: v1alpha1.FailureHold}
+	settling = v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever, SettlingTime: seconds(5)}
+)
+
+func seconds(n int) *metav1.Duration {
+	return &metav1.Duration{Duration: time.Duration(n) * time.Second}
+}
 
 // scenarios by name.
 var scenarios = map[string]scenario{
@@ -426,6 +538,91 @@ var scenarios = map[string]scenario{
 			"BackingService/one attached=1 Ready=True/Ready",
 		},
 	},
+	"swap of a StatefulSet": {
+		setUp: onOneOf(statefulSet(2), *unverified(), "one", "two"), ready: readyOnOne,
+		act: func(s *stage) { s.swap("b", "two") },
+		end: []string{
+			"StatefulSet/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready", "BackingService/two attached=1 Ready=True/Ready",
+		},
+	},
+	"swap of a DaemonSet": {
+		setUp: onOneOf(daemonSet(), *unverified(), "one", "two"), ready: readyOnOne,
+		act: func(s *stage) { s.swap("b", "two") },
+		end: []string{
+			"DaemonSet/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready", "BackingService/two attached=1 Ready=True/Ready",
+		},
+	},
+	"swap to where the app crashes": {
+		setUp: func(s *stage) {
+			onOneOf(replicated(2), *unverified(), "one")(s)
+			s.bad("bad", podsCrash)
+		},
+		ready: readyOnOne[:2],
+		act:   func(s *stage) { s.swapWith("b", "bad", brief) },
+		end: []string{
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
+			"Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack",
+			"BackingService/one attached=1 Ready=True/Ready", "BackingService/bad attached=0 Ready=True/Ready",
+		},
+	},
+	"swap to where the app crashes a moment later": {
+		setUp: func(s *stage) {
+			d := replicated(1)
+			d.Spec.ProgressDeadlineSeconds = new(int32(6)) // for an operator that was not there to see the Pods come and go
+			onOneOf(d, *unverified(), "one")(s)
+			s.bad("bad", podsFlap)
+		},
+		ready: readyOnOne[:2],
+		act:   func(s *stage) { s.swapWith("b", "bad", settling) },
+		end: []string{
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
+			"Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack",
+			"BackingService/one attached=1 Ready=True/Ready", "BackingService/bad attached=0 Ready=True/Ready",
+		},
+	},
+	"attach to where the app crashes": {
+		setUp: func(s *stage) {
+			s.runPods()
+			s.workload(replicated(1))
+			s.bad("bad", podsCrash)
+		},
+		ready: []string{"BackingService/bad attached=0 Ready=True/Ready", "Deployment/app generation=1"},
+		act:   func(s *stage) { s.attach("b", "app", "bad", swapsWith(brief)) },
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine]", "Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack",
+			"BackingService/bad attached=0 Ready=True/Ready",
+		},
+	},
+	"swap to where the app crashes, held": {
+		setUp: func(s *stage) {
+			onOneOf(replicated(1), *unverified(), "one")(s)
+			s.bad("bad", podsCrash)
+		},
+		ready: readyOnOne[:2],
+		act:   func(s *stage) { s.swapWith("b", "bad", holding) },
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@bad/uri]",
+			"Binding/b service=bad unsettled Ready=False/ProgressDeadlineExceeded",
+		},
+	},
+	"swap that is turned back, and undone": {
+		setUp: func(s *stage) {
+			onOneOf(replicated(1), *unverified(), "one")(s)
+			s.bad("bad", podsCrash)
+		},
+		ready: readyOnOne[:2],
+		act: func(s *stage) {
+			s.swapWith("b", "bad", brief)
+			s.awaitLine("Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack")
+			s.swap("b", "one")
+		},
+		end: []string{
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=one Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready", "BackingService/bad attached=0 Ready=True/Ready",
+		},
+	},
 }
 
 // begin plays a scenario up to where it acts.
@@ -433,7 +630,7 @@ func (sc scenario) begin(s *stage) {
 	s.start()
 	if sc.setUp != nil {
 		sc.setUp(s)
-		s.awaitEnd(sc.ready, false, nil)
+		s.awaitEnd(sc.ready, false)
 	}
 }
 
@@ -444,7 +641,7 @@ func (sc scenario) play(t *testing.T, prefix string) (s *stage, end []string, wr
 	sc.begin(s)
 	mark := s.operator.mark()
 	sc.act(s)
-	end = s.awaitEnd(sc.end, false, nil)
+	end = s.awaitEnd(sc.end, false)
 	return s, end, len(s.operator.sent(mark, request.isWrite))
 }
 
@@ -466,7 +663,7 @@ func alone(t *testing.T) {
 			}
 		}
 		for _, r := range operated.sent(mark, request.isWrite) {
-			t.Errorf("an operator that takes over writes: %s %s", r.method, r.path)
+			t.Errorf("an operator that takes over writes: %s %s\n%s", r.method, r.path, watched.lastChange(r.path))
 		}
 	})
 }

@@ -42,12 +42,12 @@ import (
 
 const (
 	operatorNamespace = "bindery-system"
-	patience          = 60 * time.Second
+	patience          = 20 * time.Second
 	interval          = 50 * time.Millisecond
 )
 
 // atOnce is how many tests are under way at once, where -parallel does not say so: they wait more than they work.
-const atOnce = 24
+const atOnce = 40
 
 var (
 	admin    client.Client // may do everything
