@@ -149,7 +149,7 @@ func TestWhenAHandleIsTried(t *testing.T) {
 			observation: tried(0, false, func(o *observation) { o.jobs.lost = true }), verified: "False/ProbeFailed", again: trialPauseMin,
 		},
 		"it could not be tried, and nobody waits": {observation: tried(-1, true, after(trialPauseMin)), verified: "False/ProbeFailed", starts: 2},
-		"the cache has not seen the Job": {observation: tried(0, false, waits, withJobs()), verified: "False/Verifying"},
+		"the cache has not seen the Job":          {observation: tried(0, false, waits, withJobs()), verified: "False/Verifying"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := makePlan(test.observation)
