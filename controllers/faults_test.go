@@ -15,10 +15,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,7 +31,7 @@ import (
 
 const (
 	// schedules is how many schedules of faults are played. BINDERY_FAULT_SCHEDULES plays another number of them, and
-	// BINDERY_FAULT_SEED begins with another seed than 1.
+	// BINDERY_FAULT_SEED begins with another seed than 1. A story takes as many as it has steps.
 	schedules = 1000
 
 	// faultProbability is how often one of the first attempts of a request meets a fault, and faultAttempts how many
@@ -224,35 +226,132 @@ func (s *stage) retouch(name string) {
 	})
 }
 
-// faulty are the scenarios that the schedules are played over: those that wait for nothing.
-var faulty = []string{"attach", "swap", "new handle of the service", "four at once", "detach", "retarget", "app deleted and created again", "swap and undo"}
+// step is a part of the story that schedules of faults are played over: each step has a schedule of its own.
+type step struct {
+	act func(*stage)
+	end []string
+}
+
+// story goes from the first attachment to a service that is deleted while an app is on it.
+var story = []step{
+	{ // attach
+		act: func(s *stage) {
+			s.deploy("app")
+			s.deploy("other")
+			s.external("one", "two")
+			s.attach("b", "app", "one")
+		},
+		end: []string{
+			"Deployment/app generation=2 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=one Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready Verified=True/Verified", "BackingService/two attached=0 Ready=True/Ready Verified=True/Verified",
+		},
+	},
+	{ // swap
+		act: func(s *stage) { s.swap("b", "two") },
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready", "BackingService/two attached=1 Ready=True/Ready",
+		},
+	},
+	{ // undo
+		act: func(s *stage) { s.swap("b", "one") },
+		end: []string{
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=one Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready", "BackingService/two attached=0 Ready=True/Ready",
+		},
+	},
+	{ // a new handle of the service
+		act: func(s *stage) {
+			update(s.scene, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) {
+				b.Spec.External.URL = "redis://elsewhere.example.com"
+			})
+		},
+		end: []string{
+			"Deployment/app generation=5 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=one Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready Verified=True/Verified",
+		},
+	},
+	{ // an app that comes after its four Bindings
+		act: func(s *stage) {
+			s.must(admin.Delete(s.ctx, s.deployment("app"), client.PropagationPolicy(metav1.DeletePropagationBackground)))
+			for _, name := range []string{"c", "d", "e"} {
+				s.attach(name, "app", "two", carries(strings.ToUpper(name)+"_URL"))
+			}
+			s.deploy("app", corev1.Container{Name: "app", Image: "app:2"})
+		},
+		end: []string{
+			"Deployment/app generation=2 env=[app.C_URL=@two/uri app.D_URL=@two/uri app.E_URL=@two/uri app.REDIS_URL=@one/uri]",
+			"Binding/b service=one Ready=True/Ready", "Binding/c service=two Ready=True/Ready",
+			"Binding/d service=two Ready=True/Ready", "Binding/e service=two Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready", "BackingService/two attached=3 Ready=True/Ready",
+		},
+	},
+	{ // retarget
+		act: func(s *stage) {
+			s.remove(&v1alpha1.Binding{}, "b")
+			s.attach("b", "other", "one")
+		},
+		end: []string{
+			"Deployment/app generation=3 env=[app.C_URL=@two/uri app.D_URL=@two/uri app.E_URL=@two/uri]",
+			"Deployment/other generation=2 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
+			"Binding/b service=one Ready=True/Ready", "BackingService/one attached=1 Ready=True/Ready",
+		},
+	},
+	{ // detach
+		act: func(s *stage) { s.remove(&v1alpha1.Binding{}, "b") },
+		end: []string{"Deployment/other generation=3 env=[app.OWN=mine] ledger=[]", "BackingService/one attached=0 Ready=True/Ready"},
+	},
+	{ // the service deleted
+		act: func(s *stage) { s.dropInUse("two") },
+		end: []string{
+			"Deployment/app generation=3 env=[app.C_URL=@old:two/uri app.D_URL=@old:two/uri app.E_URL=@old:two/uri]",
+			"Binding/c service=two Ready=False/ServiceNotFound", "Binding/d service=two Ready=False/ServiceNotFound",
+			"Binding/e service=two Ready=False/ServiceNotFound", "no Secret/@old:two", "no Job that verified two",
+		},
+	},
+}
+
+// tell plays the story, and returns how things stand after each step. want = how they should; nil = it is not known yet.
+func (s *stage) tell(first uint64, want [][]string) [][]string {
+	s.Helper()
+	var played atomic.Pointer[schedule]
+	if want != nil {
+		played.Store(newSchedule(first))
+		s.operator.meddle = func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+			return played.Load().meddle(req, next)
+		}
+		s.nudge = func() { s.tryAgain(played.Load()) }
+	}
+	s.start()
+	var stood [][]string
+	for i, step := range story {
+		lines, whole := step.end, false
+		if want != nil {
+			played.Store(newSchedule(first + uint64(i))) //nolint:gosec // a story has few steps
+			lines, whole = want[i], true
+		}
+		step.act(s)
+		stood = append(stood, s.awaitEnd(lines, whole))
+	}
+	return stood
+}
 
 // Whatever the API server and the network do, things end as they do without, with the same number of Pod templates.
 //
-// One schedule alone: go test -run 'TestFaults/.*/seed=17$'
+// One story alone: go test -run 'TestFaults/seeds=17-24$'
 func TestFaults(t *testing.T) {
 	alone(t)
+	steps := uint64(len(story))
 	n, first := numberFrom(t, "BINDERY_FAULT_SCHEDULES", schedules), numberFrom(t, "BINDERY_FAULT_SEED", 1)
-	for i, name := range faulty {
-		sc := scenarios[name]
-		t.Run(name, func(t *testing.T) {
+	faultless := newStage(t, "faultless")
+	faultless.jobsRepeat = true
+	want := faultless.tell(0, nil)
+	for seed := first; seed < first+n; seed += steps {
+		t.Run(fmt.Sprintf("seeds=%d-%d", seed, seed+steps-1), func(t *testing.T) {
 			t.Parallel()
-			_, want, _ := sc.play(t, "faultless")
-			for seed := first; seed < first+n; seed++ {
-				if seed%uint64(len(faulty)) != uint64(i) {
-					continue
-				}
-				t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-					t.Parallel()
-					s := newStage(t, "faults")
-					played := newSchedule(seed)
-					s.operator.meddle = played.meddle
-					s.nudge = func() { s.tryAgain(played) }
-					sc.begin(s)
-					sc.act(s)
-					s.awaitEnd(want, true)
-				})
-			}
+			s := newStage(t, "faults")
+			s.jobsRepeat = true
+			s.tell(seed, want)
 		})
 	}
 }

@@ -18,6 +18,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -163,6 +164,15 @@ func (w *world) in(namespace string) (objects []client.Object, changed <-chan st
 		w.changes[namespace] = make(chan struct{})
 	}
 	return slices.Collect(maps.Values(w.present[namespace])), w.changes[namespace]
+}
+
+// retries says whether there is a handle in a namespace that is tried again from time to time, because it fails.
+func (w *world) retries(namespace string) bool {
+	objects, _ := w.in(namespace)
+	return slices.ContainsFunc(objects, func(object client.Object) bool {
+		s, ok := object.(*v1alpha1.BackingService)
+		return ok && meta.IsStatusConditionFalse(s.Status.Conditions, v1alpha1.ConditionVerified)
+	})
 }
 
 // learnPasswords remembers what of a Secret must be nowhere else.
