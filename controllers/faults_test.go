@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -193,17 +194,14 @@ func (s *stage) tryAgain(played *schedule) {
 	objects, _ := watched.in(s.namespace)
 	for _, object := range objects {
 		switch o := object.(type) {
-		case *v1alpha1.Binding:
-			if condition.Find(o.Status.Conditions, v1alpha1.ConditionReady).Reason == v1alpha1.ReasonPatchRefused {
-				s.touch(o.Spec.WorkloadRef.Name)
-			}
+		case *appsv1.Deployment: // where the last Binding is gone, nothing says that its detachment was refused
+			s.touch(o.Name)
 		case *v1alpha1.BackingService:
 			if condition.Find(o.Status.Conditions, v1alpha1.ConditionReady).Reason == v1alpha1.ReasonRefused {
 				s.retouch(o.Name)
 			}
 		}
 	}
-	s.touch("app") // where the last Binding is gone, nothing says that its detachment was refused
 }
 
 // touch changes nothing but a label of a Deployment.
@@ -277,6 +275,9 @@ var story = []step{
 			for _, name := range []string{"c", "d", "e"} {
 				s.attach(name, "app", "two", carries(strings.ToUpper(name)+"_URL"))
 			}
+			// An operator that has not heard of all of them yet would take them one after the other.
+			s.awaitLine("Binding/c service=two Ready=False/WorkloadNotFound", "Binding/d service=two Ready=False/WorkloadNotFound",
+				"Binding/e service=two Ready=False/WorkloadNotFound")
 			s.deploy("app", corev1.Container{Name: "app", Image: "app:2"})
 		},
 		end: []string{
