@@ -131,7 +131,7 @@ func (s *schedule) next(method, object string) (fault, bool) {
 func faultOf(seed uint64, key string, attempt int, reads bool) (fault, bool) {
 	hash := fnv.New64a()
 	fmt.Fprintf(hash, "%s#%d", key, attempt)
-	dice := rand.New(rand.NewPCG(seed, hash.Sum64())) //nolint:gosec // a schedule is to be the same again, and no secret
+	dice := rand.New(rand.NewPCG(seed, hash.Sum64()))
 	f := faults[dice.IntN(len(faults))]
 	if attempt >= faultAttempts || dice.Float64() >= faultProbability || reads && !f.reads {
 		return fault{}, false
@@ -328,7 +328,7 @@ func (s *stage) tell(first uint64, want [][]string) [][]string {
 	for i, step := range story {
 		lines, whole := step.end, false
 		if want != nil {
-			played.Store(newSchedule(first + uint64(i))) //nolint:gosec // a story has few steps
+			played.Store(newSchedule(first + uint64(i)))
 			lines, whole = want[i], true
 		}
 		step.act(s)
