@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -130,7 +131,7 @@ func (s *schedule) next(method, object string) (fault, bool) {
 func faultOf(seed uint64, key string, attempt int, reads bool) (fault, bool) {
 	hash := fnv.New64a()
 	fmt.Fprintf(hash, "%s#%d", key, attempt)
-	dice := rand.New(rand.NewPCG(seed, hash.Sum64())) //nolint:gosec // a schedule is to be the same again, and no secret
+	dice := rand.New(rand.NewPCG(seed, hash.Sum64()))
 	f := faults[dice.IntN(len(faults))]
 	if attempt >= faultAttempts || dice.Float64() >= faultProbability || reads && !f.reads {
 		return fault{}, false
@@ -193,17 +194,14 @@ func (s *stage) tryAgain(played *schedule) {
 	objects, _ := watched.in(s.namespace)
 	for _, object := range objects {
 		switch o := object.(type) {
-		case *v1alpha1.Binding:
-			if condition.Find(o.Status.Conditions, v1alpha1.ConditionReady).Reason == v1alpha1.ReasonPatchRefused {
-				s.touch(o.Spec.WorkloadRef.Name)
-			}
+		case *appsv1.Deployment: // where the last Binding is gone, nothing says that its detachment was refused
+			s.touch(o.Name)
 		case *v1alpha1.BackingService:
 			if condition.Find(o.Status.Conditions, v1alpha1.ConditionReady).Reason == v1alpha1.ReasonRefused {
 				s.retouch(o.Name)
 			}
 		}
 	}
-	s.touch("app") // where the last Binding is gone, nothing says that its detachment was refused
 }
 
 // touch changes nothing but a label of a Deployment.
@@ -277,6 +275,9 @@ var story = []step{
 			for _, name := range []string{"c", "d", "e"} {
 				s.attach(name, "app", "two", carries(strings.ToUpper(name)+"_URL"))
 			}
+			// An operator that has not heard of all of them yet would take them one after the other.
+			s.awaitLine("Binding/c service=two Ready=False/WorkloadNotFound", "Binding/d service=two Ready=False/WorkloadNotFound",
+				"Binding/e service=two Ready=False/WorkloadNotFound")
 			s.deploy("app", corev1.Container{Name: "app", Image: "app:2"})
 		},
 		end: []string{
@@ -327,7 +328,7 @@ func (s *stage) tell(first uint64, want [][]string) [][]string {
 	for i, step := range story {
 		lines, whole := step.end, false
 		if want != nil {
-			played.Store(newSchedule(first + uint64(i))) //nolint:gosec // a story has few steps
+			played.Store(newSchedule(first + uint64(i)))
 			lines, whole = want[i], true
 		}
 		step.act(s)

@@ -373,8 +373,7 @@ func (w *world) asks(workload identity, name string, slot podtemplate.Slot, revi
 		if id.kind != "Binding" || id.name != name {
 			continue
 		}
-		for i := len(history) - 1; i >= 0; i-- {
-			v := history[i]
+		for _, v := range slices.Backward(history) {
 			if v.binding.Status.Current == nil &&
 				condition.Find(v.binding.Status.Conditions, v1alpha1.ConditionReady).Reason == v1alpha1.ReasonRolledBack {
 				return false
@@ -434,8 +433,8 @@ func (w *world) checkDeletions(o *operator) error {
 
 // lastBefore returns the last version that was seen before a moment; nil where there was none.
 func lastBefore(history []version, at time.Time) *version {
-	for i := len(history) - 1; i >= 0; i-- {
-		if history[i].at.Before(at) {
+	for i, v := range slices.Backward(history) {
+		if v.at.Before(at) {
 			return &history[i]
 		}
 	}

@@ -2,7 +2,11 @@ package controllers_test
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -38,4 +42,56 @@ func TestQuietAfterEveryScenario(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counted is what depends on how many Pod templates it took: a person who takes their time may see more of them.
+var counted = regexp.MustCompile(`generation=\d+ |@\d+`)
+
+// Whatever is created first, and however many Bindings there are, things end the same.
+func TestAnyOrderOfCreationEndsTheSame(t *testing.T) {
+	alone(t)
+	create := map[string]func(*stage){
+		"workload": func(s *stage) { s.deploy("app") },
+		"service":  func(s *stage) { s.external("one") },
+		"first":    func(s *stage) { s.attach("b", "app", "one") },
+		"second":   func(s *stage) { s.attach("c", "app", "one", carries("CACHE_URL")) },
+	}
+	end := []string{"Binding/b service=one Ready=True/Ready", "Binding/c service=one Ready=True/Ready", "BackingService/one attached=2 Ready=True/Ready"}
+	var mu sync.Mutex
+	ends := map[string][]string{} // the orders that end in the same way
+	t.Run("orders", func(t *testing.T) {
+		for _, order := range permutations(slices.Sorted(maps.Keys(create))) {
+			name := strings.Join(order, ", ")
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := newStage(t, "order")
+				s.start()
+				for _, what := range order {
+					create[what](s)
+				}
+				got := counted.ReplaceAllString(strings.Join(s.awaitEnd(end, false), "\n"), "")
+				mu.Lock()
+				defer mu.Unlock()
+				ends[got] = append(ends[got], name)
+			})
+		}
+	})
+	if len(ends) != 1 {
+		for text, orders := range ends {
+			t.Errorf("%q end like this:\n%s", orders, text)
+		}
+	}
+}
+
+func permutations(of []string) [][]string {
+	if len(of) < 2 {
+		return [][]string{of}
+	}
+	var all [][]string
+	for i := range of {
+		for _, rest := range permutations(slices.Concat(of[:i], of[i+1:])) {
+			all = append(all, append([]string{of[i]}, rest...))
+		}
+	}
+	return all
 }

@@ -152,7 +152,9 @@ func startWatching(config *rest.Config) (stop func(), err error) {
 	return func() {
 		kubelet.stop()
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			fmt.Fprintln(os.Stderr, "the suite: the watch stream:", err)
+		}
 	}, nil
 }
 
