@@ -26,16 +26,10 @@ import (
 func TestCrash(t *testing.T) {
 	suite.Test(t, features.New("an operator that is killed").
 		Setup(in(func(s *scene) {
-			s.kubectl("apply", "-f", "testdata/killer.yaml")
+			s.runKiller()
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "somebody-elses-redis.yaml", "elsewhere.yaml", "pinger-visits.yaml")
 			s.awaitService("visits", "visits2", "elsewhere")
 			s.awaitBinding("pinger-visits")
-			s.await("the killer runs", patience, func() string {
-				if pod := get[corev1.Pod](s, "killer"); !isReady(pod) {
-					return "its Pod is " + string(pod.Status.Phase)
-				}
-				return ""
-			})
 		})).
 		Assess("as soon as a Binding was edited, and started by nobody but the kubelet", in(func(s *scene) {
 			since := s.rollouts("pinger")
@@ -111,6 +105,18 @@ func TestCrash(t *testing.T) {
 			s.requireReturn(since)
 		})).
 		Feature())
+}
+
+// runKiller starts the Pod that can end a process of the node.
+func (s *scene) runKiller() {
+	s.Helper()
+	s.kubectl("apply", "-f", "testdata/killer.yaml")
+	s.await("the killer runs", patience, func() string {
+		if pod := get[corev1.Pod](s, "killer"); !isReady(pod) {
+			return "its Pod is " + string(pod.Status.Phase)
+		}
+		return ""
+	})
 }
 
 // armKiller has the operator's process found, and returns what kills it, with SIGKILL, within milliseconds.

@@ -3,11 +3,7 @@
 package e2e
 
 import (
-	"encoding/json"
-	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"testing"
 
@@ -19,9 +15,6 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/features"
 )
 
-// enoughRequests tell whether a swap fails any.
-const enoughRequests = 500
-
 // Not in parallel with other tests: a request that times out on a busy machine would say nothing about the swap.
 func TestSwapUnderLoad(t *testing.T) {
 	suite.Test(t, features.New("a swap").
@@ -29,13 +22,7 @@ func TestSwapUnderLoad(t *testing.T) {
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "pinger-visits.yaml")
 			s.awaitService("visits", "visits2")
 			s.awaitBinding("pinger-visits")
-			s.apply("load.yaml")
-			s.await("the load runs", patience, func() string {
-				if pod := get[corev1.Pod](s, "load"); !isReady(pod) {
-					return "its Pod is " + string(pod.Status.Phase)
-				}
-				return ""
-			})
+			s.runLoad()
 		})).
 		Assess("fails no request, and starts no Pod without its variable", in(func(s *scene) {
 			s.requireSmooth("visits", "visits2")
@@ -80,58 +67,9 @@ func (s *scene) requireSmooth(from, to string) {
 	s.swap("pinger-visits", to)
 	s.awaitBinding("pinger-visits")
 	s.requireAllOn(to, "pinger", "REDIS_URL")
-	s.await(fmt.Sprintf("%d requests are answered", enoughRequests), patience, func() string {
-		if l := s.load(http.MethodGet, "/stats"); l.Sent-l.InFlight < enoughRequests {
-			return fmt.Sprintf("%d were sent, of which %d are under way", l.Sent, l.InFlight)
-		}
-		return ""
-	})
+	s.awaitAnswers(enoughRequests)
 	s.requireServed(s.load(http.MethodPost, "/reset"), from, to)
 	pods.requireOnly(s, from, to)
-}
-
-// load is what the load client has counted.
-type load struct {
-	Ended         string                       `json:"ended"`
-	Sent          int                          `json:"sent"`
-	Failed        int                          `json:"failed"`
-	InFlight      int                          `json:"inFlight"`
-	Skipped       int                          `json:"skipped"`
-	Endpoints     map[string]int               `json:"endpoints"`
-	WithoutVisits int                          `json:"withoutVisits"`
-	LatencyMs     map[string]float64           `json:"latencyMs"`
-	Errors        []map[string]json.RawMessage `json:"errors"`
-}
-
-func (s *scene) load(method, path string) load {
-	s.Helper()
-	var l load
-	s.retry("the load client answers", soon, func() string {
-		text, err := s.request(method, "pods", "load:8080", path).DoRaw(s.ctx)
-		if err != nil {
-			return err.Error()
-		}
-		return errorText(json.Unmarshal(text, &l))
-	})
-	return l
-}
-
-// requireServed requires that every request was answered, by pinger with these Redis and no other.
-func (s *scene) requireServed(l load, services ...string) {
-	s.Helper()
-	s.Logf("load: %d requests sent, %d failed, %d without visits; answers by Redis: %v; latency in ms: %v",
-		l.Sent, l.Failed, l.WithoutVisits, l.Endpoints, l.LatencyMs)
-	if l.Failed > 0 || l.WithoutVisits > 0 || l.Ended != "" {
-		s.Errorf("load: %s", s.asJSON(l))
-	}
-	var want []string
-	for _, service := range services {
-		want = append(want, s.host(service, 6379))
-	}
-	slices.Sort(want)
-	if have := slices.Sorted(maps.Keys(l.Endpoints)); !slices.Equal(have, want) {
-		s.Errorf("answers came from %q, want each of %q and no other", have, want)
-	}
 }
 
 // requireAllOn requires what Ready=True says: every Pod of an app has the handle of this service, and none runs that has
