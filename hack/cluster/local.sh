@@ -335,3 +335,11 @@ local_load() {
   ctr -a $CONTAINERD_SOCKET -n k8s.io images import "$tar" >/dev/null
   echo "$digest" >"$seen"
 }
+
+# local_signal SIGNAL COMPONENT
+local_signal() {
+  local pid _
+  alive "$2" || die "$2 does not run"
+  read -r pid _ <"$RUN/pids/$2"
+  kill "-$1" "$pid"
+}

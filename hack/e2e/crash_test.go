@@ -75,14 +75,7 @@ func TestCrash(t *testing.T) {
 			since := s.rollouts("pinger")
 			kill := s.armKiller()
 			s.swap("pinger-visits", "visits3")
-			s.await("the first new Pod is ready", patience, func() string {
-				d := get[appsv1.Deployment](s, "pinger")
-				if d.Generation > since.generation && d.Status.ObservedGeneration == d.Generation &&
-					d.Status.UpdatedReplicas > 0 && d.Status.AvailableReplicas > *d.Spec.Replicas {
-					return ""
-				}
-				return s.asJSON(d.Status)
-			})
+			s.awaitFirstNew("pinger", since)
 			kill()
 			s.reportSwap(since)
 			s.replaceOperator()
