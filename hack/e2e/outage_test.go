@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"os/exec"
 	"strconv"
@@ -10,22 +11,43 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/e2e-framework/pkg/features"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
 // outage is how long an API server may be away without anybody having to be started again.
 const outage = time.Minute
 
-// An API server that is away in the middle of a swap delays it. The app answers, and the operator goes on where it was.
+// What goes away and comes back by itself is nobody's business: the app answers meanwhile, and nothing is started again.
 func TestOutage(t *testing.T) {
-	suite.Test(t, features.New("an API server that is away for "+outage.String()).
+	suite.Test(t, features.New("what comes back by itself").
 		Setup(in(func(s *scene) {
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "pinger-visits.yaml")
 			s.awaitService("visits", "visits2")
 			s.awaitBinding("pinger-visits")
 			s.runLoad()
 		})).
-		Assess("in the middle of a swap", in(func(s *scene) {
+		Assess("a Redis whose Pod is deleted costs visits, and no request", in(func(s *scene) {
+			since, pod, before := s.rollouts("pinger"), get[corev1.Pod](s, "visits-0"), s.visits(s.host("visits", 6379), 3)
+			said := s.watchConditions()
+			s.load(http.MethodPost, "/reset")
+			s.kubectl("delete", "pod", "visits-0")
+			s.awaitRedis("visits", pod)
+			s.awaitCounting("visits")
+			if after := s.visits(s.host("visits", 6379), 3); after <= before {
+				s.Errorf("pinger counted up to %d before, and %d now", before, after)
+			}
+			s.requireUndisturbed(since)
+			s.await("the Binding says that the service is Ready", soon, func() string {
+				b := get[v1alpha1.Binding](s, "pinger-visits")
+				return unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionServiceReady, metav1.ConditionTrue, "")
+			})
+			said.requireChanged(s, "BackingService/visits Provisioned", "BackingService/visits Ready", "Binding/pinger-visits ServiceReady")
+		})).
+		Assess("an API server that is away for "+outage.String()+" in the middle of a swap delays it", in(func(s *scene) {
 			operator, leader, since := s.awaitOperator(), s.leader(), s.rollouts("pinger")
 			s.load(http.MethodPost, "/reset")
 			s.swap("pinger-visits", "visits2")
@@ -60,6 +82,23 @@ func (s *scene) awaitFirstNew(deployment string, since rollouts) {
 		}
 		return s.asJSON(d.Status)
 	})
+}
+
+// awaitCounting waits until every Pod of pinger has found its Redis again. No request may have failed until then.
+func (s *scene) awaitCounting(service string) {
+	s.Helper()
+	const enough = 100 // answers in a row
+	s.await(fmt.Sprintf("pinger counts %d visits in a row", enough), soon, func() string {
+		switch l := s.load(http.MethodGet, "/stats"); {
+		case l.WithoutVisits > 0:
+			s.requireAnswered(s.load(http.MethodPost, "/reset"), service)
+			return fmt.Sprintf("%d answers were without", l.WithoutVisits)
+		case l.Sent-l.InFlight < enough:
+			return fmt.Sprintf("%d were answered", l.Sent-l.InFlight)
+		}
+		return ""
+	})
+	s.requireServed(s.load(http.MethodPost, "/reset"), service)
 }
 
 // stopAPIServer has the API server answer nobody for a while, and waits until it does again.

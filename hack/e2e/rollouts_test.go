@@ -26,7 +26,7 @@ func TestRollouts(t *testing.T) {
 				Replicas: new(int32(1)), StoreRef: v1alpha1.LocalReference{Name: "visits"},
 			}})
 			s.provision("partner", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: &v1alpha1.ExternalSource{
-				URL: "https://partner.example.com/v1",
+				URL: "http://pinger/v1",
 			}})
 			s.awaitService("visits", "visits2", "logs", "partner")
 			s.awaitDeployment("pinger")

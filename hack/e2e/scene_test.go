@@ -183,13 +183,25 @@ func (s *scene) swap(binding, service string) {
 // bind makes a Binding of a Deployment.
 func (s *scene) bind(name, deployment, service string, env ...string) {
 	s.Helper()
+	s.create(bindingOf(name, deployment, service, env...))
+}
+
+// bindUnverified makes a Binding that does not ask whether the service takes the handle.
+func (s *scene) bindUnverified(name, deployment, service string) {
+	s.Helper()
+	b := bindingOf(name, deployment, service)
+	b.Spec.Swap.Verify = v1alpha1.VerifyNever
+	s.create(b)
+}
+
+func bindingOf(name, deployment, service string, env ...string) *v1alpha1.Binding {
 	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	b.Spec.WorkloadRef.Name, b.Spec.ServiceRef.Name = deployment, service
 	b.Spec.Swap = &v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{Duration: hasty}}
 	for _, variable := range env {
 		b.Spec.Env = append(b.Spec.Env, v1alpha1.EnvVar{Name: variable})
 	}
-	s.create(b)
+	return b
 }
 
 // provision makes a BackingService.
