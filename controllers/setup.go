@@ -41,6 +41,8 @@ type Options struct {
 	// RedisImage and CollectorImage are run where a BackingService names no image of its own.
 	RedisImage     string
 	CollectorImage string
+	// ProbeImage has the operator's own program. The Jobs that verify a handle run it.
+	ProbeImage string
 	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
 	MetricsAddress string
 	HealthAddress  string
@@ -70,7 +72,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 		return nil, err
 	}
 	if err := backingservice.Add(ctx, mgr, backingservice.Options{
-		Images:    engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage},
+		Images:    engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage},
 		Children:  children,
 		Resources: resources,
 	}); err != nil {
@@ -90,6 +92,12 @@ func managerOptions(options Options) manager.Options {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	byObject := map[client.Object]cache.ByObject{
+		binding.Definition(): {Field: fields.OneTermEqualSelector("metadata.name", binding.DefinitionName)},
+	}
+	for _, kind := range binding.Kinds() {
+		byObject[kind] = cache.ByObject{Transform: stripWorkload}
+	}
 	return manager.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
@@ -105,15 +113,12 @@ func managerOptions(options Options) manager.Options {
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject: map[client.Object]cache.ByObject{
-				binding.Deployment(): {Transform: stripWorkload},
-				binding.Definition(): {Field: fields.OneTermEqualSelector("metadata.name", binding.DefinitionName)},
-			},
+			ByObject:         byObject,
 		},
 	}
 }
 
-// stripWorkload keeps of a Deployment what tells whether it concerns Bindery. A cluster has many that do not.
+// stripWorkload keeps of a workload what tells whether it concerns Bindery. A cluster has many that do not.
 func stripWorkload(object any) (any, error) {
 	d, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {

@@ -1,19 +1,21 @@
 // The tests of this package run the operator, with the role that it is installed with, against a real API server and the
-// real controllers of Deployments, garbage collection and namespaces. There are no nodes, so Deployments have no replicas:
-// their rollouts are over when the Deployment controller has made the ReplicaSet.
+// real controllers of workloads, Jobs, garbage collection and namespaces. There are no nodes: most Deployments have no
+// replicas, so their rollouts are over when the Deployment controller has made the ReplicaSet; where Pods are to run,
+// kubelet_test.go says what they do. All that happens is watched, and must keep to invariants_test.go.
 package controllers_test
 
 import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,12 +31,12 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
-	"github.com/bindery-dev/bindery/controllers"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
@@ -44,13 +46,18 @@ const (
 	interval          = 50 * time.Millisecond
 )
 
+// atOnce is how many tests are under way at once, where -parallel does not say so: they wait more than they work.
+const atOnce = 24
+
 var (
 	admin    client.Client // may do everything
-	operated *operator
+	operated *operator     // what most tests share; it sees every namespace
 	authn    *envtest.Environment
+	logs     = &lockedBuffer{}
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	code, err := runSuite(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the suite:", err)
@@ -64,8 +71,10 @@ func runSuite(m *testing.M) (code int, err error) {
 	if assets == "" {
 		return 1, errors.New("KUBEBUILDER_ASSETS is not set: run `make test-unit`, which builds the API server")
 	}
-	logs := &bytes.Buffer{}
-	ctrl.SetLogger(zap.New(zap.WriteTo(&lockedWriter{w: logs})))
+	if err := allowAtOnce(); err != nil {
+		return 1, err
+	}
+	ctrl.SetLogger(zap.New(zap.WriteTo(logs)))
 
 	authn = &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
 	config, err := authn.Start()
@@ -81,7 +90,12 @@ func runSuite(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer stopControllers()
-	if err := install(context.Background(), "../config/rbac"); err != nil {
+	stopWatching, err := startWatching(unlimited(config))
+	if err != nil {
+		return 1, err
+	}
+	defer stopWatching()
+	if err := errors.Join(install(context.Background(), admin, "../config/rbac", "../config/policy"), node(context.Background(), "node")); err != nil {
 		return 1, err
 	}
 	user, err := authn.AddUser(envtest.User{
@@ -91,7 +105,7 @@ func runSuite(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	operated = &operator{config: user.Config()}
+	operated = newOperator(user.Config(), "")
 	if err := operated.start(); err != nil {
 		return 1, err
 	}
@@ -99,10 +113,51 @@ func runSuite(m *testing.M) (code int, err error) {
 	if err := operated.stop(); err != nil {
 		return 1, err
 	}
-	if code != 0 {
-		fmt.Fprintln(os.Stderr, "the operator's log:\n"+logs.String())
+	return code, checkSuite()
+}
+
+// allowAtOnce sets -parallel where the command line does not.
+func allowAtOnce() error {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return nil
 	}
-	return code, operated.checkRequests()
+	return flag.Set("test.parallel", strconv.Itoa(atOnce))
+}
+
+// startWatching has the watch stream recorded, and Pods reported about.
+func startWatching(config *rest.Config) (stop func(), err error) {
+	objects, err := cache.New(config, cache.Options{Scheme: scheme(), DefaultTransform: cache.TransformStripManagedFields()})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := watched.watch(ctx, objects); err != nil {
+		cancel()
+		return nil, err
+	}
+	kubelet, err := startKubelet(ctx, objects)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- objects.Start(ctx) }()
+	return func() {
+		kubelet.stop()
+		cancel()
+		<-done
+	}, nil
+}
+
+// checkSuite checks what must hold over all tests together.
+func checkSuite() error {
+	errs := []error{watched.check(), watched.checkLog(logs.String())}
+	for _, o := range operators.all {
+		errs = append(errs, o.checkRequests(), watched.checkDeletions(o))
+	}
+	return errors.Join(errs...)
 }
 
 func scheme() *runtime.Scheme {
@@ -119,7 +174,8 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// startControllerManager starts the real controllers that the tests are about.
+// startControllerManager starts the real controllers that the tests are about, each with its own ServiceAccount: the
+// policies know some of them by name.
 func startControllerManager(assets string, kubeconfig []byte) (stop func(), err error) {
 	dir, err := os.MkdirTemp("", "bindery-controllers-")
 	if err != nil {
@@ -130,8 +186,10 @@ func startControllerManager(assets string, kubeconfig []byte) (stop func(), err 
 		return nil, err
 	}
 	command := exec.Command(filepath.Join(assets, "kube-controller-manager"), "--kubeconfig="+path, "--leader-elect=false", "--secure-port=0",
-		"--concurrent-deployment-syncs=5", "--kube-api-qps=500", "--kube-api-burst=500",
-		"--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller")
+		"--use-service-account-credentials",
+		"--concurrent-deployment-syncs=10", "--concurrent-replicaset-syncs=10", "--kube-api-qps=2000", "--kube-api-burst=2000",
+		"--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,job-controller,"+
+			"ttl-after-finished-controller,garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller")
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("starting the controllers of Kubernetes: %w", err)
 	}
@@ -142,28 +200,29 @@ func startControllerManager(assets string, kubeconfig []byte) (stop func(), err 
 	}, nil
 }
 
-// install creates what the files of a folder hold, as kustomize would: what has no namespace goes into the operator's.
-func install(ctx context.Context, dir string) error {
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}
-	if err := admin.Create(ctx, namespace); err != nil {
+// install creates what the files of folders hold, as kustomize would: what has no namespace goes into the operator's.
+func install(ctx context.Context, to client.Client, dirs ...string) error {
+	if err := to.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}); err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("there are no files in %s: %w", dir, err)
-	}
-	for _, file := range files {
-		if filepath.Base(file) == "kustomization.yaml" {
-			continue
+	for _, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+		if err != nil || len(files) == 0 {
+			return fmt.Errorf("there are no files in %s: %w", dir, err)
 		}
-		if err := installFile(ctx, file); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+		for _, file := range files {
+			if filepath.Base(file) == "kustomization.yaml" {
+				continue
+			}
+			if err := installFile(ctx, to, file); err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
 		}
 	}
 	return nil
 }
 
-func installFile(ctx context.Context, file string) error {
+func installFile(ctx context.Context, to client.Client, file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -180,119 +239,47 @@ func installFile(ctx context.Context, file string) error {
 		if len(object.Object) == 0 {
 			continue
 		}
-		if namespaced, err := admin.IsObjectNamespaced(object); err != nil {
+		if namespaced, err := to.IsObjectNamespaced(object); err != nil {
 			return err
 		} else if namespaced {
 			object.SetNamespace(operatorNamespace)
 		}
-		if err := admin.Create(ctx, object); err != nil {
+		if err := to.Create(ctx, object); err != nil {
 			return err
 		}
 	}
 }
 
-// operator is the operator under test, and what it sends.
-type operator struct {
-	config *rest.Config
-	cancel context.CancelFunc
-	done   chan error
-
-	mu       sync.Mutex
-	requests []request
-}
-
-type request struct {
-	method, path string
-	status       int
-}
-
-func (r request) isWrite() bool { return r.method != http.MethodGet }
-
-// isBookkeeping says whether a request is about Events or the lease, which no budget counts.
-func (r request) isBookkeeping() bool {
-	return strings.Contains(r.path, "/events") || strings.Contains(r.path, "/leases/")
-}
-
-func (o *operator) start() error {
-	config := unlimited(o.config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return recorder{o, next} })
-	ctx, cancel := context.WithCancel(context.Background())
-	o.cancel, o.done = cancel, make(chan error, 1)
-	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
-		RedisImage: "redis:7.4", CollectorImage: "collector:1", MetricsAddress: "0", HealthAddress: "0",
-	})
-	if err != nil {
-		cancel()
-		return err
-	}
-	go func() { o.done <- mgr.Start(ctx) }()
-	return nil
-}
-
-func (o *operator) stop() error {
-	o.cancel()
-	return <-o.done
-}
-
-// sent returns the requests since a mark, without the bookkeeping.
-func (o *operator) sent(since int, match func(request) bool) []request {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var found []request
-	for _, r := range o.requests[since:] {
-		if !r.isBookkeeping() && match(r) {
-			found = append(found, r)
-		}
-	}
-	return found
-}
-
-func (o *operator) mark() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.requests)
-}
-
-// checkRequests looks at everything that the operator has sent in all tests.
-func (o *operator) checkRequests() error {
-	var errs []error
-	for _, r := range o.sent(0, func(request) bool { return true }) {
-		switch {
-		case strings.Contains(r.path, "/secrets") && r.method != http.MethodPost:
-			errs = append(errs, fmt.Errorf("the operator reads Secrets: %s %s", r.method, r.path))
-		case r.status == http.StatusForbidden && !strings.Contains(r.path, "/expected-"):
-			errs = append(errs, fmt.Errorf("the operator lacks a right: %s %s", r.method, r.path))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-type recorder struct {
-	operator *operator
-	next     http.RoundTripper
-}
-
-func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	response, err := r.next.RoundTrip(req)
-	sent := request{method: req.Method, path: req.URL.Path}
-	if response != nil {
-		sent.status = response.StatusCode
-	}
-	r.operator.mu.Lock()
-	defer r.operator.mu.Unlock()
-	r.operator.requests = append(r.operator.requests, sent)
-	return response, err
-}
-
-type lockedWriter struct {
+// lockedBuffer is the log of all operators.
+type lockedBuffer struct {
 	mu sync.Mutex
-	w  io.Writer
+	b  bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// logLimit is how many lines of the log a test that failed is shown.
+const logLimit = 100
+
+// about returns the last lines of the log that hold a word.
+func (l *lockedBuffer) about(word string) string {
+	var lines []string
+	for line := range strings.Lines(l.String()) {
+		if strings.Contains(line, word) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-logLimit):], "")
 }
 
 // scene is a namespace of one test.
@@ -309,6 +296,11 @@ func newScene(t *testing.T, prefix string) *scene {
 	s := &scene{T: t, ctx: t.Context()}
 	s.must(admin.Create(s.ctx, namespace))
 	s.namespace = namespace.Name
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the operator's log about %s:\n%s", s.namespace, logs.about(s.namespace))
+		}
+	})
 	return s
 }
 
@@ -372,11 +364,17 @@ func (s *scene) bind(name, workload, service string, env ...string) {
 	s.Helper()
 	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: v1alpha1.BindingSpec{
 		WorkloadRef: v1alpha1.WorkloadReference{Name: workload}, ServiceRef: v1alpha1.LocalReference{Name: service},
+		Swap: unverified(),
 	}}
 	for _, e := range env {
 		b.Spec.Env = append(b.Spec.Env, v1alpha1.EnvVar{Name: e})
 	}
 	s.must(admin.Create(s.ctx, b))
+}
+
+// unverified is a policy for tests that are not about verification, nor about Pods that run: it waits for neither.
+func unverified() *v1alpha1.SwapPolicy {
+	return &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever, SettlingTime: &metav1.Duration{}}
 }
 
 func (s *scene) swap(name, service string) {

@@ -210,6 +210,10 @@ type Attachment struct {
 	// +kubebuilder:validation:MaxLength=253
 	Service string `json:"service"`
 
+	// type of the service.
+	// +optional
+	Type ServiceType `json:"type,omitempty"`
+
 	// secretName is the Secret that the variables refer to.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
@@ -225,6 +229,10 @@ type Attachment struct {
 	// since is when the Pod template got it.
 	// +optional
 	Since metav1.Time `json:"since,omitempty"`
+
+	// settledAt is when every Pod had carried it, and had been available, for the settling time. Absent = not yet.
+	// +optional
+	SettledAt *metav1.Time `json:"settledAt,omitempty"`
 
 	// workloadUID and workloadGeneration are the workload, and the generation of it, that carried it first. They tell
 	// the rollout that the attachment caused from those that the workload's owner causes.
@@ -295,14 +303,14 @@ type Swap struct {
 type SwapOutcome string
 
 const (
-	// SwapInProgress: the rollout has not ended, or its Pods have not settled yet.
+	// SwapInProgress means that the rollout has not ended, or its Pods have not settled yet.
 	SwapInProgress SwapOutcome = "InProgress"
-	// SwapSucceeded: every Pod carries the handle, and stayed available for the settling time.
+	// SwapSucceeded means that every Pod carries the handle, and stayed available for the settling time.
 	SwapSucceeded SwapOutcome = "Succeeded"
-	// SwapRolledBack: the rollout failed, and what was before was put back.
+	// SwapRolledBack means that the rollout failed, and what was before was put back.
 	SwapRolledBack SwapOutcome = "RolledBack"
-	// SwapFailed: the rollout failed, and was left as it is.
+	// SwapFailed means that the rollout failed, and was left as it is.
 	SwapFailed SwapOutcome = "Failed"
-	// SwapSuperseded: another swap, or a detachment, came before it had ended.
+	// SwapSuperseded means that another swap, or a detachment, came before it had ended.
 	SwapSuperseded SwapOutcome = "Superseded"
 )

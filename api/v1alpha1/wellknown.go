@@ -18,6 +18,9 @@ const (
 	// ServiceLabel is on each object that Bindery provisions: the name of its BackingService.
 	ServiceLabel = "bindery.dev/service"
 
+	// VerifyLabel is on each Job that verifies a handle, and on its Pod: the name of the BackingService.
+	VerifyLabel = "bindery.dev/verify"
+
 	// ManagedByLabel with the value ManagedBy is on each object that Bindery provisions.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	// ManagedBy is also the field manager of every write.

@@ -1,4 +1,5 @@
-// Command bindery is the operator: it provisions backing services and attaches them to apps.
+// Command bindery is the operator: it provisions backing services and attaches them to apps. As `bindery probe` it is what
+// the operator runs in a Job to try a handle.
 package main
 
 import (
@@ -15,6 +16,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == probeCommand {
+		ctx := ctrl.SetupSignalHandler()
+		os.Exit(probe(ctx, os.Args[2:], os.Getenv, os.Stderr))
+	}
 	options, log := parse()
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
@@ -30,6 +35,8 @@ func parse() (controllers.Options, logr.Logger) {
 		"The `image` of a provisioned Redis that names none; spec.redis.version replaces its tag.")
 	flag.StringVar(&options.CollectorImage, "collector-image", "ghcr.io/bindery-dev/collector:latest",
 		"The `image` of a provisioned collector that names none.")
+	flag.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/operator:latest",
+		"The `image` of the operator itself, which the Jobs that verify a handle run.")
 	flag.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8080", "The `address` of /metrics; 0 = none.")
 	flag.StringVar(&options.HealthAddress, "health-probe-bind-address", ":8081", "The `address` of /healthz and /readyz; 0 = none.")
 	flag.BoolVar(&options.LeaderElection, "leader-elect", false, "Let only one of several operators work at a time.")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
-	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
 // passwordBytes of a new password come from the system's random source: 256 bits.
@@ -48,6 +48,9 @@ func (r *reconciler) applyObjects(ctx context.Context, o observation, p plan) er
 		if err := r.client.Apply(ctx, desired, client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership); err != nil {
 			return writeError("applying a child", err)
 		}
+	}
+	for _, repaired := range p.repairs {
+		r.contests.PutRight(childKey{client.ObjectKeyFromObject(&o.service), repaired.kind}, repaired.sight, o.now)
 	}
 	if p.binding != nil {
 		desired, err := applyConfiguration(p.binding)
@@ -130,7 +133,30 @@ func writeError(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// applyStatus writes the status if it changed, and then the Event that the change is worth.
+// applyTrial deletes the Job of an earlier handle, and creates that of the trial which begins. One that exists already was
+// created by an operator that was stopped before it could write the status.
+func (r *reconciler) applyTrial(ctx context.Context, o observation, t trial) error {
+	if t.abandon != "" {
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: o.service.Namespace, Name: t.abandon}}
+		if err := r.client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
+			return writeError("deleting Job "+t.abandon, err)
+		}
+	}
+	if t.start == nil {
+		return nil
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(t.start)
+	if err != nil {
+		return fmt.Errorf("encoding Job %s: %w", *t.start.Name, err)
+	}
+	err = r.client.Create(ctx, &unstructured.Unstructured{Object: content}, client.FieldOwner(v1alpha1.ManagedBy))
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return writeError("creating Job "+*t.start.Name, err)
+	}
+	return nil
+}
+
+// applyStatus writes the status if it changed, and then the Events that the change is worth.
 func (r *reconciler) applyStatus(ctx context.Context, s v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) error {
 	was := s.Status
 	if equality.Semantic.DeepEqual(was, now) {
@@ -140,14 +166,8 @@ func (r *reconciler) applyStatus(ctx context.Context, s v1alpha1.BackingService,
 	if err := r.client.Status().Update(ctx, &s, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
 		return fmt.Errorf("writing the status of BackingService %s: %w", s.Name, err)
 	}
-	ready, before := condition.Find(now.Conditions, v1alpha1.ConditionReady), condition.Find(was.Conditions, v1alpha1.ConditionReady)
-	if ready.Reason == before.Reason && ready.Status == before.Status {
-		return nil
+	for _, n := range notesOf(was, now) {
+		r.events.Eventf(&s, nil, n.eventType, n.reason, n.action, "%s", n.message)
 	}
-	eventType, action := corev1.EventTypeNormal, "Provision"
-	if condition.IsTrue(now.Conditions, v1alpha1.ConditionStalled, s.Generation) {
-		eventType = corev1.EventTypeWarning
-	}
-	r.events.Eventf(&s, nil, eventType, ready.Reason, action, "%s", ready.Message)
 	return nil
 }

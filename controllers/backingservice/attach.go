@@ -98,6 +98,9 @@ func (o *observation) refused(why string) v1alpha1.BackingServiceStatus {
 	} else {
 		o.setReady(&status, state)
 	}
-	o.setAttachments(&status)
-	return status
+	p := plan{status: status}
+	o.setAttachments(&p.status)
+	o.planRetention(&p)
+	o.setStalled(&p.status)
+	return p.status
 }

@@ -3,8 +3,9 @@
 // The controller is keyed by BackingService. Each pass is three steps:
 //
 //	observe.go   reads: the children, the Bindings that use the service, what spec.resourceRef names
-//	plan.go      decides (provision.go: what Bindery runs; attach.go: what somebody else runs): pure
-//	apply.go     writes: the handle's Secret, the children, the status
+//	plan.go      decides (provision.go: what Bindery runs; attach.go: what somebody else runs; plan_verify.go: whether the
+//	             handle is tried; plan_revisions.go, plan_retention.go: what is kept, and how long): pure
+//	apply.go     writes: the handle's Secret, the children, the Job that tries the handle, the status (end.go: deletions)
 //
 // It never reads a Secret. A handle that it makes is a new Secret with a name that nothing else can have; a handle that
 // somebody else keeps is passed on by name.
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,15 +28,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/contest"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 )
 
-// +kubebuilder:rbac:groups=bindery.dev,resources=backingservices,verbs=get;list;watch
+// +kubebuilder:rbac:groups=bindery.dev,resources=backingservices,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups=bindery.dev,resources=backingservices/status,verbs=update
 // +kubebuilder:rbac:groups=bindery.dev,resources=bindings,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create;delete
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=apps,resources=statefulsets;deployments,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=apps,resources=replicasets;controllerrevisions,verbs=list
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // AggregateLabel is on each ClusterRole that grants Bindery to read a kind that spec.resourceRef may name.
@@ -66,6 +71,10 @@ type reconciler struct {
 	events    events.EventRecorder
 	now       func() time.Time
 	images    engine.Images
+
+	happenings *happenings
+	injections *sightings
+	contests   *contest.Book[childKey]
 }
 
 // Add adds the controller to the manager.
@@ -77,6 +86,10 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		events:   mgr.GetEventRecorder("bindery"),
 		now:      time.Now,
 		images:   options.Images,
+
+		happenings: newHappenings(),
+		injections: newSightings(),
+		contests:   contest.New[childKey](),
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -93,30 +106,72 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	var s v1alpha1.BackingService
 	if err := r.client.Get(ctx, request.NamespacedName, &s); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+		if apierrors.IsNotFound(err) {
+			r.forget(request.NamespacedName)
+			return reconcile.Result{}, nil
+		}
+		return reconcile.Result{}, fmt.Errorf("reading BackingService %s: %w", request.Name, err)
 	}
 	if s.DeletionTimestamp != nil {
 		return reconcile.Result{}, nil // its objects go with it: to mend them now would hold it up
 	}
+	happened := r.happenings.take(request.NamespacedName)
+	result, err := r.pass(ctx, s, happened)
+	if apierrors.IsConflict(err) {
+		// The cache has not seen our last write yet. There is nothing wrong with it.
+		result, err = reconcile.Result{RequeueAfter: staleRetry}, nil
+		r.happenings.add(request.NamespacedName, happened)
+	}
+	if err != nil {
+		r.happenings.add(request.NamespacedName, happened)
+	}
+	return result, err
+}
+
+// pass observes, plans and applies once.
+func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happened happening) (reconcile.Result, error) {
 	o, err := r.observe(ctx, s)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	o.happened = happened
 	p := makePlan(o)
-	result := reconcile.Result{RequeueAfter: p.retryAfter}
+	if p.ending.now {
+		return r.end(ctx, o)
+	}
 	switch err := r.applyObjects(ctx, o, p); {
 	case errors.Is(err, errEnding):
 		return reconcile.Result{}, nil
 	case errors.Is(err, errRefused):
 		log.FromContext(ctx).Error(err, "a write was refused", "retryAfter", refusalRetry)
-		p.status, result.RequeueAfter = o.refused(err.Error()), refusalRetry
+		return reconcile.Result{RequeueAfter: refusalRetry}, client.IgnoreNotFound(r.applyStatus(ctx, s, o.refused(err.Error())))
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	err = r.applyStatus(ctx, s, p.status)
-	if apierrors.IsConflict(err) {
-		// The cache has not seen our last write yet. There is nothing wrong with it.
-		return reconcile.Result{RequeueAfter: staleRetry}, nil
+	switch err := r.applyTrial(ctx, o, p.trial); {
+	case errors.Is(err, errEnding):
+		return reconcile.Result{}, nil
+	case errors.Is(err, errRefused):
+		log.FromContext(ctx).Error(err, "the Job that tries the handle was refused")
+		o.trialRefused(&p, err.Error())
+	case err != nil:
+		return reconcile.Result{}, err
 	}
-	return result, client.IgnoreNotFound(err)
+	if err := r.prune(ctx, o, &p); err != nil {
+		return reconcile.Result{}, err
+	}
+	if err := r.applyStatus(ctx, s, p.status); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	r.announce(ctx, o, p)
+	return reconcile.Result{RequeueAfter: p.retryAfter}, nil
+}
+
+// forget drops what is remembered of a service that is gone.
+func (r *reconciler) forget(service types.NamespacedName) {
+	r.happenings.take(service)
+	r.injections.forget(service)
+	for _, kind := range provisionedKinds {
+		r.contests.Forget(childKey{service, kind})
+	}
 }

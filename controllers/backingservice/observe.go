@@ -3,8 +3,10 @@ package backingservice
 import (
 	"context"
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -21,7 +23,10 @@ import (
 // observe reads all that a plan for one service depends on.
 func (r *reconciler) observe(ctx context.Context, s v1alpha1.BackingService) (observation, error) {
 	o := observation{now: r.now(), service: s, images: r.images}
-	if err := r.observeAttached(ctx, &o); err != nil {
+	if err := r.observeBindings(ctx, &o); err != nil {
+		return o, err
+	}
+	if err := r.observeJobs(ctx, &o); err != nil {
 		return o, err
 	}
 	if s.Spec.Redis != nil || s.Spec.Collector != nil {
@@ -35,13 +40,41 @@ func (r *reconciler) observe(ctx context.Context, s v1alpha1.BackingService) (ob
 	return o, r.observeSecret(ctx, &o)
 }
 
-func (r *reconciler) observeAttached(ctx context.Context, o *observation) error {
+func (r *reconciler) observeBindings(ctx context.Context, o *observation) error {
 	var bindings v1alpha1.BindingList
 	if err := r.client.List(ctx, &bindings, client.InNamespace(o.service.Namespace),
-		client.MatchingFields{CurrentServiceField: o.service.Name}); err != nil {
+		client.MatchingFields{ServicesField: o.service.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing the Bindings of BackingService %s: %w", o.service.Name, err)
 	}
-	o.attached = bindings.Items
+	o.attached, o.named = usersOf(o.service.Name, bindings.Items)
+	return nil
+}
+
+// observeJobs reads the Jobs that try the service's handles. The one of the trial under way is asked for past the cache
+// where the cache has none: it may be too new for it, or gone.
+func (r *reconciler) observeJobs(ctx context.Context, o *observation) error {
+	var list batchv1.JobList
+	if err := r.children.List(ctx, &list, client.InNamespace(o.service.Namespace),
+		client.MatchingLabels{v1alpha1.VerifyLabel: o.service.Name}); err != nil {
+		return fmt.Errorf("listing the Jobs of BackingService %s: %w", o.service.Name, err)
+	}
+	for i := range list.Items {
+		if metav1.IsControlledBy(&list.Items[i], &o.service) {
+			o.jobs.present = append(o.jobs.present, list.Items[i])
+		}
+	}
+	name := o.jobUnderWay()
+	if name == "" || o.jobs.named(name) != nil {
+		return nil
+	}
+	var job batchv1.Job
+	err := r.live.Get(ctx, types.NamespacedName{Namespace: o.service.Namespace, Name: name}, &job)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading Job %s: %w", name, err)
+	}
+	if o.jobs.lost = err != nil; err == nil {
+		o.jobs.present = append(o.jobs.present, job)
+	}
 	return nil
 }
 
@@ -53,6 +86,10 @@ func (r *reconciler) observeChildren(ctx context.Context, o *observation) error 
 		return err
 	}
 	o.children.service = service
+	o.children.contested = map[string]time.Duration{}
+	for _, kind := range provisionedKinds {
+		o.children.contested[kind] = r.contests.Wait(childKey{client.ObjectKeyFromObject(&o.service), kind}, o.now)
+	}
 	if o.service.Spec.Redis != nil {
 		o.children.statefulSet, err = child(ctx, r, o, &appsv1.StatefulSet{}, r.children, o.service.Name)
 		return err
@@ -60,8 +97,16 @@ func (r *reconciler) observeChildren(ctx context.Context, o *observation) error 
 	if o.children.deployment, err = child(ctx, r, o, &appsv1.Deployment{}, r.children, o.service.Name); err != nil {
 		return err
 	}
-	o.children.binding, err = child(ctx, r, o, &v1alpha1.Binding{}, r.client, engine.CollectorBindingName(o.service.Name))
-	return err
+	if o.children.binding, err = child(ctx, r, o, &v1alpha1.Binding{}, r.client, engine.CollectorBindingName(o.service.Name)); err != nil {
+		return err
+	}
+	key := client.ObjectKeyFromObject(&o.service)
+	if b := o.children.binding; b == nil || b.Status.Injection == nil {
+		r.injections.forget(key)
+	} else {
+		o.children.injectedSince = r.injections.since(key, o.now)
+	}
+	return nil
 }
 
 // child reads one object of a provisioned service into object; nil where there is none.
@@ -72,6 +117,10 @@ func child[T client.Object](ctx context.Context, r *reconciler, o *observation, 
 	if err != nil {
 		return none, fmt.Errorf("finding the kind of a child: %w", err)
 	}
+	live, ok := object.DeepCopyObject().(T) // empty, as the object still is
+	if !ok {
+		return none, fmt.Errorf("reading %s %s: a copy of it is a %T", gvk.Kind, name, live)
+	}
 	err = from.Get(ctx, key, object)
 	if err == nil && metav1.IsControlledBy(object, &o.service) {
 		return object, nil
@@ -79,16 +128,17 @@ func child[T client.Object](ctx context.Context, r *reconciler, o *observation, 
 	if client.IgnoreNotFound(err) != nil {
 		return none, fmt.Errorf("reading %s %s: %w", gvk.Kind, name, err)
 	}
-	live := &metav1.PartialObjectMetadata{}
-	live.SetGroupVersionKind(gvk)
 	err = r.live.Get(ctx, key, live)
-	if client.IgnoreNotFound(err) != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return none, nil
+	case err != nil:
 		return none, fmt.Errorf("reading %s %s: %w", gvk.Kind, name, err)
-	}
-	if err == nil && !metav1.IsControlledBy(live, &o.service) {
+	case !metav1.IsControlledBy(live, &o.service):
 		o.children.foreign = append(o.children.foreign, gvk.Kind+" "+name)
+		return none, nil
 	}
-	return none, nil
+	return live, nil // it is new to the cache, or has lost the label
 }
 
 // observeSecret finds out whether a Secret exists without the right to read it: to create one of its name, as a trial,

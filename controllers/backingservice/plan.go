@@ -40,9 +40,14 @@ type observation struct {
 	now     time.Time
 	service v1alpha1.BackingService
 	images  engine.Images
-	// attached are the Bindings that have put the handle of the service into a workload.
+	// attached are the Bindings that have put the handle of the service into a workload; named are those whose
+	// spec.serviceRef is the service.
 	attached []v1alpha1.Binding
+	named    []v1alpha1.Binding
+	// happened is what has happened to its Bindings since the last pass.
+	happened happening
 	children children
+	jobs     jobs
 	// secret says whether the Secret of a handle exists that somebody else keeps. It is looked at only where the plan
 	// depends on it.
 	secret existence
@@ -58,6 +63,10 @@ type children struct {
 	binding     *v1alpha1.Binding
 	// foreign are objects that have the name of a child and belong to somebody else.
 	foreign []string
+	// contested is how long to leave a child as it is, by kind, because something else keeps changing it.
+	contested map[string]time.Duration
+	// injectedSince is when the Binding of a collector was first seen to say what the collector is born with.
+	injectedSince time.Time
 }
 
 // existence of a Secret, which Bindery may not read.
@@ -76,19 +85,46 @@ type resource struct {
 	bindingName string
 }
 
-// plan is what is to be done: the Secret first, because the other objects refer to it; then the other objects; then the
-// status, which says how things stand when all of it was done.
+// happening is what has happened to the Bindings of a service: a plan cannot see it in how things stand.
+type happening struct {
+	// named: one has begun to name the service.
+	named bool
+	// moved: one has put another handle into its workload, or has gone.
+	moved bool
+}
+
+// plan is what is to be done: the Secret first, because the other objects refer to it; then the other objects, then the
+// Job that tries the handle; then the status, which says how things stand when all of it was done; at last what the
+// status has announced.
 type plan struct {
 	secret *secret
 	// ports of the Service, where the whole list has to be replaced.
 	ports []acorev1.ServicePortApplyConfiguration
 	apply []runtime.ApplyConfiguration
+	// repairs are those of the applied objects that somebody else has changed.
+	repairs []repair
+	// contested are the children that stay as somebody else has made them, for now.
+	contested []string
 	// binding is the Binding of a provisioned collector, where it has to be written.
 	binding *v1alpha1.Binding
-	status  v1alpha1.BackingServiceStatus
+	trial   trial
+	// prune are the Secrets of earlier handles that are to go, if nothing names them any more.
+	prune  []string
+	status v1alpha1.BackingServiceStatus
+	ending ending
 	// retryAfter is when to look again at what sends no event. 0 = never.
 	retryAfter time.Duration
 }
+
+// lookAgain has the next pass made after this time, if none is to be made sooner.
+func (p *plan) lookAgain(after time.Duration) {
+	if p.retryAfter == 0 || after < p.retryAfter {
+		p.retryAfter = after
+	}
+}
+
+// repair is a child that is put right, and the state that it was found in.
+type repair struct{ kind, sight string }
 
 // secret is a handle revision that is to be created.
 type secret struct {
@@ -113,6 +149,10 @@ func makePlan(o observation) plan {
 		p = o.planResourceRef()
 	}
 	o.setAttachments(&p.status)
+	o.planVerification(&p)
+	o.planRevisions(&p)
+	o.planRetention(&p)
+	o.setStalled(&p.status)
 	return p
 }
 
@@ -123,16 +163,26 @@ func (o *observation) begin() v1alpha1.BackingServiceStatus {
 	return status
 }
 
-// setReady writes the conditions that say how the service stands.
+// setReady writes the condition that says how the service stands.
 func (o *observation) setReady(status *v1alpha1.BackingServiceStatus, state condition.State) {
 	condition.Set(&status.Conditions, v1alpha1.ConditionReady, state, o.service.Generation, o.now)
-	condition.SetStalled(&status.Conditions, slices.Contains(needsPerson, state.Reason), state, o.service.Generation, o.now)
+}
+
+// setStalled says whether Ready, or else Verified, is what nothing but a person will mend. It comes after both.
+func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
+	state := stateOf(condition.Find(status.Conditions, v1alpha1.ConditionReady))
+	stalled := slices.Contains(needsPerson, state.Reason)
+	if verified := condition.Find(status.Conditions, v1alpha1.ConditionVerified); !stalled && verified.Status == metav1.ConditionFalse {
+		finding, ok := findingOfReason(verified.Reason)
+		state, stalled = stateOf(verified), ok && finding.NeedsPerson
+	}
+	condition.SetStalled(&status.Conditions, stalled, state, o.service.Generation, o.now)
 }
 
 // needsPerson are the reasons that nothing but a person will mend.
 var needsPerson = []string{
 	v1alpha1.ReasonNameConflict, v1alpha1.ReasonRefused, v1alpha1.ReasonInvalidSpec,
-	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden,
+	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested,
 }
 
 // setProvisioned writes the conditions of a service that Bindery provisions.
@@ -178,11 +228,8 @@ func (o *observation) conflict() (condition.State, bool) {
 		"delete or rename it, or create the BackingService under another name", strings.Join(o.children.foreign, ", "))), true
 }
 
-// differs says whether an object has to be applied: it is not there, or what Bindery owns of it is not what is desired.
-func differs[T any](desired *T, exists bool, extract func() (*T, error)) bool {
-	if !exists {
-		return true
-	}
+// differs says whether what Bindery owns of an object is not what is desired.
+func differs[T any](desired *T, extract func() (*T, error)) bool {
 	have, err := extract()
 	// managedFields that cannot be read were written by somebody else: an apply mends them.
 	return err != nil || !equality.Semantic.DeepEqual(desired, have)

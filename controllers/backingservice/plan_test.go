@@ -74,6 +74,17 @@ func collectorChildren(available int32, bound bool) func(*observation) {
 	}
 }
 
+// unborn takes the Deployment of a collector away. Its Binding has said for a while what it is born with; 0 = it has not.
+func unborn(since time.Duration) func(*observation) {
+	return func(o *observation) {
+		o.children.deployment = nil
+		if since > 0 {
+			o.children.binding.Status.Injection = &v1alpha1.Injection{SecretName: "store-1"}
+			o.children.injectedSince = o.now.Add(-since)
+		}
+	}
+}
+
 func secretIs(e existence) func(*observation) { return func(o *observation) { o.secret = e } }
 
 func resourceIs(r resource) func(*observation) { return func(o *observation) { o.resource = r } }
@@ -114,6 +125,26 @@ func TestWhatTheStatusSays(t *testing.T) {
 			observation: observed(collectorSpec, collectorChildren(0, false), withHandle("visits-x", "uri", 1)),
 			ready:       "False/StoreNotAttached", mention: []string{"Binding visits-store", "BackingService store does not exist"},
 			endpoint: "visits.shop.svc:4001", handle: "visits-x/uri#1",
+		},
+		"a collector that is not born yet": {
+			observation: observed(collectorSpec, collectorChildren(0, false), unborn(0), withHandle("visits-x", "uri", 1), func(o *observation) {
+				condition.Set(&o.children.binding.Status.Conditions, v1alpha1.ConditionServiceReady,
+					condition.False(v1alpha1.ReasonServiceNotVerified, "the credentials were refused"), 1, noon)
+			}),
+			ready: "False/StoreNotAttached", mention: []string{"Deployment visits", "Binding visits-store", "the credentials were refused"},
+			endpoint: "visits.shop.svc:4001", handle: "visits-x/uri#1",
+		},
+		"a collector that is born in a moment": {
+			observation: observed(collectorSpec, collectorChildren(0, false), unborn(time.Millisecond), withHandle("visits-x", "uri", 1)),
+			ready:       "False/Provisioning", endpoint: "visits.shop.svc:4001", handle: "visits-x/uri#1",
+		},
+		"a Redis that something else keeps changing": {
+			observation: observed(redisSpec, redisChildren(1, "2/other"), withHandle("visits-x", "uri", 1), func(o *observation) {
+				o.children.statefulSet.Annotations = nil
+				o.children.contested = map[string]time.Duration{"StatefulSet": time.Minute}
+			}),
+			ready: "False/Contested", stalled: true, mention: []string{"StatefulSet visits", "--show-managed-fields"},
+			endpoint: "visits.shop.svc:6379", handle: "visits-x/uri#1",
 		},
 		"a collector without an available Pod": {
 			observation: observed(collectorSpec, collectorChildren(0, true), withHandle("visits-x", "uri", 1)),
@@ -223,8 +254,20 @@ func TestWhatIsWritten(t *testing.T) {
 		"until the spec changes": {
 			observation: observed(redisSpec, redisChildren(1, "1/older"), withHandle("visits-x", "uri", 1)), apply: []string{"Service", "StatefulSet"},
 		},
-		"a collector: Secret, Service, Deployment, Binding": {
-			observation: observed(collectorSpec), secret: true, apply: []string{"Service", "Deployment"}, binding: true,
+		"a collector: Secret, Service, Binding first": {
+			observation: observed(collectorSpec), secret: true, apply: []string{"Service"}, binding: true,
+		},
+		"its Deployment waits for what it is born with": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(0, false), unborn(0)), apply: []string{"Service"},
+		},
+		"and for the API servers to know it": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(0, false), unborn(500*time.Millisecond)), apply: []string{"Service"},
+		},
+		"then it is born": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(0, false), unborn(time.Second)), apply: []string{"Service", "Deployment"},
+		},
+		"one that is there waits for nothing": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(0, false)), apply: []string{"Service", "Deployment"},
 		},
 		"a Binding that is as it should be is not written": {
 			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true)), apply: []string{"Service", "Deployment"},
@@ -253,6 +296,51 @@ func TestWhatIsWritten(t *testing.T) {
 				t.Errorf("Binding: %v", p.binding != nil)
 			}
 		})
+	}
+}
+
+func TestAContestedChildIsLeftAloneForAWhile(t *testing.T) {
+	contested := func(o *observation) {
+		o.children.contested = map[string]time.Duration{"StatefulSet": 2 * time.Minute, "Service": time.Minute}
+	}
+	p := makePlan(observed(redisSpec, redisChildren(1, ""), withHandle("x", "uri", 1), contested))
+	if len(p.apply) > 0 || len(p.ports) > 0 || len(p.repairs) > 0 || p.retryAfter != time.Minute {
+		t.Errorf("applied %d, ports %d, again after %s", len(p.apply), len(p.ports), p.retryAfter)
+	}
+	// An edit of the spec is no answer to anybody.
+	p = makePlan(observed(redisSpec, redisChildren(1, "1/older"), withHandle("x", "uri", 1), contested))
+	if len(p.apply) != 1 || kindOf(t, p.apply[0]) != "StatefulSet" || len(p.repairs) != 0 {
+		t.Errorf("applied %d with %d repairs", len(p.apply), len(p.repairs))
+	}
+}
+
+func TestWhatCountsAsARepair(t *testing.T) {
+	for name, test := range map[string]struct {
+		observation observation
+		repairs     []string
+	}{
+		"the first creation does not":       {observed(redisSpec), nil},
+		"a child that was deleted":          {observed(redisSpec, withHandle("x", "uri", 1)), []string{"Service", "StatefulSet"}},
+		"a child that was changed":          {observed(redisSpec, redisChildren(1, ""), withHandle("x", "uri", 1)), []string{"Service", "StatefulSet"}},
+		"an edit of the spec does not":      {observed(redisSpec, redisChildren(1, "1/older"), withHandle("x", "uri", 1)), []string{"Service"}},
+		"the first of a collector does not": {observed(collectorSpec), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var kinds []string
+			for _, r := range makePlan(test.observation).repairs {
+				kinds = append(kinds, r.kind)
+			}
+			if diff := cmp.Diff(test.repairs, kinds); diff != "" {
+				t.Errorf("repairs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestACollectorIsBornOneSecondAfterItsBindingSaysWith(t *testing.T) {
+	o := observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(0, false), unborn(300*time.Millisecond))
+	if got := makePlan(o).retryAfter; got != 700*time.Millisecond {
+		t.Errorf("it is looked at again after %s", got)
 	}
 }
 

@@ -1,11 +1,14 @@
 package backingservice
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -26,21 +29,21 @@ import (
 
 // Indexes in the cache.
 const (
-	// CurrentServiceField finds the Bindings that have put the handle of a service into a workload: its name.
-	CurrentServiceField = "status.current.service"
+	// ServicesField finds the Bindings that use a service: they name it, or have put its handle into a workload.
+	ServicesField = "services"
 	// ResourceField finds the BackingServices whose spec.resourceRef names an object: apiVersion/kind/name.
 	ResourceField = "spec.resourceRef"
 )
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	err := indexer.IndexField(ctx, &v1alpha1.Binding{}, CurrentServiceField, func(object client.Object) []string {
-		if b, ok := object.(*v1alpha1.Binding); ok && b.Status.Current != nil {
-			return []string{b.Status.Current.Service}
+	err := indexer.IndexField(ctx, &v1alpha1.Binding{}, ServicesField, func(object client.Object) []string {
+		if b, ok := object.(*v1alpha1.Binding); ok {
+			return servicesOf(b)
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("indexing Bindings by %s: %w", CurrentServiceField, err)
+		return fmt.Errorf("indexing Bindings by %s: %w", ServicesField, err)
 	}
 	err = indexer.IndexField(ctx, &v1alpha1.BackingService{}, ResourceField, func(object client.Object) []string {
 		if s, ok := object.(*v1alpha1.BackingService); ok && s.Spec.ResourceRef != nil {
@@ -63,11 +66,12 @@ func (r *reconciler) watch(c controller.Controller, mgr manager.Manager, childre
 	owner := &v1alpha1.BackingService{}
 	for _, s := range []source.Source{
 		source.Kind[client.Object](mgr.GetCache(), &v1alpha1.BackingService{}, &handler.EnqueueRequestForObject{}, serviceChanged()),
-		source.Kind(mgr.GetCache(), &v1alpha1.Binding{}, servicesOfBinding()),
+		source.Kind(mgr.GetCache(), &v1alpha1.Binding{}, r.servicesOfBinding()),
 		source.Kind[client.Object](mgr.GetCache(), &v1alpha1.Binding{}, owned(owner)),
 		source.Kind[client.Object](children, &corev1.Service{}, owned(owner)),
 		source.Kind[client.Object](children, &appsv1.StatefulSet{}, owned(owner)),
 		source.Kind[client.Object](children, &appsv1.Deployment{}, owned(owner)),
+		source.Kind[client.Object](children, &batchv1.Job{}, owned(owner)),
 	} {
 		if err := c.Watch(s); err != nil {
 			return fmt.Errorf("watching: %w", err)
@@ -83,43 +87,76 @@ func serviceChanged() predicate.Predicate {
 	}}
 }
 
-// servicesOfBinding enqueues the services that a Binding has put into a workload, or has just taken out of one.
-func servicesOfBinding() handler.TypedEventHandler[*v1alpha1.Binding, reconcile.Request] {
-	enqueue := func(q workqueue.TypedRateLimitingInterface[reconcile.Request], namespace string, names ...string) {
-		for _, name := range slices.Compact(names) {
-			if name != "" {
-				q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
-			}
+// servicesOfBinding enqueues the services that a Binding names or has put into a workload, or has just let go of.
+func (r *reconciler) servicesOfBinding() handler.TypedEventHandler[*v1alpha1.Binding, reconcile.Request] {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	enqueue := func(q queue, was, is *v1alpha1.Binding) {
+		for service, what := range happeningsOf(was, is) {
+			key := types.NamespacedName{Namespace: cmp.Or(is, was).Namespace, Name: service}
+			r.happenings.add(key, what)
+			q.Add(reconcile.Request{NamespacedName: key})
 		}
 	}
 	return handler.TypedFuncs[*v1alpha1.Binding, reconcile.Request]{
-		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.Binding], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			enqueue(q, e.Object.Namespace, currentService(e.Object))
-		},
-		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.Binding], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			enqueue(q, e.Object.Namespace, currentService(e.Object))
-		},
-		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.Binding], q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if !sameUse(e.ObjectOld.Status.Current, e.ObjectNew.Status.Current) {
-				enqueue(q, e.ObjectNew.Namespace, currentService(e.ObjectOld), currentService(e.ObjectNew))
+		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.Binding], q queue) {
+			if !e.IsInInitialList { // a restart is no news: each service is looked at anyway
+				enqueue(q, nil, e.Object)
 			}
 		},
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.Binding], q queue) {
+			enqueue(q, e.Object, nil)
+		},
+		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.Binding], q queue) {
+			enqueue(q, e.ObjectOld, e.ObjectNew)
+		},
 	}
 }
 
-func currentService(b *v1alpha1.Binding) string {
-	if b.Status.Current == nil {
-		return ""
+// servicesOf are the services that a Binding names, or has put into a workload.
+func servicesOf(b *v1alpha1.Binding) []string {
+	if b == nil {
+		return nil
 	}
-	return b.Status.Current.Service
+	services := []string{b.Spec.ServiceRef.Name}
+	if at := b.Status.Current; at != nil && at.Service != services[0] {
+		services = append(services, at.Service)
+	}
+	return services
 }
 
-// sameUse says whether two attachments are the same to the status of a service.
-func sameUse(a, b *v1alpha1.Attachment) bool {
-	if a == nil || b == nil {
-		return a == b
+// happeningsOf says what the change of a Binding means to services: which are concerned, and what has happened to them.
+func happeningsOf(was, is *v1alpha1.Binding) map[string]happening {
+	concerned := map[string]happening{}
+	for _, name := range slices.Concat(servicesOf(was), servicesOf(is)) {
+		before, after := useOf(was, name), useOf(is, name)
+		if reflect.DeepEqual(before, after) {
+			continue
+		}
+		concerned[name] = happening{named: after.named && !before.named, moved: before.secretName != after.secretName}
 	}
-	return a.Service == b.Service && slices.Equal(a.Env, b.Env)
+	return concerned
+}
+
+// use is all that the status of a service depends on in a Binding.
+type use struct {
+	named, verifies bool
+	attached        bool
+	secretName      string
+	env             []string
+}
+
+func useOf(b *v1alpha1.Binding, service string) use {
+	var u use
+	if b == nil {
+		return u
+	}
+	if b.Spec.ServiceRef.Name == service && b.DeletionTimestamp == nil {
+		u.named, u.verifies = true, b.Spec.Swap.Verifies()
+	}
+	if at := b.Status.Current; at != nil && at.Service == service {
+		u.attached, u.secretName, u.env = true, at.SecretName, at.Env
+	}
+	return u
 }
 
 func (r *reconciler) servicesOfResource(ctx context.Context, u *unstructured.Unstructured) []reconcile.Request {

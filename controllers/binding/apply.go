@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,13 +34,12 @@ func (r *reconciler) applyPatch(ctx context.Context, key Key, ops []podtemplate.
 	if err != nil {
 		return nil, fmt.Errorf("encoding the patch of %s: %w", key, err)
 	}
-	deployment := &appsv1.Deployment{}
-	deployment.Namespace, deployment.Name = key.Namespace, key.Name
-	err = r.client.Patch(ctx, deployment, client.RawPatch(types.JSONPatchType, body), client.FieldOwner(v1alpha1.ManagedBy))
+	object := newObject(key)
+	err = r.client.Patch(ctx, object, client.RawPatch(types.JSONPatchType, body), client.FieldOwner(v1alpha1.ManagedBy))
 	if err != nil {
 		return nil, patchError(key, err)
 	}
-	return workloadOf(deployment), nil
+	return workloadOf(object), nil
 }
 
 // patchError tells the errors apart that a patch of somebody else's object can meet.
@@ -64,12 +62,20 @@ func patchError(key Key, err error) error {
 	}
 }
 
-// applyStatuses writes each status that changed, and then the Events that the change is worth.
-func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses map[string]v1alpha1.BindingStatus) error {
-	var errs []error
+// applyStatuses writes each status that changed, and then the Events that the change is worth. It returns how long a status
+// is held back that says nothing new but how far a rollout is.
+func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses map[string]v1alpha1.BindingStatus) (time.Duration, error) {
+	var (
+		errs []error
+		held time.Duration
+	)
 	for _, b := range o.bindings {
 		now := statuses[b.Name]
 		if equality.Semantic.DeepEqual(b.Status, now) {
+			continue
+		}
+		if hold := r.rollouts.holdProgress(o.key, b.Status, now, o.now); hold > 0 {
+			held = soonest(held, hold)
 			continue
 		}
 		was := b.Status
@@ -82,23 +88,24 @@ func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses 
 			continue
 		}
 		r.written.put(o.key, b)
+		r.rollouts.wrote(o.key, o.now)
 		for _, e := range transitions(o.key, was, now) {
 			r.events.Eventf(&b, nil, e.eventType, e.reason, e.action, "%s", e.text)
 		}
 	}
-	return errors.Join(errs...)
+	return held, errors.Join(errs...)
 }
 
 // recordPatch says what a patch did, where no Binding is left to say it.
 func (r *reconciler) recordPatch(ctx context.Context, key Key, w *workload, p plan, now time.Time) {
 	log.FromContext(ctx).Info("changed the workload", "generation", w.object.Generation)
 	if p.reinjects {
-		r.contests.reinjected(key, now)
+		r.contests.PutRight(key, "", now)
 	}
 	for _, binding := range slices.Sorted(maps.Keys(p.detached)) {
-		deployment := &appsv1.Deployment{ObjectMeta: w.object}
-		deployment.APIVersion, deployment.Kind = appsv1.SchemeGroupVersion.String(), key.Kind
-		r.events.Eventf(deployment, nil, corev1.EventTypeNormal, eventDetached, "Detach",
+		object := metadataOf(gvkOf(key.Kind))
+		object.ObjectMeta = w.object
+		r.events.Eventf(object, nil, corev1.EventTypeNormal, eventDetached, "Detach",
 			"removed %s: Binding %s was deleted", strings.Join(p.detached[binding], ", "), binding)
 	}
 }

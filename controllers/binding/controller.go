@@ -24,12 +24,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bindery-dev/bindery/controllers/internal/contest"
 )
 
 // +kubebuilder:rbac:groups=bindery.dev,resources=bindings,verbs=get;list;watch
 // +kubebuilder:rbac:groups=bindery.dev,resources=bindings/status,verbs=update
 // +kubebuilder:rbac:groups=bindery.dev,resources=backingservices,verbs=get;list;watch
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=apps,resources=deployments;statefulsets;daemonsets,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=bindings.bindery.dev,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -45,9 +47,6 @@ const (
 	workers = 8
 )
 
-// errStale: the workload was made from newer Bindings or services than those that were read.
-var errStale = errors.New("the Bindings or the services are older than what the workload was made from: waiting for newer ones")
-
 type reconciler struct {
 	client client.Client // reads from the cache
 	live   client.Reader // reads from the API server
@@ -55,7 +54,8 @@ type reconciler struct {
 	now    func() time.Time
 
 	bursts   *bursts
-	contests *contests
+	contests *contest.Book[Key]
+	rollouts *rollouts
 	written  *written
 }
 
@@ -68,7 +68,8 @@ func Add(ctx context.Context, mgr manager.Manager) error {
 		now:    time.Now,
 
 		bursts:   newBursts(),
-		contests: newContests(),
+		contests: contest.New[Key](),
+		rollouts: newRollouts(),
 		written:  newWritten(),
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
@@ -88,17 +89,13 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 	if wait := r.bursts.wait(key, r.now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	o, err := r.observe(ctx, key)
+	o, p, err := r.look(ctx, key)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	p := makePlan(o)
-	if p.stale {
-		return reconcile.Result{}, errStale // with backoff: it lasts as long as a cache lags, or for ever if a status was wiped
-	}
 	var retryAfter time.Duration
 	if p.reinjects {
-		if retryAfter = r.contests.wait(key, o.now); retryAfter > 0 {
+		if retryAfter = r.contests.Wait(key, o.now); retryAfter > 0 {
 			o.contested = true
 			p = makePlan(o)
 		}
@@ -113,7 +110,7 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 			return reconcile.Result{}, err
 		default:
 			r.recordPatch(ctx, key, after, p, o.now)
-			o.workload = after
+			o.workload, o.seen = after, r.rollouts.look(key, after, o.now)
 		}
 		if p = makePlan(o); len(p.patch) > 0 {
 			// The API server took the patch, and the answer is not what it makes: a webhook undoes it.
@@ -121,10 +118,50 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 			p = makePlan(o)
 		}
 	}
-	err = r.applyStatuses(ctx, o, p.statuses)
+	if !p.watches {
+		r.rollouts.forget(key)
+	}
+	held, err := r.applyStatuses(ctx, o, p.statuses)
 	if apierrors.IsConflict(err) {
 		// The cache has not seen our last write yet. There is nothing wrong with it.
 		return reconcile.Result{RequeueAfter: staleRetry}, nil
 	}
-	return reconcile.Result{RequeueAfter: retryAfter}, err
+	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, until(p.wake, o.now))}, err
+}
+
+// look observes and plans. Where the plan takes the cache for stale, all is read past it: then it is the workload that was
+// made of something that is gone, as after a restore of older objects.
+func (r *reconciler) look(ctx context.Context, key Key) (observation, plan, error) {
+	o, err := r.observe(ctx, key, r.client)
+	if err != nil {
+		return o, plan{}, err
+	}
+	p := makePlan(o)
+	if !p.stale {
+		return o, p, nil
+	}
+	if o, err = r.observe(ctx, key, r.live); err != nil {
+		return o, plan{}, err
+	}
+	o.fresh = true
+	return o, makePlan(o), nil
+}
+
+// until is how long it is to a time, at least a moment; 0 where there is no such time.
+func until(at, now time.Time) time.Duration {
+	if at.IsZero() {
+		return 0
+	}
+	return max(at.Sub(now), time.Millisecond)
+}
+
+// soonest is the shortest of some durations, of which 0 means never.
+func soonest(durations ...time.Duration) time.Duration {
+	shortest := time.Duration(0)
+	for _, d := range durations {
+		if d > 0 && (shortest == 0 || d < shortest) {
+			shortest = d
+		}
+	}
+	return shortest
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
@@ -25,6 +26,12 @@ type verdict struct {
 	serviceReady condition.State
 	// obstacle says why the Binding is blocked; zero where it is not.
 	obstacle condition.State
+	// needsPerson: the obstacle is one that only a person can take away, whatever its reason.
+	needsPerson bool
+	// failed says why the rollout failed, where it was not turned back.
+	failed condition.State
+	// turnedBack is what the ledger is to say of a rollout that is turned back now.
+	turnedBack *turnedBack
 }
 
 func (v *verdict) blocked() bool { return v.obstacle != (condition.State{}) }
@@ -41,6 +48,7 @@ func (p *planner) decide() map[string]verdict {
 	kept := p.held
 	for {
 		verdicts := p.judge(p.owners(kept))
+		p.answerFailure(verdicts)
 		next := map[string]podtemplate.Entries{}
 		for name, v := range verdicts {
 			next[name] = v.want
@@ -56,13 +64,9 @@ func (p *planner) decide() map[string]verdict {
 func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 	verdicts := map[string]verdict{}
 	for _, b := range p.bindings {
-		v := verdict{}
-		v.service, v.serviceReady = p.service(b)
-		if v.serviceReady.Status == metav1.ConditionFalse && !p.isOn(b, v.service) {
-			v.block(v.serviceReady.Reason, v.serviceReady.Message)
-		}
+		v := p.judgeService(b)
 		for _, check := range []func(v1alpha1.Binding, *verdict, map[podtemplate.Slot]string){
-			p.checkEnv, p.checkContainers, p.checkSlots,
+			p.checkEnv, p.checkContainers, p.checkType, p.checkSlots,
 		} {
 			if !v.blocked() {
 				check(b, &v, owners)
@@ -81,6 +85,19 @@ func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 		verdicts[b.Name] = v
 	}
 	return verdicts
+}
+
+// judgeService says whether the service of a Binding may be attached at all.
+func (p *planner) judgeService(b v1alpha1.Binding) verdict {
+	v := verdict{}
+	v.service, v.serviceReady, v.needsPerson = p.service(b)
+	switch message := p.wasTurnedBack(b, v.service); {
+	case message != "":
+		v.block(v1alpha1.ReasonRolledBack, message)
+	case v.serviceReady.Status == metav1.ConditionFalse && !p.isOn(b, v.service):
+		v.block(v.serviceReady.Reason, v.serviceReady.Message)
+	}
+	return v
 }
 
 // owners says which Binding each variable belongs to: the one that keeps it; where none does, the oldest that asks for
@@ -102,21 +119,33 @@ func (p *planner) owners(kept map[string]podtemplate.Entries) map[podtemplate.Sl
 	return owners
 }
 
-func (p *planner) service(b v1alpha1.Binding) (*v1alpha1.BackingService, condition.State) {
+// service returns the service of a Binding, whether it can be attached, and whether only a person can change that.
+func (p *planner) service(b v1alpha1.Binding) (s *v1alpha1.BackingService, ready condition.State, needsPerson bool) {
 	name := b.Spec.ServiceRef.Name
-	s, ok := p.services[name]
+	found, ok := p.services[name]
 	if !ok {
 		return nil, condition.False(v1alpha1.ReasonServiceNotFound, fmt.Sprintf(
-			"BackingService %s does not exist in namespace %s: create it, or correct spec.serviceRef.name", name, b.Namespace))
+			"BackingService %s does not exist in namespace %s: create it, or correct spec.serviceRef.name", name, b.Namespace)), false
 	}
-	if s.Status.Handle != nil && condition.IsTrue(s.Status.Conditions, v1alpha1.ConditionReady, s.Generation) {
-		return &s, condition.True(v1alpha1.ReasonServiceReady, fmt.Sprintf("BackingService %s is Ready", name))
+	s = &found
+	if s.Status.Handle == nil || !condition.IsTrue(s.Status.Conditions, v1alpha1.ConditionReady, s.Generation) {
+		why := present(s, v1alpha1.ConditionReady, "Bindery has not looked at it yet")
+		return s, condition.False(v1alpha1.ReasonServiceNotReady, fmt.Sprintf("BackingService %s is not Ready: %s", name, why.Message)), false
 	}
-	why := "Bindery has not looked at it yet"
-	if c := meta.FindStatusCondition(s.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.ObservedGeneration == s.Generation {
-		why = c.Message
+	if b.Spec.Swap.Verifies() && !condition.IsTrue(s.Status.Conditions, v1alpha1.ConditionVerified, s.Generation) {
+		why := present(s, v1alpha1.ConditionVerified, "that has not begun yet")
+		finding := slices.IndexFunc(exitcode.Findings(), func(f exitcode.Finding) bool { return f.Reason == why.Reason && f.NeedsPerson })
+		return s, condition.False(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("BackingService %s was not verified: %s", name, why.Message)), finding >= 0
 	}
-	return &s, condition.False(v1alpha1.ReasonServiceNotReady, fmt.Sprintf("BackingService %s is not Ready: %s", name, why))
+	return s, condition.True(v1alpha1.ReasonServiceReady, fmt.Sprintf("BackingService %s is Ready", name)), false
+}
+
+// present is a condition of a service, where it is about the present spec.
+func present(s *v1alpha1.BackingService, conditionType, otherwise string) metav1.Condition {
+	if c := meta.FindStatusCondition(s.Status.Conditions, conditionType); c != nil && c.ObservedGeneration == s.Generation {
+		return *c
+	}
+	return metav1.Condition{Message: otherwise}
 }
 
 // isOn says whether the app is on the handle of this service already. To stay there needs no service that is Ready: a
@@ -150,11 +179,29 @@ func (p *planner) checkEnv(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slo
 }
 
 func (p *planner) checkContainers(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
-	have := podtemplate.Containers(p.workload.pod)
+	have := podtemplate.Containers(p.workload.pod())
 	for _, name := range b.Spec.Containers {
 		if !slices.Contains(have, name) {
 			v.block(v1alpha1.ReasonContainerNotFound, fmt.Sprintf("spec.containers: %s has no container %s; it has %s",
 				p.key, name, strings.Join(have, ", ")))
+			return
+		}
+	}
+}
+
+// checkType refuses a service of another type under a variable that the app reads as the type it has now.
+func (p *planner) checkType(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
+	was, known := p.recorded.find(b.Name)
+	if !known {
+		was = p.adopted(b)
+	}
+	if was.Type == "" || was.Type == v.service.Spec.Type {
+		return
+	}
+	for _, slot := range p.slots(b) {
+		if _, same := p.held[b.Name][slot]; same {
+			v.block(v1alpha1.ReasonTypeMismatch, fmt.Sprintf("variable %s carries a service of type %s, and BackingService %s is of type %s: "+
+				"name a service of type %[2]s, or another variable in spec.env", slot.Env, was.Type, v.service.Name, v.service.Spec.Type))
 			return
 		}
 	}
@@ -169,7 +216,7 @@ func (p *planner) checkSlots(b v1alpha1.Binding, v *verdict, owners map[podtempl
 		}
 	}
 	for _, slot := range p.slots(b) {
-		presence, have := podtemplate.Lookup(p.workload.pod, slot)
+		presence, have := podtemplate.Lookup(p.workload.pod(), slot)
 		if presence == podtemplate.Absent || presence == podtemplate.Refers && p.isOurs(slot, have) {
 			continue
 		}
@@ -209,7 +256,7 @@ func (p *planner) containers(b v1alpha1.Binding) []string {
 	if len(b.Spec.Containers) > 0 {
 		return b.Spec.Containers
 	}
-	return podtemplate.Containers(p.workload.pod)
+	return podtemplate.Containers(p.workload.pod())
 }
 
 // slots returns the places that a Binding asks for, in the order of its spec.
@@ -227,10 +274,7 @@ func (p *planner) slots(b v1alpha1.Binding) []podtemplate.Slot {
 func (p *planner) entries(b v1alpha1.Binding, s *v1alpha1.BackingService) podtemplate.Entries {
 	keys := map[string]string{}
 	for _, e := range p.env(b) {
-		keys[e.Name] = e.Key
-		if e.Key == v1alpha1.KeyURI || e.Key == "" {
-			keys[e.Name] = s.Status.Handle.Key
-		}
+		keys[e.Name] = keyOf(e, s)
 	}
 	entries := podtemplate.Entries{}
 	for _, slot := range p.slots(b) {

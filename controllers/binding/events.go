@@ -28,20 +28,20 @@ type note struct {
 // transitions are the Events that a change of status is worth. A status that stays as it is makes none.
 func transitions(key Key, was, now v1alpha1.BindingStatus) []note {
 	var events []note
-	if e, ok := attachmentEvent(key, was.Current, now.Current); ok {
-		events = append(events, e)
-	}
 	ready := condition.Find(now.Conditions, v1alpha1.ConditionReady)
 	before := condition.Find(was.Conditions, v1alpha1.ConditionReady)
+	if e, ok := attachmentEvent(key, was.Current, now.Current); ok && ready.Reason != v1alpha1.ReasonRolledBack {
+		events = append(events, e)
+	}
 	if ready.Reason == before.Reason && ready.Status == before.Status {
 		return events
 	}
 	switch {
 	case ready.Reason == v1alpha1.ReasonReady:
 		events = append(events, note{corev1.EventTypeNormal, v1alpha1.ReasonRolledOut, "RollOut", ready.Message})
-	case isTrue(now.Conditions, v1alpha1.ConditionStalled):
+	case isStalled(now.Conditions):
 		events = append(events, note{corev1.EventTypeWarning, ready.Reason, "Plan", ready.Message})
-	case ready.Reason != v1alpha1.ReasonRollingOut:
+	case ready.Reason != v1alpha1.ReasonRollingOut && ready.Reason != v1alpha1.ReasonSettling:
 		events = append(events, note{corev1.EventTypeNormal, ready.Reason, "Wait", ready.Message})
 	}
 	return events

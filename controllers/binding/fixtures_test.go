@@ -15,6 +15,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+	"github.com/bindery-dev/bindery/controllers/internal/rollout"
 )
 
 var (
@@ -33,6 +34,9 @@ type world struct {
 	definition definition
 	gone       map[string]bool
 	ending     bool
+	// seen is what was seen of the rollout, and wake when the last plan wants to be made again.
+	seen rollout.Seen
+	wake time.Time
 	// generations counts the changes of the Pod template.
 	generations int
 }
@@ -75,6 +79,7 @@ func (w *world) service(name string, change ...func(*v1alpha1.BackingService)) *
 	s.Spec.Type = v1alpha1.TypeRedis
 	s.Status.Handle = &v1alpha1.Handle{SecretName: name + "-1", Key: "uri", Revision: 1}
 	condition.Set(&s.Status.Conditions, v1alpha1.ConditionReady, condition.True(v1alpha1.ReasonReady, "it serves"), 1, w.now)
+	condition.Set(&s.Status.Conditions, v1alpha1.ConditionVerified, condition.True(v1alpha1.ReasonVerified, "it answers"), 1, w.now)
 	for _, f := range change {
 		f(&s)
 	}
@@ -157,8 +162,30 @@ func (w *world) observation() observation {
 	}
 	if w.deployment != nil {
 		o.workload = workloadOf(w.deployment.DeepCopy())
+		w.seen = w.seen.Next(o.workload.rolloutName(), o.workload.rollout, w.now)
+		o.seen = w.seen
 	}
 	return o
+}
+
+// later lets time pass.
+func (w *world) later(d time.Duration) *world {
+	w.now = w.now.Add(d)
+	return w
+}
+
+// fails is the state of a rollout whose new Pods do not become available.
+func (w *world) fails() *world {
+	w.deployment.Status = appsv1.DeploymentStatus{
+		ObservedGeneration: w.deployment.Generation, Replicas: 2, UpdatedReplicas: 1, AvailableReplicas: 1,
+	}
+	return w
+}
+
+// loses takes the availability away from a Deployment that has none but new Pods.
+func (w *world) loses() *world {
+	w.rollOut().deployment.Status.AvailableReplicas = 0
+	return w
 }
 
 // reconcile makes a plan and carries it out, as Reconcile does. It returns how many writes that took.
@@ -175,6 +202,7 @@ func (w *world) reconcile() (writes int) {
 			w.t.Fatalf("one patch was not enough: %v", p.patch)
 		}
 	}
+	w.wake = p.wake
 	for i, b := range w.bindings {
 		now := p.statuses[b.Name]
 		if before, _ := json.Marshal(b.Status); string(before) != string(mustMarshal(now)) {
@@ -207,14 +235,17 @@ func (w *world) patch(ops []podtemplate.Op) {
 	w.deployment = d
 }
 
-// settle reconciles and rolls out until nothing is written any more.
+// settle reconciles, rolls out and lets time pass until nothing is written any more.
 func (w *world) settle() *world {
 	w.t.Helper()
-	for quiet, passes := 0, 0; passes < 20; passes++ {
-		if w.reconcile() == 0 {
-			quiet++
-		} else {
+	for quiet, passes := 0, 0; passes < 30; passes++ {
+		switch writes := w.reconcile(); {
+		case writes > 0:
 			quiet = 0
+		case w.wake.After(w.now):
+			w.now = w.wake
+		default:
+			quiet++
 		}
 		if quiet == 2 {
 			return w

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
@@ -29,14 +32,40 @@ type attachment struct {
 	// DefinitionUID is the UID of the CustomResourceDefinition that the Binding was of. A Binding that is gone together
 	// with its definition was not deleted by the owner of the app, and detaches nothing.
 	DefinitionUID string `json:"definitionUID,omitempty"`
-	Service       string `json:"service"`
-	// ServiceUID and Revision do the same for the service.
-	ServiceUID string `json:"serviceUID"`
-	Revision   int64  `json:"revision"`
-	Secret     string `json:"secret"`
-	// Generation of the workload that the patch made.
-	Generation int64   `json:"generation"`
-	Env        []entry `json:"env"`
+	carried
+	// Generation of the workload that the patch made, and when.
+	Generation int64       `json:"generation"`
+	Since      metav1.Time `json:"since"`
+	// Template is a digest of what is the owner's in the Pod template that the patch was made of. Where it differs, the
+	// rollout is not the patch's alone any more.
+	Template string `json:"template,omitempty"`
+	// From is what the Pod template carried before, to go back to when the rollout fails; without Env it carried
+	// nothing. nil = there is nothing to go back to. It means nothing once the attachment has settled.
+	From *carried `json:"from,omitempty"`
+	// TurnedBack is what was tried and failed, where the attachment is what was put back.
+	TurnedBack *turnedBack `json:"turnedBack,omitempty"`
+}
+
+// carried is a handle in a Pod template.
+type carried struct {
+	Service string `json:"service"`
+	// ServiceUID and Revision tell a service that is older than what is recorded.
+	ServiceUID string               `json:"serviceUID"`
+	Type       v1alpha1.ServiceType `json:"type,omitempty"`
+	Revision   int64                `json:"revision"`
+	Secret     string               `json:"secret"`
+	Env        []entry              `json:"env"`
+}
+
+// turnedBack is a rollout that failed, so that it is not tried again before somebody changes something.
+type turnedBack struct {
+	// BindingGeneration and the handle are what it was made of.
+	BindingGeneration int64       `json:"bindingGeneration"`
+	Service           string      `json:"service"`
+	Revision          int64       `json:"revision"`
+	Secret            string      `json:"secret"`
+	Since             metav1.Time `json:"since"`
+	Message           string      `json:"message"`
 }
 
 // entry is one variable of an attachment.
@@ -65,15 +94,19 @@ func (l ledger) String() string {
 	slices.SortFunc(l.Attachments, func(a, b attachment) int { return strings.Compare(a.Binding, b.Binding) })
 	for i, a := range l.Attachments {
 		l.Attachments[i].Env = slices.Clone(a.Env)
-		slices.SortFunc(l.Attachments[i].Env, func(x, y entry) int {
-			return strings.Compare(x.Container+"\x00"+x.Name, y.Container+"\x00"+y.Name)
-		})
+		sortEntries(l.Attachments[i].Env)
 	}
 	text, err := json.Marshal(l)
 	if err != nil {
 		panic(err) // strings and numbers only: cannot happen
 	}
 	return string(text)
+}
+
+func sortEntries(entries []entry) {
+	slices.SortFunc(entries, func(x, y entry) int {
+		return strings.Compare(x.Container+"\x00"+x.Name, y.Container+"\x00"+y.Name)
+	})
 }
 
 // find returns what the ledger says about a Binding.
@@ -91,22 +124,29 @@ func (a attachment) isOf(other attachment) bool {
 	return a.BindingUID == other.BindingUID && a.Service == other.Service && a.ServiceUID == other.ServiceUID
 }
 
-// entries returns the variables of an attachment and what they refer to.
-func (a attachment) entries() podtemplate.Entries {
+// entries returns the variables that are carried and what they refer to.
+func (c carried) entries() podtemplate.Entries {
 	entries := podtemplate.Entries{}
-	for _, e := range a.Env {
-		entries[podtemplate.Slot{Container: e.Container, Env: e.Name}] = podtemplate.Ref{Secret: a.Secret, Key: e.Key}
+	for _, e := range c.Env {
+		entries[podtemplate.Slot{Container: e.Container, Env: e.Name}] = podtemplate.Ref{Secret: c.Secret, Key: e.Key}
 	}
 	return entries
 }
 
+// with returns the same with these variables.
+func (c carried) with(entries podtemplate.Entries) carried {
+	c.Env = nil
+	for slot, ref := range entries {
+		c.Secret = ref.Secret
+		c.Env = append(c.Env, entry{Container: slot.Container, Name: slot.Env, Key: ref.Key})
+	}
+	sortEntries(c.Env)
+	return c
+}
+
 // withEntries returns the attachment with these variables.
 func (a attachment) withEntries(entries podtemplate.Entries) attachment {
-	a.Env = nil
-	for slot, ref := range entries {
-		a.Secret = ref.Secret
-		a.Env = append(a.Env, entry{Container: slot.Container, Name: slot.Env, Key: ref.Key})
-	}
+	a.carried = a.with(entries)
 	return a
 }
 

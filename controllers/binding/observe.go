@@ -3,8 +3,8 @@ package binding
 import (
 	"context"
 	"fmt"
+	"slices"
 
-	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
-	"github.com/bindery-dev/bindery/controllers/internal/rollout"
 )
 
 // DefinitionName is the CustomResourceDefinition of Bindings.
@@ -21,11 +20,6 @@ const DefinitionName = "bindings.bindery.dev"
 // Definition returns an empty object of the kind that the cache keeps of DefinitionName.
 func Definition() *metav1.PartialObjectMetadata {
 	return metadataOf(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
-}
-
-// Deployment returns an empty object of the kind that the cache keeps of Deployments: the metadata alone.
-func Deployment() *metav1.PartialObjectMetadata {
-	return metadataOf(appsv1.SchemeGroupVersion.WithKind("Deployment"))
 }
 
 func metadataOf(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {
@@ -37,33 +31,38 @@ func metadataOf(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {
 // observe reads all that a plan for one workload depends on. The workload itself is read past the cache, which has no
 // Pod templates; what a detachment depends on is read past the cache too, because a cache that lags behind must not take
 // a variable away.
-func (r *reconciler) observe(ctx context.Context, key Key) (observation, error) {
+func (r *reconciler) observe(ctx context.Context, key Key, from client.Reader) (observation, error) {
 	o := observation{now: r.now(), key: key, services: map[string]v1alpha1.BackingService{}, gone: map[string]bool{}}
-	if err := r.observeBindings(ctx, key, &o); err != nil {
+	if err := r.observeBindings(ctx, key, &o, from); err != nil {
 		return o, err
 	}
-	deployment := &appsv1.Deployment{}
-	err := r.live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: key.Name}, deployment)
-	if apierrors.IsNotFound(err) {
-		return o, nil
-	}
-	if err != nil {
+	object := newObject(key)
+	err := r.live.Get(ctx, client.ObjectKeyFromObject(object), object)
+	if client.IgnoreNotFound(err) != nil {
 		return o, fmt.Errorf("reading %s: %w", key, err)
 	}
-	o.workload = workloadOf(deployment)
+	if err == nil {
+		o.workload = workloadOf(object)
+	}
+	o.seen = r.rollouts.look(key, o.workload, o.now)
+	if o.workload == nil {
+		return o, nil
+	}
 	return o, r.observeDefinition(ctx, key, &o)
 }
 
-func workloadOf(d *appsv1.Deployment) *workload {
-	return &workload{object: d.ObjectMeta, pod: d.Spec.Template.Spec, rollout: rollout.OfDeployment(d)}
-}
-
-func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observation) error {
+// observeBindings reads the Bindings of a workload, and their services, out of the cache or past it. Only the cache has an
+// index of them.
+func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observation, from client.Reader) error {
+	options := []client.ListOption{client.InNamespace(key.Namespace)}
+	if from == client.Reader(r.client) {
+		options = append(options, client.MatchingFields{WorkloadField: key.String()})
+	}
 	var bindings v1alpha1.BindingList
-	if err := r.client.List(ctx, &bindings, client.InNamespace(key.Namespace),
-		client.MatchingFields{WorkloadField: key.String()}); err != nil {
+	if err := from.List(ctx, &bindings, options...); err != nil {
 		return fmt.Errorf("listing the Bindings of %s: %w", key, err)
 	}
+	bindings.Items = slices.DeleteFunc(bindings.Items, func(b v1alpha1.Binding) bool { return KeyOf(&b) != key })
 	r.written.overlay(key, bindings.Items)
 	for _, b := range bindings.Items {
 		if b.DeletionTimestamp != nil {
@@ -71,7 +70,7 @@ func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observatio
 		}
 		o.bindings = append(o.bindings, b)
 		var s v1alpha1.BackingService
-		err := r.client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: b.Spec.ServiceRef.Name}, &s)
+		err := from.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: b.Spec.ServiceRef.Name}, &s)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
@@ -93,13 +92,14 @@ func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *observat
 
 	missing := o.missing()
 	for _, name := range missing {
-		b := metadataOf(v1alpha1.GroupVersion.WithKind("Binding"))
+		b := &v1alpha1.Binding{}
 		err := r.live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, b)
 		missing := apierrors.IsNotFound(err)
 		if err != nil && !missing {
 			return fmt.Errorf("reading Binding %s: %w", name, err)
 		}
-		o.gone[name] = missing || b.DeletionTimestamp != nil
+		// One of the same name that was made since, for another workload, is not the one that the ledger names.
+		o.gone[name] = missing || b.DeletionTimestamp != nil || KeyOf(b) != key
 	}
 	if len(missing) == 0 {
 		return nil

@@ -33,15 +33,28 @@ type observation struct {
 	namespaceTerminating bool
 	// contested: variables that vanished from the workload are not to be put back now.
 	contested bool
+	// seen is what was seen of the rollout so far; zero where none is watched.
+	seen rollout.Seen
+	// fresh: everything was read past the cache, so nothing of it is older than what is written on the workload.
+	fresh bool
 	// refusal is the API server's answer to the patch of this plan, where it would have none of it.
 	refusal string
 }
 
-// workload is what a plan needs to know of a Deployment.
+// workload is what a plan needs to know of a Deployment, a StatefulSet or a DaemonSet.
 type workload struct {
-	object  metav1.ObjectMeta
-	pod     corev1.PodSpec
-	rollout rollout.State
+	object   metav1.ObjectMeta
+	template corev1.PodTemplateSpec
+	rollout  rollout.State
+	// ordered: a StatefulSet that replaces a Pod only when all others are available.
+	ordered bool
+}
+
+func (w *workload) pod() corev1.PodSpec { return w.template.Spec }
+
+// rolloutName tells one rollout of one workload from all others.
+func (w *workload) rolloutName() string {
+	return fmt.Sprintf("%s/%d", w.object.UID, w.object.Generation)
 }
 
 // definition is what a plan needs to know of the CustomResourceDefinition of Bindings.
@@ -63,13 +76,18 @@ type plan struct {
 	detached map[string][]string
 	// statuses of the Bindings, by name.
 	statuses map[string]v1alpha1.BindingStatus
+	// watches: a rollout is under way whose end the plan waits for.
+	watches bool
+	// wake is when to plan again, although nothing may have changed. Zero = never.
+	wake time.Time
 }
 
 // makePlan decides, for all Bindings of one workload together, what the Pod template shall carry and what the status of
 // each Binding shall say. The rules:
 //
-//   - What a Binding asks for goes in when its service is Ready, its containers exist, and each of its variables is free
-//     or its own already. Else the workload keeps what it has from that Binding.
+//   - What a Binding asks for goes in when its service is Ready and its handle was verified, its containers exist, and each
+//     of its variables is free or its own already. Else the workload keeps what it has from that Binding.
+//   - What went in and made the rollout fail is turned back, once, and not tried again before somebody changes something.
 //   - A variable belongs to the Binding that has it in the Pod template; where none has, to the oldest that asks for it.
 //   - A variable that is there and is not Bindery's is never touched.
 //   - A variable that something takes away again and again is not fought for.
@@ -81,10 +99,12 @@ func makePlan(o observation) plan {
 	}
 	p := planner{observation: o, recorded: o.ledger()}
 	p.bindings = slices.SortedFunc(slices.Values(o.bindings), olderFirst)
-	if p.isStale() {
+	if !o.fresh && p.isStale() {
 		return plan{stale: true}
 	}
+	p.forgetOlder()
 	p.held = p.findHeld()
+	p.failure = p.findFailure()
 	verdicts := p.decide()
 	next, detached := p.nextLedger(verdicts)
 	if patch := p.patch(next); len(patch) > 0 {
@@ -94,7 +114,21 @@ func makePlan(o observation) plan {
 		p.refuse(verdicts)
 		next, _ = p.nextLedger(verdicts)
 	}
-	return plan{statuses: p.statuses(verdicts, next)}
+	statuses := p.statuses(verdicts, next)
+	if !waits(statuses) {
+		return plan{statuses: statuses}
+	}
+	return plan{statuses: statuses, watches: true, wake: p.wake}
+}
+
+// waits says whether an attachment has not settled yet.
+func waits(statuses map[string]v1alpha1.BindingStatus) bool {
+	for _, status := range statuses {
+		if status.Current != nil && status.Current.SettledAt == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // ledger is what the annotation of the workload says.
@@ -108,6 +142,10 @@ type planner struct {
 	recorded ledger
 	// held is what of Bindery's is in the Pod template now, by the name of the Binding that it came from.
 	held map[string]podtemplate.Entries
+	// failure of the rollout of what is held; nil = none so far.
+	failure *failure
+	// wake is the earliest time that anything depends on.
+	wake time.Time
 }
 
 func olderFirst(a, b v1alpha1.Binding) int {
@@ -133,6 +171,20 @@ func (p *planner) isStale() bool {
 	return false
 }
 
+// forgetOlder corrects a ledger that an owner has brought back, as `kubectl rollout undo` does together with the Pod
+// template: what it says of the rollout it was written for is over.
+func (p *planner) forgetOlder() {
+	for i, a := range p.recorded.Attachments {
+		for _, b := range p.bindings {
+			current := b.Status.Current
+			if b.Name == a.Binding && current != nil && current.WorkloadUID == string(p.workload.object.UID) &&
+				current.WorkloadGeneration > a.Generation {
+				p.recorded.Attachments[i].Generation, p.recorded.Attachments[i].From = p.workload.object.Generation, nil
+			}
+		}
+	}
+}
+
 // findHeld finds the entries that the ledger names and that still refer to what the ledger says. Where the ledger was
 // lost (an owner may replace all annotations), the status of the Binding knows what it was.
 func (p *planner) findHeld() map[string]podtemplate.Entries {
@@ -147,7 +199,7 @@ func (p *planner) findHeld() map[string]podtemplate.Entries {
 	}
 	for _, a := range p.recorded.Attachments {
 		for slot, ref := range a.entries() {
-			if presence, have := podtemplate.Lookup(p.workload.pod, slot); presence == podtemplate.Refers && have == ref {
+			if presence, have := podtemplate.Lookup(p.workload.pod(), slot); presence == podtemplate.Refers && have == ref {
 				hold(a.Binding, slot, ref)
 			}
 		}
@@ -156,9 +208,9 @@ func (p *planner) findHeld() map[string]podtemplate.Entries {
 		if _, known := p.recorded.find(b.Name); known {
 			continue
 		}
-		for _, slot := range p.currentSlots(b) {
-			presence, have := podtemplate.Lookup(p.workload.pod, slot)
-			if !taken[slot] && presence == podtemplate.Refers && have.Secret == b.Status.Current.SecretName {
+		for slot, ref := range p.rememberedEntries(b) {
+			presence, have := podtemplate.Lookup(p.workload.pod(), slot)
+			if !taken[slot] && presence == podtemplate.Refers && have.Secret == ref.Secret && (ref.Key == "" || ref.Key == have.Key) {
 				hold(b.Name, slot, have)
 			}
 		}
@@ -166,18 +218,23 @@ func (p *planner) findHeld() map[string]podtemplate.Entries {
 	return held
 }
 
-// currentSlots are the places that the status of a Binding speaks of.
-func (p *planner) currentSlots(b v1alpha1.Binding) []podtemplate.Slot {
-	if b.Status.Current == nil {
-		return nil
-	}
-	var slots []podtemplate.Slot
+// rememberedEntries are the entries that the status of a Binding speaks of: those that its workload had, without their keys,
+// and those that a workload is born with.
+func (p *planner) rememberedEntries(b v1alpha1.Binding) podtemplate.Entries {
+	entries := podtemplate.Entries{}
 	for _, container := range p.containers(b) {
-		for _, env := range b.Status.Current.Env {
-			slots = append(slots, podtemplate.Slot{Container: container, Env: env})
+		if injection := b.Status.Injection; injection != nil {
+			for _, e := range injection.Env {
+				entries[podtemplate.Slot{Container: container, Env: e.Name}] = podtemplate.Ref{Secret: injection.SecretName, Key: e.Key}
+			}
+		}
+		if current := b.Status.Current; current != nil {
+			for _, env := range current.Env {
+				entries[podtemplate.Slot{Container: container, Env: env}] = podtemplate.Ref{Secret: current.SecretName}
+			}
 		}
 	}
-	return slots
+	return entries
 }
 
 // nextLedger says what the ledger will be when the verdicts are carried out, and which variables go because their
@@ -186,9 +243,10 @@ func (p *planner) nextLedger(verdicts map[string]verdict) (next ledger, detached
 	next.Workload = p.key.full()
 	wanted := podtemplate.Entries{}
 	for _, b := range p.bindings {
-		if v := verdicts[b.Name]; len(v.want) > 0 {
-			maps.Copy(wanted, v.want)
-			next.Attachments = append(next.Attachments, p.attachment(b, v))
+		v := verdicts[b.Name]
+		maps.Copy(wanted, v.want)
+		if a := p.attachment(b, v); len(v.want) > 0 || a.TurnedBack != nil {
+			next.Attachments = append(next.Attachments, a)
 		}
 	}
 
@@ -225,19 +283,26 @@ func (p *planner) attachment(b v1alpha1.Binding, v verdict) attachment {
 	if !known {
 		was = p.adopted(b)
 	}
-	if v.blocked() {
+	switch {
+	case v.turnedBack != nil:
+		return p.putBack(b, was, v)
+	case v.blocked():
 		return was.withEntries(v.want)
 	}
 	now := attachment{
 		Binding: b.Name, BindingUID: string(b.UID), BindingGeneration: b.Generation, DefinitionUID: p.definition.uid,
-		Service: v.service.Name, ServiceUID: string(v.service.UID), Revision: v.service.Status.Handle.Revision,
-		Generation: p.workload.object.Generation + 1,
+		carried: carried{
+			Service: v.service.Name, ServiceUID: string(v.service.UID), Type: v.service.Spec.Type, Revision: v.service.Status.Handle.Revision,
+		},
+		Generation: p.workload.object.Generation + 1, Since: p.second(), Template: p.template(),
 	}
 	if maps.Equal(p.held[b.Name], v.want) {
-		now.Generation = was.Generation
-		if was.isOf(now) {
+		if known && was.isOf(now) {
 			return was.withEntries(v.want)
 		}
+		now.Generation = was.Generation
+	} else {
+		now.From = p.before(b, was, known, v.want)
 	}
 	return now.withEntries(v.want)
 }
@@ -248,7 +313,7 @@ func (p *planner) adopted(b v1alpha1.Binding) attachment {
 		Binding: b.Name, BindingUID: string(b.UID), DefinitionUID: p.definition.uid, Generation: p.workload.object.Generation,
 	}
 	if current := b.Status.Current; current != nil {
-		a.Service = current.Service
+		a.Service, a.Type = current.Service, current.Type
 		if current.WorkloadUID == string(p.workload.object.UID) {
 			a.Generation = current.WorkloadGeneration
 		}
@@ -279,7 +344,8 @@ func (p *planner) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
 // refuse turns each change into a refusal: the workload keeps what it has.
 func (p *planner) refuse(verdicts map[string]verdict) {
 	for name, v := range verdicts {
-		if !v.blocked() && !maps.Equal(p.held[name], v.want) {
+		if (!v.blocked() || v.turnedBack != nil) && !maps.Equal(p.held[name], v.want) {
+			v.turnedBack = nil
 			v.block(v1alpha1.ReasonPatchRefused, fmt.Sprintf("the API server refused the change of %s: %s", p.key, p.refusal))
 			v.want = p.held[name]
 			verdicts[name] = v
@@ -301,7 +367,7 @@ func (p *planner) patch(next ledger) []podtemplate.Op {
 			}
 		}
 	}
-	ops := podtemplate.Patch(p.workload.pod, remove, set)
+	ops := podtemplate.Patch(p.workload.pod(), remove, set)
 	ops = append(ops, podtemplate.PatchAnnotation(p.workload.object, v1alpha1.AttachmentsAnnotation, next.String())...)
 	if len(ops) == 0 {
 		return nil

@@ -310,12 +310,21 @@ func TestASwapCostsOnePatchAndTwoStatusWrites(t *testing.T) {
 		{ObservedGeneration: 3, Replicas: 1, UpdatedReplicas: 1},
 		{ObservedGeneration: 3, Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1, TerminatingReplicas: new(int32(1))},
 	} {
+		before := w.status("b")
 		w.deployment.Status = status
-		if writes := w.reconcile(); writes != 0 {
-			t.Errorf("%d writes in the middle of the rollout", writes)
+		w.reconcile()
+		if now := w.status("b"); !onlyProgress(before, now) {
+			t.Errorf("more than progress in the middle of the rollout: %v", cmp.Diff(before, now))
 		}
 	}
-	w.rollOut()
+	before := w.status("b")
+	if w.rollOut().reconcile(); !onlyProgress(before, w.status("b")) {
+		t.Errorf("more than progress while the Pods settle: %v", cmp.Diff(before, w.status("b")))
+	}
+	if got, want := w.wake.Sub(w.now), v1alpha1.DefaultSettlingTime; got != want {
+		t.Errorf("to be planned again in %s, want %s", got, want)
+	}
+	w.now = w.wake
 	if writes := w.reconcile(); writes != 1 {
 		t.Errorf("the end of the rollout took %d writes, want a status", writes)
 	}
@@ -380,7 +389,7 @@ func TestARefusalIsSaidAndLeavesTheAppAsItIs(t *testing.T) {
 	if injected.Reason != v1alpha1.ReasonPatchRefused || !strings.Contains(injected.Message, "no changes on Fridays") {
 		t.Errorf("Injected says %s: %s", injected.Reason, injected.Message)
 	}
-	if !isTrue(status.Conditions, v1alpha1.ConditionStalled) {
+	if !isStalled(status.Conditions) {
 		t.Error("it is not Stalled")
 	}
 	if status.Current == nil || status.Current.Service != "visits" {
@@ -401,7 +410,7 @@ func TestWhatSomethingKeepsTakingAwayIsNotFoughtFor(t *testing.T) {
 			t.Fatalf("it is put back all the same: %v", p.patch)
 		}
 		ready := condition.Find(p.statuses["b"].Conditions, v1alpha1.ConditionReady)
-		if ready.Reason != v1alpha1.ReasonContested || !isTrue(p.statuses["b"].Conditions, v1alpha1.ConditionStalled) {
+		if ready.Reason != v1alpha1.ReasonContested || !isStalled(p.statuses["b"].Conditions) {
 			t.Errorf("Ready says %s: %s", ready.Reason, ready.Message)
 		}
 		w.bindings[0].Status = p.statuses["b"]
@@ -429,12 +438,16 @@ func recreated(w *world) *world {
 func TestStatusRemembersWhatWasBefore(t *testing.T) {
 	w := attached(t)
 	w.now = w.now.Add(time.Minute)
+	began := w.now
 	status := w.edit("b", serviceRef("visits2")).settle().status("b")
 	if status.Current.Service != "visits2" || status.Current.SecretName != "visits2-1" {
 		t.Errorf("current is %+v", status.Current)
 	}
-	if !status.Current.Since.Time.Equal(w.now) {
-		t.Errorf("since %s, want %s", status.Current.Since, w.now)
+	if !status.Current.Since.Time.Equal(began) {
+		t.Errorf("since %s, want %s", status.Current.Since, began)
+	}
+	if want := began.Add(v1alpha1.DefaultSettlingTime); !status.Current.SettledAt.Time.Equal(want) {
+		t.Errorf("settled at %s, want %s", status.Current.SettledAt, want)
 	}
 	if status.Previous == nil || status.Previous.Service != "visits" || status.Previous.SecretName != "visits-1" {
 		t.Errorf("previous is %+v", status.Previous)

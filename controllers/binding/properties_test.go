@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"pgregory.net/rapid"
 
@@ -30,8 +32,47 @@ func TestWhateverPeopleDo(t *testing.T) {
 	})
 }
 
+// variables are all variables of the Pod template, whatever their order.
+func (w *world) variables() []string {
+	var all []string
+	for _, c := range w.deployment.Spec.Template.Spec.Containers {
+		for _, e := range c.Env {
+			all = append(all, c.Name+"/"+e.Name+" "+w.carries(c.Name, e.Name))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Whatever people do, and the rollout that comes of it fails: the Pod template is as it was before, after at most one change
+// there and one back; and nothing is tried again by itself.
+func TestWhateverFails(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t).service("visits").service("visits2").service("queue", ofType(v1alpha1.TypeRabbitMQ)).deploy(ownContainers(t)...)
+		for range rapid.IntRange(1, 12).Draw(t, "steps") {
+			before, generations := w.variables(), w.generations
+			action := act(t, w)
+			fails := w.deployment != nil && slices.Contains([]string{"bind", "edit", "rotate", "up", "down"}, action) && rapid.Bool().Draw(t, "fails")
+			if !fails {
+				w.settle()
+				continue
+			}
+			w.reconcile()
+			w.rollOut().pass(time.Second).loses().pass(time.Second).settle().later(time.Hour).pass(3 * time.Second)
+			if diff := cmp.Diff(before, w.variables()); diff != "" {
+				t.Fatalf("the template is not what it was before: %s", diff)
+			}
+			if w.generations > generations+2 {
+				t.Fatalf("it took %d changes", w.generations-generations)
+			}
+			checkReady(t, w)
+			checkOwners(t, w)
+		}
+	})
+}
+
 // act does one thing that a person may do.
-func act(t *rapid.T, w *world) {
+func act(t *rapid.T, w *world) string {
 	names := []string{"a", "b", "c"}
 	name := rapid.SampledFrom(names).Draw(t, "binding")
 	exists := slices.ContainsFunc(w.bindings, func(b v1alpha1.Binding) bool { return b.Name == name })
@@ -75,6 +116,7 @@ func act(t *rapid.T, w *world) {
 			w.service(service, ofType(s.Spec.Type), func(fresh *v1alpha1.BackingService) { fresh.Status.Handle = &handle })
 		}
 	}
+	return action
 }
 
 // ownContainers are containers as an owner writes them: with a variable that is theirs, or without.

@@ -52,11 +52,15 @@ func (r *reconciler) watch(c controller.TypedController[Key], objects cache.Cach
 			handler.TypedEnqueueRequestsFromMapFunc(r.workloadOfBinding), bindingChanged()),
 		source.TypedKind(objects, &v1alpha1.BackingService{},
 			handler.TypedEnqueueRequestsFromMapFunc(r.workloadsOfService), serviceChanged()),
-		source.TypedKind(objects, Deployment(),
-			handler.TypedEnqueueRequestsFromMapFunc(r.workloadIfAttached)),
 	} {
 		if err := c.Watch(s); err != nil {
 			return fmt.Errorf("watching: %w", err)
+		}
+	}
+	for _, kind := range Kinds() {
+		enqueue := handler.TypedEnqueueRequestsFromMapFunc(r.workloadIfAttached(kind.Kind))
+		if err := c.Watch(source.TypedKind(objects, kind, enqueue)); err != nil {
+			return fmt.Errorf("watching %ss: %w", kind.Kind, err)
 		}
 	}
 	return nil
@@ -76,7 +80,8 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 		was, is := e.ObjectOld, e.ObjectNew
 		return was.UID != is.UID || was.Generation != is.Generation ||
 			!equality.Semantic.DeepEqual(was.Status.Handle, is.Status.Handle) ||
-			condition.Find(was.Status.Conditions, v1alpha1.ConditionReady) != condition.Find(is.Status.Conditions, v1alpha1.ConditionReady)
+			condition.Find(was.Status.Conditions, v1alpha1.ConditionReady) != condition.Find(is.Status.Conditions, v1alpha1.ConditionReady) ||
+			condition.Find(was.Status.Conditions, v1alpha1.ConditionVerified) != condition.Find(is.Status.Conditions, v1alpha1.ConditionVerified)
 	}}
 }
 
@@ -94,14 +99,16 @@ func (r *reconciler) workloadsOfService(ctx context.Context, s *v1alpha1.Backing
 	return keys
 }
 
-// workloadIfAttached enqueues a Deployment that has a Binding, or that a Binding has left something on. A cluster has
-// many that have neither: they cost an index lookup and nothing else.
-func (r *reconciler) workloadIfAttached(ctx context.Context, d *metav1.PartialObjectMetadata) []Key {
-	key := Key{Namespace: d.Namespace, Kind: "Deployment", Name: d.Name}
-	if _, attached := d.Annotations[v1alpha1.AttachmentsAnnotation]; attached {
-		return []Key{key}
+// workloadIfAttached enqueues a workload that has a Binding, or that a Binding has left something on. A cluster has many
+// that have neither: they cost an index lookup and nothing else.
+func (r *reconciler) workloadIfAttached(kind string) handler.TypedMapFunc[*metav1.PartialObjectMetadata, Key] {
+	return func(ctx context.Context, object *metav1.PartialObjectMetadata) []Key {
+		key := Key{Namespace: object.Namespace, Kind: kind, Name: object.Name}
+		if _, attached := object.Annotations[v1alpha1.AttachmentsAnnotation]; attached {
+			return []Key{key}
+		}
+		return r.keys(ctx, object.Namespace, WorkloadField, key.String())
 	}
-	return r.keys(ctx, d.Namespace, WorkloadField, key.String())
 }
 
 // keys returns the workloads of the Bindings that an index finds.

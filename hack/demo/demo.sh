@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Plays the story of Bindery in a namespace of its own, with the files of config/samples and with commands that anybody
-# could type: Pinger alone, attached to a Redis and to a collector, swapped to another Redis and to one that somebody else
-# runs, and detached. From the second attachment on, a Pod calls Pinger without pause, and not one request may fail.
+# could type: Pinger alone, attached to a Redis and to a collector, swapped to another Redis, to one whose password is wrong
+# (which moves nothing) and to one that somebody else runs, and detached. From the second attachment on, a Pod calls Pinger without pause, and not one request may fail.
 #
-# Fails if a request failed, if a change made more than one rollout, or if the Deployment is not in the end what it was at
+# Fails if a request failed, if a change made another number of rollouts than it should, or if the Deployment is not in the end what it was at
 # first. Needs a cluster with Bindery installed from this tree: see `make demo`.
 #
 #   KEEP=1            leaves everything in place
@@ -28,6 +28,7 @@ main() {
   attach_a_redis
   attach_a_collector
   swap_to_another_redis
+  swap_to_a_wrong_password
   swap_to_somebody_elses_redis
   detach
   [ -n "$KEEP" ] || clean_up
@@ -125,6 +126,24 @@ swap_to_another_redis() {
   step_done
 }
 
+swap_to_a_wrong_password() {
+  step 'Swap to a Redis with a wrong password' 'Somebody mistypes a password, on a Friday afternoon. No Pod of Pinger is touched.'
+  run 'kubectl apply -f config/samples/wrong-password.yaml'
+  measure
+  run 'kubectl apply -f config/samples/swap-to-wrong-password.yaml'
+  await 'kubectl wait --for=condition=Stalled bnd/pinger-visits --timeout=120s' message bnd/pinger-visits
+  run "kubectl get bnd pinger-visits -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].message}{\"\\n\"}'"
+  run 'kubectl get bindery'
+  say 'To go back is to edit the line back:'
+  run 'kubectl apply -f config/samples/swap-to-visits2.yaml'
+  await_binding pinger-visits
+  measured
+  ask_pinger
+  expect_endpoint visits2
+  run 'kubectl delete -f config/samples/wrong-password.yaml'
+  step_done 0
+}
+
 swap_to_somebody_elses_redis() {
   step 'Swap to a Redis that somebody else runs' 'Bindery did not make it. Of its handle it knows the name of a Secret, and never what is in it.'
   run 'kubectl apply -f config/samples/somebody-elses-redis.yaml'
@@ -192,7 +211,7 @@ step() {
 
 say() { printf '%s\n' "$*"; }
 
-# step_done: no step may make more than one rollout of Pinger.
+# step_done [ROLLOUTS]: how many rollouts of Pinger the step has made; 1 if nothing else is said.
 step_done() {
   local took rollouts
   took=$(seconds $(($(now) - began)))
@@ -200,7 +219,7 @@ step_done() {
   if [ "$title" = 'Clean up' ]; then
     rollouts=-
   else
-    expect 'the number of rollouts' "$rollouts" 1
+    expect 'the number of rollouts' "$rollouts" "${1:-1}"
   fi
   printf '%sDone in %s s.%s\n' "$GREEN" "$took" "$PLAIN"
   table+=("$steps. $title|$took s|$load_sent|$load_failed|$rollouts")

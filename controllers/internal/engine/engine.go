@@ -27,6 +27,8 @@ type Images struct {
 	Redis string
 	// Collector with a tag.
 	Collector string
+	// Probe has the operator's own program, with a tag. The Jobs that verify a handle run it.
+	Probe string
 }
 
 // labels of every object of a service. The component is the type; the instance is the service.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -15,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-var images = Images{Redis: "docker.io/library/redis:7.4-alpine", Collector: "example.com/collector:1"}
+var images = Images{Redis: "docker.io/library/redis:7.4-alpine", Collector: "example.com/collector:1", Probe: "example.com/operator:1"}
 
 func named(change func(*v1alpha1.BackingService)) *v1alpha1.BackingService {
 	s := &v1alpha1.BackingService{}
@@ -48,6 +49,7 @@ func TestGolden(t *testing.T) {
 		"collector-service":         CollectorService(logs),
 		"collector-deployment":      CollectorDeployment(logs, images),
 		"collector-binding":         CollectorBinding(logs),
+		"verify-job":                VerifyJob(plain, tried("visits-abc", "uri", 1), 1, images),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := yaml.Marshal(object)
@@ -138,5 +140,38 @@ func TestRenderedTellsEveryDifference(t *testing.T) {
 	}
 	if one.Annotations[v1alpha1.RenderedAnnotation] == other.Annotations[v1alpha1.RenderedAnnotation] {
 		t.Error("another image is rendered alike")
+	}
+}
+
+func tried(secretName, key string, revision int64) *v1alpha1.Handle {
+	return &v1alpha1.Handle{SecretName: secretName, Key: key, Revision: revision}
+}
+
+func TestEachTrialHasAJobOfItsOwn(t *testing.T) {
+	names := map[string]string{}
+	for what, name := range map[string]string{
+		"a trial":        VerifyJobName(redis(v1alpha1.RedisSource{}), tried("a", "uri", 1), 1),
+		"the next one":   VerifyJobName(redis(v1alpha1.RedisSource{}), tried("a", "uri", 1), 2),
+		"another Secret": VerifyJobName(redis(v1alpha1.RedisSource{}), tried("b", "uri", 1), 1),
+		"another key":    VerifyJobName(redis(v1alpha1.RedisSource{}), tried("a", "url", 1), 1),
+		"a service that took the name of an older one": VerifyJobName(
+			named(func(s *v1alpha1.BackingService) { s.UID = "uid-later" }), tried("a", "uri", 1), 1),
+		"a handle that comes back": VerifyJobName(redis(v1alpha1.RedisSource{}), tried("a", "uri", 3), 1),
+	} {
+		if other, taken := names[name]; taken {
+			t.Errorf("%s and %s have the Job %s", what, other, name)
+		}
+		names[name] = what
+	}
+}
+
+// A Pod that tries the handle must not get into the Service, or into the StatefulSet, of what it tries.
+func TestAVerifyPodIsNoPodOfTheService(t *testing.T) {
+	s := redis(v1alpha1.RedisSource{})
+	job := VerifyJob(s, tried("a", "uri", 1), 1, images)
+	for _, labels := range []map[string]string{job.Labels, job.Spec.Template.Labels} {
+		if k8slabels.SelectorFromSet(selector(s)).Matches(k8slabels.Set(labels)) {
+			t.Errorf("labels %v", labels)
+		}
 	}
 }

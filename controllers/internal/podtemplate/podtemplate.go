@@ -9,6 +9,9 @@
 package podtemplate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -168,6 +171,30 @@ func envVar(name string, ref Ref) corev1.EnvVar {
 
 func containerPath(index int) string {
 	return fmt.Sprintf("/spec/template/spec/containers/%d", index)
+}
+
+// digestLength is how many hexadecimal digits a digest has: 64 bits.
+const digestLength = 16
+
+// Digest tells whether a Pod template was changed by anybody else: it is of the whole template but for the slots that are
+// named.
+func Digest(template corev1.PodTemplateSpec, without []Slot) string {
+	template = *template.DeepCopy()
+	for i := range template.Spec.Containers {
+		c := &template.Spec.Containers[i]
+		c.Env = slices.DeleteFunc(c.Env, func(env corev1.EnvVar) bool {
+			return slices.Contains(without, Slot{Container: c.Name, Env: env.Name})
+		})
+		if len(c.Env) == 0 {
+			c.Env = nil
+		}
+	}
+	text, err := json.Marshal(template)
+	if err != nil {
+		panic(err) // a decoded object can be encoded
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])[:digestLength]
 }
 
 // Guard returns the operations that pin a patch to the object, and to the spec of it, that the patch was made for.

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"time"
+
+	"github.com/bindery-dev/bindery/controllers"
+)
+
+// probeCommand is the argument that makes this program try a handle once, and be no operator.
+const probeCommand = "probe"
+
+// misused is what the flag package ends a program with.
+const misused = 2
+
+// probe runs `bindery probe` with the arguments behind that word, and returns the exit code.
+func probe(ctx context.Context, args []string, environment func(string) string, stderr io.Writer) int {
+	flags := flag.NewFlagSet(probeCommand, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	serviceType := flags.String("type", "", "What the service speaks: the `type` of the BackingService.")
+	timeout := flags.Duration("timeout", 15*time.Second, "How `long` the whole may take.")
+	if err := flags.Parse(args); err != nil {
+		return misused // after -help too: 0 says that a service was verified
+	}
+	if flags.NArg() > 0 {
+		_, _ = io.WriteString(stderr, "probe: the handle belongs into "+controllers.HandleVariable+", not into the arguments\n")
+		return misused
+	}
+	return int(controllers.Probe(ctx, controllers.ProbeOptions{
+		Type:    *serviceType,
+		Handle:  environment(controllers.HandleVariable),
+		Timeout: *timeout,
+	}, stderr))
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/bindery-dev/bindery/cmd/internal/program/programtest"
+	"github.com/bindery-dev/bindery/controllers"
+	"github.com/bindery-dev/bindery/hack/testredis"
+)
+
+const canary = "c4n4ry"
+
+// asProgram makes the test's own binary the program, with its real arguments, environment and exit code.
+const asProgram = "BINDERY_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The numbers are the contract with the Job, so they are written out here.
+func TestProbeEndsWithWhatItFound(t *testing.T) {
+	redis := testredis.Start(t)
+	replica := testredis.Start(t, "replicaof 127.0.0.1 1")
+	plain := web(t, false)
+	secure := web(t, true)
+	collector := startCollector(t, redis.URL())
+	orphan := startCollector(t, "")
+	wrong := strings.Replace(redis.URL(), redis.Password, canary, 1)
+	tests := map[string]struct {
+		args   string
+		handle string
+		want   int
+	}{
+		"a Redis":                         {"--type=redis", redis.URL(), 0},
+		"a Redis, in time":                {"--type=redis --timeout=20s", redis.URL(), 0},
+		"a collector":                     {"--type=collector", collector, 0},
+		"a collector below its only path": {"--type=collector", collector + "/" + canary, 24},
+		"a collector without a store":     {"--type=collector", orphan, 20},
+		"a collector as a web service":    {"--type=http", collector, 0},
+		"a web server":                    {"--type=http", "http://" + plain.Listener.Addr().String() + "/" + canary, 0},
+		"a web server as a collector":     {"--type=collector", plain.URL + "/" + canary, 24},
+		"a web server as a Redis":         {"--type=redis", "redis://:" + canary + "@" + plain.Listener.Addr().String(), 24},
+		"a Redis as a collector":          {"--type=collector", "http://:" + canary + "@" + redis.Addr(), 24},
+		"a database":                      {"--type=mysql", "mysql://app:" + canary + "@" + redis.Addr() + "/db", 10},
+		"a token":                         {"--type=newrelic", canary, 11},
+		"nobody listens":                  {"--type=redis", "redis://:" + canary + "@127.0.0.1:1", 20},
+		"not in time":                     {"--type=redis --timeout=200ms", "redis://:" + canary + "@" + silent(t), 20},
+		"no such name":                    {"--type=redis", "redis://:" + canary + "@" + strings.Repeat("a", 64) + ".example", 21},
+		"an unknown authority":            {"--type=http", strings.Replace(secure.URL, "//", "//:"+canary+"@", 1), 22},
+		"a wrong password":                {"--type=redis", wrong, 23},
+		"a replica":                       {"--type=redis", replica.URL(), 25},
+		"no handle":                       {"--type=redis", "", 26},
+		"a handle of another type":        {"--type=redis", "http://:" + canary + "@visits", 26},
+
+		"no type":              {"", redis.URL(), 2},
+		"an unknown type":      {"--type=sundial", redis.URL(), 2},
+		"an unknown flag":      {"--type=redis --url=x", redis.URL(), 2},
+		"help is no success":   {"--help", redis.URL(), 2},
+		"a handle in the open": {"--type=redis " + wrong, redis.URL(), 2},
+		"no time at all":       {"--type=redis --timeout=0s", redis.URL(), 2},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			environment := func(name string) string {
+				if name != controllers.HandleVariable {
+					t.Errorf("the probe reads %s", name)
+				}
+				return tt.handle
+			}
+			var said bytes.Buffer
+			if got := probe(t.Context(), strings.Fields(tt.args), environment, &said); got != tt.want {
+				t.Errorf("exit code = %d, want %d: %s", got, tt.want, &said)
+			}
+			mustBeOneSentence(t, said.String(), tt.want, redis.Password, replica.Password)
+		})
+	}
+}
+
+func mustBeOneSentence(t *testing.T, said string, code int, secrets ...string) {
+	t.Helper()
+	if said == "" || !strings.HasSuffix(said, "\n") || code != 2 && strings.Count(said, "\n") != 1 {
+		t.Errorf("want one line: %q", said)
+	}
+	for _, secret := range append(secrets, canary) {
+		if strings.Contains(said, secret) {
+			t.Errorf("a credential is in %q", said)
+		}
+	}
+}
+
+// What only the real program can show: that its first argument makes it a probe, and which authorities it trusts.
+func TestProgram(t *testing.T) {
+	secure := web(t, true)
+	authority := filepath.Join(t.TempDir(), "ca.crt")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	if err := os.WriteFile(authority, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	otherName := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1)
+	handle := func(value string) string { return controllers.HandleVariable + "=" + value }
+	tests := map[string]struct {
+		args        []string
+		environment []string
+		want        int
+		says        string
+	}{
+		"a good certificate":   {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=" + authority}, 0, "http: it answered"},
+		"an unknown authority": {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=/dev/null"}, 22, "not trusted"},
+		"another name":         {[]string{"probe", "--type=http"}, []string{handle(otherName), "SSL_CERT_FILE=" + authority}, 22, "another name"},
+		"no handle":            {[]string{"probe", "--type=http"}, nil, 26, "empty"},
+		"no type":              {[]string{"probe"}, nil, 2, "no such type"},
+		"not the first word":   {[]string{"-leader-elect", "probe", "-h"}, []string{"KUBECONFIG=/dev/null"}, 1, "the operator ended"},
+		"the operator":         {[]string{"-no-such-flag"}, nil, 2, "-leader-elect"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			code, said := runProgram(t, tt.args, tt.environment)
+			if code != tt.want || !strings.Contains(said, tt.says) {
+				t.Errorf("exit code = %d, want %d; want %q in what it says:\n%s", code, tt.want, tt.says, said)
+			}
+		})
+	}
+}
+
+// The kubelet's signal ends a probe at once. The kernel has no default for it where the probe is the first process of its
+// container.
+func TestProbeEndsAtASignal(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var said bytes.Buffer
+	command := program(t, []string{"probe", "--type=redis", "--timeout=5m"},
+		[]string{controllers.HandleVariable + "=redis://:" + canary + "@" + l.Addr().String()})
+	command.Stderr = &said
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := l.Accept() // so the probe is past its start
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer waiting.Close()
+	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if failed, ok := errors.AsType[*exec.ExitError](command.Wait()); !ok || failed.ExitCode() != 1 {
+		t.Errorf("it ended with %v, want 1, which says nothing of the service", failed)
+	}
+	mustBeOneSentence(t, said.String(), 1)
+}
+
+func program(t *testing.T, args, environment []string) *exec.Cmd {
+	t.Helper()
+	itself, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), itself, args...)
+	command.Env = append([]string{asProgram + "=1"}, environment...)
+	return command
+}
+
+func runProgram(t *testing.T, args, environment []string) (int, string) {
+	t.Helper()
+	said, err := program(t, args, environment).CombinedOutput()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		return failed.ExitCode(), string(said)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0, string(said)
+}
+
+// web serves pages.
+func web(t *testing.T, secure bool) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<!doctype html><title>Welcome</title>")
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains about the client, which is the test
+	if secure {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+// silent is a server that never answers.
+func silent(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // its backlog takes the connections
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
+// startCollector runs the real collector.
+func startCollector(t *testing.T, redis string) string {
+	t.Helper()
+	port := programtest.FreePort(t)
+	process := programtest.Exec(t, programtest.Build(t, "../collector"), programtest.Env{"COLLECTOR_PORT": port, "REDIS_URL": redis})
+	process.Log.Await(t, "listening")
+	return "http://127.0.0.1:" + port
+}

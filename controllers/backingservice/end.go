@@ -1,0 +1,132 @@
+package backingservice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+// pageSize of the lists that are read past the cache.
+const pageSize = 500
+
+// end deletes a service that nobody has used for as long as it was to be kept; garbage collection takes what was
+// provisioned for it. The Bindings are read past the cache, and nobody may have touched the service meanwhile.
+func (r *reconciler) end(ctx context.Context, o observation) (reconcile.Result, error) {
+	s := &o.service
+	bindings, err := r.liveBindings(ctx, s.Namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if attached, named := usersOf(s.Name, bindings); len(attached)+len(named) > 0 {
+		return reconcile.Result{RequeueAfter: staleRetry}, nil // the cache is about to see them
+	}
+	err = r.client.Delete(ctx, s.DeepCopy(), client.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion})
+	if apierrors.IsNotFound(err) {
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		err = writeError("deleting BackingService "+s.Name, err)
+		if !errors.Is(err, errRefused) {
+			return reconcile.Result{}, err
+		}
+		log.FromContext(ctx).Error(err, "the deletion of a service that nobody uses was refused", "retryAfter", refusalRetry)
+		r.events.Eventf(s, nil, corev1.EventTypeWarning, reasonDeprovisionRefused, "Deprovision", "%s", err.Error())
+		return reconcile.Result{RequeueAfter: refusalRetry}, nil
+	}
+	r.events.Eventf(s, nil, corev1.EventTypeNormal, reasonDeprovisioned, "Deprovision", "%s", fmt.Sprintf(
+		"deleted: nothing was attached since %s (spec.retention.deprovisionAfter: %s); spec.deletionPolicy: %s",
+		s.Status.DetachedAt.UTC().Format(time.RFC3339), s.Spec.Retention.DeprovisionAfter.Duration, s.Spec.DeletionPolicy))
+	return reconcile.Result{}, nil
+}
+
+// announce sends the Event that says when a service goes: once, also over restarts, because its name tells this end of
+// this service from all others.
+func (r *reconciler) announce(ctx context.Context, o observation, p plan) {
+	if p.ending.announce == "" {
+		return
+	}
+	s := &o.service
+	event := &eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: s.Namespace, Name: fmt.Sprintf("%s.%s-%x", s.Name, s.UID, p.status.DeprovisionAt.Unix()),
+		},
+		EventTime: metav1.NewMicroTime(o.now), ReportingController: "bindery", ReportingInstance: "bindery",
+		Action: "Deprovision", Reason: reasonDeprovisionSoon, Type: corev1.EventTypeWarning, Note: p.ending.announce,
+		Regarding: corev1.ObjectReference{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "BackingService", Namespace: s.Namespace, Name: s.Name, UID: s.UID,
+		},
+	}
+	if err := r.client.Create(ctx, event); err != nil && !apierrors.IsAlreadyExists(err) {
+		// An Event is for a reader. The end comes without it too.
+		log.FromContext(ctx).Error(err, "the Event that announces the end of a service could not be sent")
+	}
+}
+
+// prune deletes the Secrets of earlier handles that nothing names any more.
+func (r *reconciler) prune(ctx context.Context, o observation, p *plan) error {
+	if len(p.prune) == 0 {
+		return nil
+	}
+	namespace := o.service.Namespace
+	bindings, err := r.liveBindings(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	var history []map[string]any
+	for _, kind := range []string{"ReplicaSet", "ControllerRevision"} {
+		objects, err := r.liveObjects(ctx, namespace, appsv1.SchemeGroupVersion.WithKind(kind))
+		if err != nil {
+			return err
+		}
+		history = append(history, objects...)
+	}
+	gone := unused(p.prune, bindings, history)
+	for _, name := range gone {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		if err := r.client.Delete(ctx, secret); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting Secret %s of an earlier handle: %w", name, err)
+		}
+	}
+	p.status.Revisions = without(p.status.Revisions, gone)
+	return nil
+}
+
+func (r *reconciler) liveBindings(ctx context.Context, namespace string) ([]v1alpha1.Binding, error) {
+	var list v1alpha1.BindingList
+	if err := r.live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("listing the Bindings of namespace %s: %w", namespace, err)
+	}
+	return list.Items, nil
+}
+
+// liveObjects reads every object of a kind, page by page.
+func (r *reconciler) liveObjects(ctx context.Context, namespace string, gvk schema.GroupVersionKind) ([]map[string]any, error) {
+	var objects []map[string]any
+	page := &unstructured.UnstructuredList{}
+	page.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+	for {
+		if err := r.live.List(ctx, page, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(page.GetContinue())); err != nil {
+			return nil, fmt.Errorf("listing the %ss of namespace %s: %w", gvk.Kind, namespace, err)
+		}
+		for i := range page.Items {
+			objects = append(objects, page.Items[i].Object)
+		}
+		if page.GetContinue() == "" {
+			return objects, nil
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package backingservice
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// provisionedKinds are the children that are put right when somebody changes them.
+var provisionedKinds = []string{"Service", "StatefulSet", "Deployment"}
+
+// childKey is a child of a service: its kind.
+type childKey struct {
+	service types.NamespacedName
+	kind    string
+}
+
+// happenings keep what has happened to the Bindings of services until the next pass of each. A restart forgets it: then
+// the next thing that happens will do.
+type happenings struct {
+	mu   sync.Mutex
+	seen map[types.NamespacedName]happening
+}
+
+func newHappenings() *happenings { return &happenings{seen: map[types.NamespacedName]happening{}} }
+
+func (h *happenings) add(service types.NamespacedName, what happening) {
+	if what == (happening{}) {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.seen[service]
+	h.seen[service] = happening{named: s.named || what.named, moved: s.moved || what.moved}
+}
+
+// take returns what has happened to a service's Bindings, once.
+func (h *happenings) take(service types.NamespacedName) happening {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.seen[service]
+	delete(h.seen, service)
+	return s
+}
+
+// sightings remember when something was first seen.
+type sightings struct {
+	mu   sync.Mutex
+	seen map[types.NamespacedName]time.Time
+}
+
+func newSightings() *sightings { return &sightings{seen: map[types.NamespacedName]time.Time{}} }
+
+// since is when it was first seen: now, where it was not seen before.
+func (s *sightings) since(key types.NamespacedName, now time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.seen[key]; !ok {
+		s.seen[key] = now
+	}
+	return s.seen[key]
+}
+
+func (s *sightings) forget(key types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.seen, key)
+}

@@ -1,0 +1,103 @@
+package backingservice
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+const (
+	// notice is how long before its end a service that nobody uses is announced to go; the whole period where it is shorter.
+	notice = time.Hour
+
+	// storedRetry is how soon an end that has come is looked at again, when the status that says so has been written.
+	storedRetry = time.Second
+)
+
+// ending is what a plan does about a service that nobody uses any more.
+type ending struct {
+	// announce is the Event that says when it goes; "" = none is due.
+	announce string
+	// now: the service is to be deleted, if nobody uses it in truth.
+	now bool
+}
+
+// planRetention keeps the clock of a service that Bindery provisions, from its last detachment to its end.
+func (o *observation) planRetention(p *plan) {
+	was, status := &o.service.Status, &p.status
+	switch {
+	case len(o.attached) > 0:
+		status.DetachedAt = nil
+	case was.AttachmentCount > 0:
+		status.DetachedAt = new(metav1.NewTime(ceilSecond(o.now)))
+	}
+	status.DeprovisionAt = o.deprovisionAt(status.DetachedAt)
+	if status.DeprovisionAt == nil {
+		return
+	}
+	left := status.DeprovisionAt.Sub(o.now)
+	if left <= 0 {
+		// Only what everybody could read in the status beforehand is carried out.
+		p.ending.now = was.DeprovisionAt.Equal(status.DeprovisionAt) && was.AttachmentCount == 0 && was.ObservedGeneration == o.service.Generation
+		if !p.ending.now {
+			p.lookAgain(storedRetry)
+		}
+		return
+	}
+	p.lookAgain(left)
+	if ahead := left - o.notice(); ahead > 0 {
+		p.lookAgain(ahead)
+		return
+	}
+	p.ending.announce = fmt.Sprintf("nothing is attached: BackingService %s is deleted at %s (spec.retention.deprovisionAfter: %s); "+
+		"name it in a Binding, or remove spec.retention, to keep it",
+		o.service.Name, status.DeprovisionAt.UTC().Format(time.RFC3339), o.service.Spec.Retention.DeprovisionAfter.Duration)
+}
+
+// deprovisionAt is when the service goes; nil = not as things stand. A Binding that names the service holds it, also
+// before it has put the handle into a workload.
+//
+// A clock that begins to run long after the detachment, because retention was set or made shorter only now, or because a
+// Binding has let go of the service, leaves time for the notice: nothing goes without one.
+func (o *observation) deprovisionAt(detached *metav1.Time) *metav1.Time {
+	if detached == nil || o.service.Spec.Retention == nil || len(o.named) > 0 {
+		return nil
+	}
+	was, due := o.service.Status.DeprovisionAt, ceilSecond(detached.Add(o.service.Spec.Retention.DeprovisionAfter.Duration))
+	if was != nil && (was.Time.Equal(due) || o.service.Status.ObservedGeneration == o.service.Generation) {
+		return new(metav1.NewTime(was.Time))
+	}
+	if earliest := ceilSecond(o.now.Add(o.notice())); earliest.After(due) {
+		due = earliest
+	}
+	return new(metav1.NewTime(due))
+}
+
+func (o *observation) notice() time.Duration {
+	return min(notice, o.service.Spec.Retention.DeprovisionAfter.Duration)
+}
+
+// ceilSecond rounds up to what the API keeps of a time, so that nothing is ever early.
+func ceilSecond(t time.Time) time.Time {
+	whole := t.Truncate(time.Second)
+	if whole.Before(t) {
+		return whole.Add(time.Second)
+	}
+	return whole
+}
+
+// usersOf are the Bindings that use a service, or ask for it.
+func usersOf(service string, bindings []v1alpha1.Binding) (attached, named []v1alpha1.Binding) {
+	for _, b := range bindings {
+		if b.Status.Current != nil && b.Status.Current.Service == service {
+			attached = append(attached, b)
+		}
+		if b.Spec.ServiceRef.Name == service && b.DeletionTimestamp == nil {
+			named = append(named, b)
+		}
+	}
+	return attached, named
+}

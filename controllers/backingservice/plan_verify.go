@@ -1,0 +1,355 @@
+package backingservice
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	abatchv1 "k8s.io/client-go/applyconfigurations/batch/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+)
+
+// A handle that did not pass is tried again, and again twice as long after that.
+const (
+	trialPauseMin = 10 * time.Second
+	trialPauseMax = 10 * time.Minute
+)
+
+// jobs are what is known of the Jobs that verify the handles of a service.
+type jobs struct {
+	present []batchv1.Job
+	// lost: the Job of the trial that status.verification says is under way does not exist.
+	lost bool
+}
+
+// named returns a Job; nil where there is none.
+func (j *jobs) named(name string) *batchv1.Job {
+	for i := range j.present {
+		if j.present[i].Name == name {
+			return &j.present[i]
+		}
+	}
+	return nil
+}
+
+// trial is what a plan does about the verification of the handle.
+type trial struct {
+	// start is the Job that is to be created; nil = none.
+	start *abatchv1.JobApplyConfiguration
+	// abandon is the Job of an earlier handle, which is to be deleted; "" = none.
+	abandon string
+}
+
+// planVerification decides whether the handle is tried now, and what is known about it. At most one Job of a service runs,
+// and a handle that passed is not tried again.
+func (o *observation) planVerification(p *plan) {
+	status := &p.status
+	if status.Handle == nil {
+		o.setVerified(status, condition.False(v1alpha1.ReasonServiceNotServing, "there is no handle to try yet: see the condition Ready"))
+		return
+	}
+	o.leaveEarlierHandle(p)
+	o.readFinding(status)
+	known := condition.Find(status.Conditions, v1alpha1.ConditionVerified)
+	switch {
+	case underWay(status.Verification), passed(status):
+		o.setVerified(status, stateOf(known))
+	case !condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation):
+		o.setVerified(status, condition.False(v1alpha1.ReasonServiceNotServing, "the handle is tried when the service is Ready: see the condition Ready"))
+	case o.verifyOff():
+		o.setVerified(status, condition.State{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonVerifyOff, Message: fmt.Sprintf(
+			"the handle is not tried, because every Binding of BackingService %s has spec.swap.verify: Never", o.service.Name)})
+	default:
+		wait, wanted := o.untilTrial(status)
+		if wanted && wait <= 0 {
+			o.startTrial(p)
+			return
+		}
+		o.setVerified(status, stateOf(known))
+		if wanted {
+			p.lookAgain(wait)
+		}
+	}
+}
+
+// leaveEarlierHandle forgets what is known about another handle than the one that the service has now.
+func (o *observation) leaveEarlierHandle(p *plan) {
+	v, h := p.status.Verification, p.status.Handle
+	if v == nil || v.SecretName == h.SecretName && v.Key == h.Key {
+		return
+	}
+	if underWay(v) {
+		name := o.jobUnderWay()
+		if job := o.jobs.named(name); job != nil && !ended(job) {
+			p.trial.abandon = name
+		}
+	}
+	p.status.Verification = nil
+	o.setVerified(&p.status, o.verifying(&p.status))
+}
+
+// verifying says that nothing is known about the handle yet.
+func (o *observation) verifying(status *v1alpha1.BackingServiceStatus) condition.State {
+	return condition.False(v1alpha1.ReasonVerifying, fmt.Sprintf("the handle, %s, is being tried", o.handleText(status)))
+}
+
+// readFinding takes note of the trial under way, if it has ended.
+func (o *observation) readFinding(status *v1alpha1.BackingServiceStatus) {
+	if !underWay(status.Verification) {
+		return
+	}
+	name := o.jobUnderWay()
+	switch job := o.jobs.named(name); {
+	case job != nil && ended(job):
+		o.endTrial(status, o.findingOf(status, job))
+	case job == nil && o.jobs.lost:
+		o.endTrial(status, condition.False(v1alpha1.ReasonProbeFailed,
+			fmt.Sprintf("Job %s, which tried the handle, is gone before its end was seen: it is tried again", name)))
+	}
+}
+
+// jobUnderWay names the Job of the trial that the status says is under way; "" = none is.
+func (o *observation) jobUnderWay() string {
+	was := &o.service.Status
+	if !underWay(was.Verification) || was.Handle == nil {
+		return ""
+	}
+	return engine.VerifyJobName(&o.service, was.Handle, was.Verification.Attempt)
+}
+
+func (o *observation) endTrial(status *v1alpha1.BackingServiceStatus, finding condition.State) {
+	status.Verification.EndedAt = new(metav1.NewTime(o.now.Truncate(time.Second)))
+	o.setVerified(status, finding)
+}
+
+// untilTrial says when the handle is to be tried, and whether at all. What the handle is for has been ruled on before.
+func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait time.Duration, wanted bool) {
+	v, known := status.Verification, condition.Find(o.service.Status.Conditions, v1alpha1.ConditionVerified)
+	if v == nil {
+		return 0, true
+	}
+	// The trial ended in this very pass: what came before it counts for nothing.
+	justEnded := underWay(o.service.Status.Verification)
+	changed := known.ObservedGeneration != o.service.Generation || !isFinding(known.Reason) || o.happened.named
+	if changed && !justEnded {
+		return 0, true
+	}
+	if !o.awaited(status.Handle) {
+		return 0, false
+	}
+	return v.EndedAt.Add(trialPause(v.Attempt)).Sub(o.now), true
+}
+
+// trialPause after the end of a trial that did not pass.
+func trialPause(attempt int32) time.Duration {
+	pause := trialPauseMin
+	for range attempt - 1 {
+		if pause *= 2; pause >= trialPauseMax {
+			return trialPauseMax
+		}
+	}
+	return pause
+}
+
+// startTrial begins the next trial of the handle.
+func (o *observation) startTrial(p *plan) {
+	status := &p.status
+	known, h := condition.Find(status.Conditions, v1alpha1.ConditionVerified), status.Handle
+	next := &v1alpha1.Verification{
+		SecretName: h.SecretName, Key: h.Key, Attempt: 1, StartedAt: metav1.NewTime(o.now.Truncate(time.Second)),
+	}
+	if status.Verification != nil {
+		next.Attempt = status.Verification.Attempt + 1
+	}
+	existing := o.jobs.named(engine.VerifyJobName(&o.service, h, next.Attempt))
+	if existing == nil && o.otherJobRuns(p) {
+		o.setVerified(status, o.verifying(status)) // its end is an event
+		return
+	}
+	state := o.verifying(status)
+	if isFinding(known.Reason) {
+		state = stateOf(known) // what was found stays in view while it is tried again
+	}
+	status.Verification = next
+	o.setVerified(status, state)
+	if existing == nil {
+		p.trial.start = engine.VerifyJob(&o.service, h, next.Attempt, o.images)
+	} else if ended(existing) {
+		// An operator that was stopped before it could write the status had begun this trial.
+		o.endTrial(status, o.findingOf(status, existing))
+	}
+}
+
+func (o *observation) otherJobRuns(p *plan) bool {
+	return slices.ContainsFunc(o.jobs.present, func(job batchv1.Job) bool { return job.Name != p.trial.abandon && !ended(&job) })
+}
+
+// trialRefused is what the status says when the API server would not have the Job.
+func (o *observation) trialRefused(p *plan, why string) {
+	p.trial.start = nil
+	o.endTrial(&p.status, condition.False(v1alpha1.ReasonProbeFailed, fmt.Sprintf(
+		"the API server refused the Job that tries the handle: %s: allow it, or set spec.swap.verify of the Binding to Never", why)))
+	o.setStalled(&p.status)
+	if o.awaited(p.status.Handle) {
+		p.lookAgain(trialPause(p.status.Verification.Attempt))
+	}
+}
+
+// verifyOff says whether every Binding of the service does without a verified handle. A service that no Binding names is
+// tried all the same, so that the first one need not wait.
+func (o *observation) verifyOff() bool {
+	return len(o.named) > 0 && !slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return b.Spec.Swap.Verifies() })
+}
+
+// awaited says whether a Binding waits for the handle to pass: it asks for the service, and its app is not on it yet.
+func (o *observation) awaited(h *v1alpha1.Handle) bool {
+	return slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool {
+		at := b.Status.Current
+		return b.Spec.Swap.Verifies() && (at == nil || at.Service != o.service.Name || at.SecretName != h.SecretName)
+	})
+}
+
+func (o *observation) setVerified(status *v1alpha1.BackingServiceStatus, state condition.State) {
+	condition.Set(&status.Conditions, v1alpha1.ConditionVerified, state, o.service.Generation, o.now)
+}
+
+func stateOf(c metav1.Condition) condition.State {
+	return condition.State{Status: c.Status, Reason: c.Reason, Message: c.Message}
+}
+
+func underWay(v *v1alpha1.Verification) bool { return v != nil && v.EndedAt == nil }
+
+func passed(status *v1alpha1.BackingServiceStatus) bool {
+	return status.Verification != nil && condition.Find(status.Conditions, v1alpha1.ConditionVerified).Status == metav1.ConditionTrue
+}
+
+// isFinding says whether a reason of Verified is what came of a trial.
+func isFinding(reason string) bool {
+	_, ok := findingOfReason(reason)
+	return ok || reason == v1alpha1.ReasonProbeFailed
+}
+
+func findingOfReason(reason string) (exitcode.Finding, bool) {
+	all := exitcode.Findings()
+	i := slices.IndexFunc(all, func(f exitcode.Finding) bool { return f.Reason == reason })
+	if i < 0 {
+		return exitcode.Finding{}, false
+	}
+	return all[i], true
+}
+
+// ended says whether a Job runs no Pod any more.
+func ended(job *batchv1.Job) bool {
+	return jobCondition(job, batchv1.JobComplete) != nil || jobCondition(job, batchv1.JobFailed) != nil
+}
+
+func jobCondition(job *batchv1.Job, conditionType batchv1.JobConditionType) *batchv1.JobCondition {
+	for i, c := range job.Status.Conditions {
+		if c.Type == conditionType && c.Status == corev1.ConditionTrue {
+			return &job.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// exitCodeText is how the Job controller words the exit code in the condition of a Job that its podFailurePolicy ended.
+// The names of containers and Pods, which are in the same sentence, have no spaces.
+var exitCodeText = regexp.MustCompile(`\bexit code (\d+)\b`)
+
+// exitCode reads the exit code of the probe in the condition of a Job that failed; false where there is none.
+func exitCode(failed *batchv1.JobCondition) (int32, bool) {
+	if failed.Reason != batchv1.JobReasonPodFailurePolicy {
+		return 0, false
+	}
+	match := exitCodeText.FindStringSubmatch(failed.Message)
+	if match == nil {
+		return 0, false
+	}
+	code, err := strconv.ParseInt(match[1], 10, 32)
+	return int32(code), err == nil
+}
+
+// findingOf says what a Job that has ended found out.
+func (o *observation) findingOf(status *v1alpha1.BackingServiceStatus, job *batchv1.Job) condition.State {
+	code := exitcode.Verified
+	if failed := jobCondition(job, batchv1.JobFailed); failed != nil {
+		var ok bool
+		if code, ok = exitCode(failed); !ok {
+			return o.probeFailed(job, fmt.Sprintf("%s: %s", failed.Reason, strings.TrimSuffix(failed.Message, ".")))
+		}
+	}
+	finding, ok := exitcode.Lookup(code)
+	if !ok {
+		return o.probeFailed(job, fmt.Sprintf("the probe ended with exit code %d, which says nothing about the service", code))
+	}
+	state := condition.False(finding.Reason, o.sentence(status, finding.Reason))
+	if finding.Passed {
+		state.Status = metav1.ConditionTrue
+	}
+	return state
+}
+
+func (o *observation) probeFailed(job *batchv1.Job, why string) condition.State {
+	return condition.False(v1alpha1.ReasonProbeFailed, fmt.Sprintf(
+		"the handle could not be tried: %s: see `kubectl describe job %s` and the Events of its Pod", why, job.Name))
+}
+
+// sentence says what was found, and the mend. It names the endpoint, the Secret and the field, and never what is in them.
+func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason string) string {
+	where := "the service"
+	if status.Endpoint != "" {
+		where = status.Endpoint
+	}
+	text, kind := o.handleText(status), o.service.Spec.Type
+	switch reason {
+	case v1alpha1.ReasonVerified:
+		return fmt.Sprintf("%s speaks the protocol of type %s and took the handle, %s", where, kind, text)
+	case v1alpha1.ReasonReachable:
+		return fmt.Sprintf("%s takes connections; type %s has no probe of its own yet, so neither its protocol nor the credentials were tried", where, kind)
+	case v1alpha1.ReasonNotProbed:
+		return fmt.Sprintf("the handle, %s, names no endpoint that could be tried", text)
+	case v1alpha1.ReasonUnreachable:
+		return fmt.Sprintf("no connection to %s came about, or it answers that it does not serve: start it, let the Pods of "+
+			"namespace %s reach it, or correct %s", where, o.service.Namespace, text)
+	case v1alpha1.ReasonNameNotFound:
+		return fmt.Sprintf("the name of the host of %s does not resolve: correct %s, or have the name served", where, text)
+	case v1alpha1.ReasonTLSRefused:
+		return fmt.Sprintf("the TLS handshake with %s failed: have it show a certificate for the name in the handle from an authority "+
+			"that is known, or correct the scheme of %s", where, text)
+	case v1alpha1.ReasonCredentialsRefused:
+		return fmt.Sprintf("%s refused the credentials: correct %s", where, text)
+	case v1alpha1.ReasonWrongProtocol:
+		return fmt.Sprintf("what answers at %s does not speak the protocol of type %s: correct %s, or spec.type", where, kind, text)
+	case v1alpha1.ReasonReadOnly:
+		return fmt.Sprintf("%s takes no writes, as a replica does not: name the primary in %s", where, text)
+	case v1alpha1.ReasonInvalidHandle:
+		return fmt.Sprintf("the Secret or its key is missing, or what it holds is no handle of type %s: correct %s", kind, text)
+	default:
+		return fmt.Sprintf("%s: correct %s", reason, text)
+	}
+}
+
+// handleText says where the handle is written, in words that lead to where it is corrected.
+func (o *observation) handleText(status *v1alpha1.BackingServiceStatus) string {
+	key := fmt.Sprintf("key %s of Secret %s", status.Handle.Key, status.Handle.SecretName)
+	switch spec := o.service.Spec; {
+	case spec.External != nil && spec.External.SecretRef != nil:
+		return key + " (spec.external.secretRef)"
+	case spec.External != nil:
+		return "spec.external.url"
+	case spec.ResourceRef != nil:
+		return fmt.Sprintf("%s (published by %s %s)", key, spec.ResourceRef.Kind, spec.ResourceRef.Name)
+	default:
+		return key
+	}
+}

@@ -1,0 +1,447 @@
+package backingservice
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+)
+
+// endedJob words the end of a Job as the Job controller of Kubernetes 1.36 does.
+func endedJob(name string, code int32) batchv1.Job {
+	job := batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+	switch {
+	case code == 0:
+		job.Status.Conditions = []batchv1.JobCondition{
+			{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue},
+			{Type: batchv1.JobComplete, Status: corev1.ConditionTrue},
+		}
+	case code < 0:
+		job.Status.Conditions = []batchv1.JobCondition{{
+			Type: batchv1.JobFailed, Status: corev1.ConditionTrue,
+			Reason: batchv1.JobReasonDeadlineExceeded, Message: "Job was active longer than specified deadline",
+		}}
+	default:
+		message := fmt.Sprintf("Container probe for pod shop/%s-x4k2p failed with exit code %d matching FailJob rule at index 1", name, code)
+		job.Status.Conditions = []batchv1.JobCondition{
+			{Type: batchv1.JobFailureTarget, Status: corev1.ConditionTrue, Reason: batchv1.JobReasonPodFailurePolicy, Message: message},
+			{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: batchv1.JobReasonPodFailurePolicy, Message: message},
+		}
+	}
+	return job
+}
+
+func runningJob(name string) batchv1.Job {
+	return batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Status: batchv1.JobStatus{Active: 1}}
+}
+
+func withJobs(list ...batchv1.Job) func(*observation) {
+	return func(o *observation) { o.jobs.present = list }
+}
+
+// tried is a service whose handle was tried once, and what was found; "" = the trial is under way.
+func tried(code int32, finished bool, change ...func(*observation)) observation {
+	exists := secretIs(existence{known: true, exists: true})
+	o := observed(secretSpec, exists)
+	o.service.Status = makePlan(o).status
+	if finished {
+		o.jobs.present = []batchv1.Job{endedJob(jobOf(&o, 1), code)}
+		o.service.Status = makePlan(o).status
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	return o
+}
+
+func jobOf(o *observation, attempt int32) string {
+	return engine.VerifyJobName(&o.service, &v1alpha1.Handle{SecretName: "rds", Key: "url", Revision: 1}, attempt)
+}
+
+func waits(o *observation) { o.named = append(o.named, namingBinding("b", nil)) }
+
+func namingBinding(name string, at *v1alpha1.Attachment) v1alpha1.Binding {
+	b := v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+	b.Spec.ServiceRef.Name = "visits"
+	b.Status.Current = at
+	return b
+}
+
+func after(d time.Duration) func(*observation) { return func(o *observation) { o.now = o.now.Add(d) } }
+
+func verified(p plan) string {
+	c := condition.Find(p.status.Conditions, v1alpha1.ConditionVerified)
+	return string(c.Status) + "/" + c.Reason
+}
+
+func TestWhenAHandleIsTried(t *testing.T) {
+	exists := secretIs(existence{known: true, exists: true})
+	never := func(o *observation) {
+		b := namingBinding("n", nil)
+		b.Spec.Swap = &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever}
+		o.named = append(o.named, b)
+	}
+	on := func(o *observation) {
+		o.named = append(o.named, namingBinding("b", &v1alpha1.Attachment{Service: "visits", SecretName: "rds"}))
+	}
+	const refused = exitcode.CredentialsRefused
+	for name, test := range map[string]struct {
+		observation observation
+		verified    string
+		starts      int32 // the attempt that begins, 0 = none
+		again       time.Duration
+	}{
+		"a service that is not Ready": {observation: observed(redisSpec), verified: "False/ServiceNotServing"},
+		"a handle that is not there":  {observation: observed(secretSpec, secretIs(existence{known: true})), verified: "False/ServiceNotServing", again: secretPollMin},
+		"a new handle":                {observation: observed(secretSpec, exists), verified: "False/Verifying", starts: 1},
+		"a new handle that a Binding waits for": {
+			observation: observed(secretSpec, exists, waits), verified: "False/Verifying", starts: 1,
+		},
+		"every Binding does without": {observation: observed(secretSpec, exists, never), verified: "Unknown/VerifyOff"},
+		"not every one does":         {observation: observed(secretSpec, exists, never, waits), verified: "False/Verifying", starts: 1},
+		"the last one that did without has gone": {
+			observation: observed(secretSpec, exists, func(o *observation) {
+				was := *o
+				never(&was)
+				o.service.Status = makePlan(was).status
+			}), verified: "False/Verifying", starts: 1,
+		},
+		"the trial is under way": {observation: tried(0, false), verified: "False/Verifying"},
+		"the trial is under way, and every Binding does without by now": {observation: tried(0, false, never), verified: "False/Verifying"},
+		"it passed":                              {observation: tried(0, true), verified: "True/Verified"},
+		"it passed, and a long time goes by":     {observation: tried(0, true, waits, after(1000*time.Hour)), verified: "True/Verified"},
+		"it passed, and the spec changes":        {observation: tried(0, true, func(o *observation) { o.service.Generation++ }), verified: "True/Verified"},
+		"it passed, and the Job is gone":         {observation: tried(0, true, withJobs()), verified: "True/Verified"},
+		"it passed, and a Binding begins to ask": {observation: tried(0, true, waits, func(o *observation) { o.happened.named = true }), verified: "True/Verified"},
+		"it passed, and the service stops serving": {
+			observation: tried(0, true, func(o *observation) { o.service.Generation++; o.secret = existence{known: true} }),
+			verified:    "True/Verified", again: secretPollMin,
+		},
+		"it did not pass, and nobody waits":     {observation: tried(refused, true, after(time.Hour)), verified: "False/CredentialsRefused"},
+		"it did not pass, and an app is on it":  {observation: tried(refused, true, on, after(time.Hour)), verified: "False/CredentialsRefused"},
+		"it did not pass, and a Binding waits":  {observation: tried(refused, true, waits), verified: "False/CredentialsRefused", again: trialPauseMin},
+		"it waits for a part of the pause":      {observation: tried(refused, true, waits, after(4*time.Second)), verified: "False/CredentialsRefused", again: 6 * time.Second},
+		"what was found stays in view":          {observation: tried(refused, true, waits, after(trialPauseMin)), verified: "False/CredentialsRefused", starts: 2},
+		"a Binding begins to ask":               {observation: tried(refused, true, waits, func(o *observation) { o.happened.named = true }), verified: "False/CredentialsRefused", starts: 2},
+		"the spec changes":                      {observation: tried(refused, true, func(o *observation) { o.service.Generation++ }), verified: "False/CredentialsRefused", starts: 2},
+		"every Binding does without after that": {observation: tried(refused, true, never), verified: "Unknown/VerifyOff"},
+		"the service comes back": {
+			observation: tried(refused, true, func(o *observation) {
+				was := *o
+				was.service.Generation, was.secret = was.service.Generation+1, existence{known: true}
+				o.service.Status, o.service.Generation = makePlan(was).status, was.service.Generation
+			}), verified: "False/Verifying", starts: 2,
+		},
+		"the Job is gone before its end was seen": {
+			observation: tried(0, false, waits, func(o *observation) { o.jobs.lost = true }), verified: "False/ProbeFailed", again: trialPauseMin,
+		},
+		"the cache has not seen the Job": {observation: tried(0, false, waits, withJobs()), verified: "False/Verifying"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := makePlan(test.observation)
+			if got := verified(p); got != test.verified {
+				t.Errorf("Verified=%s, want %s", got, test.verified)
+			}
+			c := condition.Find(p.status.Conditions, v1alpha1.ConditionVerified)
+			if c.ObservedGeneration != test.observation.service.Generation {
+				t.Errorf("Verified is about generation %d", c.ObservedGeneration)
+			}
+			var begins int32
+			if p.trial.start != nil {
+				begins = p.status.Verification.Attempt
+				if want := jobOf(&test.observation, begins); *p.trial.start.Name != want || p.status.Verification.EndedAt != nil {
+					t.Errorf("Job %s, want %s; ended %v", *p.trial.start.Name, want, p.status.Verification.EndedAt)
+				}
+			}
+			if begins != test.starts {
+				t.Errorf("attempt %d begins, want %d", begins, test.starts)
+			}
+			if p.retryAfter != test.again {
+				t.Errorf("again after %s, want %s", p.retryAfter, test.again)
+			}
+		})
+	}
+}
+
+func TestEveryFindingIsSaid(t *testing.T) {
+	for _, f := range exitcode.Findings() {
+		t.Run(f.Reason, func(t *testing.T) {
+			o := tried(f.Code, true)
+			c := condition.Find(o.service.Status.Conditions, v1alpha1.ConditionVerified)
+			if c.Reason != f.Reason || (c.Status == metav1.ConditionTrue) != f.Passed {
+				t.Errorf("Verified=%s/%s", c.Status, c.Reason)
+			}
+			if !f.Passed && !strings.Contains(c.Message, "key url of Secret rds (spec.external.secretRef)") {
+				t.Errorf("%q does not name the field at fault", c.Message)
+			}
+			if strings.HasPrefix(c.Message, f.Reason) {
+				t.Errorf("%q is no sentence of its own", c.Message)
+			}
+			if got := condition.IsTrue(o.service.Status.Conditions, v1alpha1.ConditionStalled, 2); got != f.NeedsPerson {
+				t.Errorf("Stalled=%v", got)
+			}
+		})
+	}
+}
+
+func TestWhatIsAtFaultIsNamed(t *testing.T) {
+	exists := secretIs(existence{known: true, exists: true})
+	for name, test := range map[string]struct {
+		observation observation
+		mention     []string
+	}{
+		"a URL": {observed(urlSpec("http://logs.example.com:4001")), []string{"logs.example.com:4001", "spec.external.url"}},
+		"a published Secret": {
+			observed(resourceSpec, exists, resourceIs(resource{bindingName: "q-user"})), []string{"key uri of Secret q-user", "RabbitmqCluster q"},
+		},
+		"a provisioned Redis": {
+			observed(redisSpec, redisChildren(1, ""), withHandle("visits-x", "uri", 1)), []string{"visits.shop.svc:6379", "namespace shop", "Secret visits-x"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := test.observation
+			p := makePlan(o)
+			o.service.Status = p.status
+			o.jobs.present = []batchv1.Job{endedJob(*p.trial.start.Name, exitcode.Unreachable)}
+			c := condition.Find(makePlan(o).status.Conditions, v1alpha1.ConditionVerified)
+			for _, part := range test.mention {
+				if !strings.Contains(c.Message, part) {
+					t.Errorf("%q does not say %q", c.Message, part)
+				}
+			}
+		})
+	}
+}
+
+func TestAJobThatSaysNothingOfTheService(t *testing.T) {
+	for name, code := range map[string]int32{"a deadline": -1, "a crash of the probe": 2, "killed by the kernel": 137} {
+		t.Run(name, func(t *testing.T) {
+			o := tried(code, true)
+			c := condition.Find(o.service.Status.Conditions, v1alpha1.ConditionVerified)
+			if c.Reason != v1alpha1.ReasonProbeFailed || !strings.Contains(c.Message, "kubectl describe job "+jobOf(&o, 1)) {
+				t.Errorf("%s: %s", c.Reason, c.Message)
+			}
+		})
+	}
+}
+
+func TestTheExitCodeIsReadInTheConditionOfTheJob(t *testing.T) {
+	policy := batchv1.JobReasonPodFailurePolicy
+	for name, test := range map[string]struct {
+		reason, message string
+		code            int32
+		ok              bool
+	}{
+		"as Kubernetes words it":       {policy, "Container probe for pod shop/visits-1-x failed with exit code 23 matching FailJob rule at index 1", 23, true},
+		"worded otherwise":             {policy, "the container ended with exit code 137.", 137, true},
+		"a Pod whose name has numbers": {policy, "Container probe for pod exit-code-9/code-20 failed with exit code 25 matching FailJob rule at index 0", 25, true},
+		"no code":                      {policy, "Pod shop/x has condition DisruptionTarget matching FailJob rule at index 0", 0, false},
+		"a number that is none":        {policy, "exit code 99999999999", 0, false},
+		"another reason":               {batchv1.JobReasonDeadlineExceeded, "exit code 23", 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, ok := exitCode(&batchv1.JobCondition{Reason: test.reason, Message: test.message})
+			if ok != test.ok || ok && code != test.code {
+				t.Errorf("%d, %v", code, ok)
+			}
+		})
+	}
+}
+
+func TestANewHandleIsTriedAtOnceAndTheOldTrialAbandoned(t *testing.T) {
+	o := tried(0, false)
+	o.jobs.present = []batchv1.Job{runningJob(jobOf(&o, 1))}
+	o.service.Spec = urlSpec("postgres://db.example.com")
+	p := makePlan(o)
+	if p.trial.abandon != jobOf(&o, 1) || p.trial.start == nil || p.status.Verification.Attempt != 1 {
+		t.Errorf("abandons %q, starts %v", p.trial.abandon, p.trial.start != nil)
+	}
+	if verified(p) != "False/Verifying" {
+		t.Errorf("Verified=%s", verified(p))
+	}
+	// A verified one is not verified any more either.
+	o = tried(0, true)
+	o.service.Spec = urlSpec("postgres://db.example.com")
+	if p = makePlan(o); verified(p) != "False/Verifying" || p.trial.start == nil || p.trial.abandon != "" {
+		t.Errorf("Verified=%s, starts %v, abandons %q", verified(p), p.trial.start != nil, p.trial.abandon)
+	}
+}
+
+func TestATrialThatBeganBeforeACrashIsTakenOver(t *testing.T) {
+	o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
+	o.jobs.present = []batchv1.Job{runningJob(jobOf(&o, 1))}
+	p := makePlan(o)
+	if p.trial.start != nil || !underWay(p.status.Verification) {
+		t.Errorf("starts %v, verification %+v", p.trial.start != nil, p.status.Verification)
+	}
+	o.jobs.present = []batchv1.Job{endedJob(jobOf(&o, 1), 0)}
+	if p = makePlan(o); p.trial.start != nil || verified(p) != "True/Verified" {
+		t.Errorf("starts %v, Verified=%s", p.trial.start != nil, verified(p))
+	}
+}
+
+func TestAJobThatIsRefusedIsATrialThatFailed(t *testing.T) {
+	o := observed(secretSpec, secretIs(existence{known: true, exists: true}), waits)
+	p := makePlan(o)
+	o.trialRefused(&p, "exceeded quota")
+	c := condition.Find(p.status.Conditions, v1alpha1.ConditionVerified)
+	if c.Reason != v1alpha1.ReasonProbeFailed || !strings.Contains(c.Message, "exceeded quota") || p.retryAfter != trialPauseMin {
+		t.Errorf("%s: %s; again after %s", c.Reason, c.Message, p.retryAfter)
+	}
+	if !condition.IsTrue(p.status.Conditions, v1alpha1.ConditionReady, 2) {
+		t.Error("the service is not Ready any more")
+	}
+	o.service.Status = p.status
+	o.now = o.now.Add(trialPauseMin)
+	if p = makePlan(o); p.trial.start == nil || p.status.Verification.Attempt != 2 {
+		t.Error("it is not tried again")
+	}
+}
+
+func TestThePauseBetweenTrialsGrows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Int32Range(1, 1<<30).Draw(t, "attempt")
+		shorter, longer := trialPause(n), trialPause(n+1)
+		if shorter < trialPauseMin || longer > trialPauseMax || longer < shorter {
+			t.Fatalf("attempt %d: %s, then %s", n, shorter, longer)
+		}
+	})
+}
+
+// world is a service with its Jobs, and an operator that is stopped now and then between two writes.
+type world struct {
+	*rapid.T
+	o       observation
+	running map[string]bool
+	exits   map[string]int32
+	passed  map[string]bool // the handles that did
+	handle  int
+}
+
+func (w *world) observe() observation {
+	o := w.o
+	o.jobs = jobs{}
+	for name := range w.running {
+		o.jobs.present = append(o.jobs.present, runningJob(name))
+	}
+	for name, code := range w.exits {
+		o.jobs.present = append(o.jobs.present, endedJob(name, code))
+	}
+	if name := o.jobUnderWay(); name != "" {
+		o.jobs.lost = o.jobs.named(name) == nil
+	}
+	return o
+}
+
+// pass plans and applies; it stops after so many writes.
+func (w *world) pass(writes int) {
+	p := makePlan(w.observe())
+	if p.trial.abandon != "" {
+		if writes--; writes < 0 {
+			return
+		}
+		delete(w.running, p.trial.abandon)
+	}
+	if p.trial.start != nil {
+		if writes--; writes < 0 {
+			return
+		}
+		name := *p.trial.start.Name
+		if w.passed[w.secret()] {
+			w.Fatalf("a handle that passed is tried again")
+		}
+		if _, finished := w.exits[name]; finished || w.running[name] {
+			w.Fatalf("Job %s is created twice", name)
+		}
+		w.running[name] = true
+	}
+	if writes--; writes < 0 {
+		return
+	}
+	w.o.service.Status = *p.status.DeepCopy()
+	w.o.happened = happening{}
+	if v := verified(p); strings.HasPrefix(v, "True/") {
+		w.passed[w.secret()] = true
+	}
+	// Nothing has happened since: nothing is done.
+	again := makePlan(w.observe())
+	if again.trial.start != nil || again.trial.abandon != "" || !equality.Semantic.DeepEqual(again.status, p.status) {
+		w.Fatalf("a second pass writes: %+v", again.status)
+	}
+}
+
+func (w *world) secret() string { return fmt.Sprintf("rds-%d", w.handle) }
+
+func (w *world) act(action string) {
+	switch action {
+	case "pass":
+		w.pass(3)
+	case "crash":
+		w.pass(rapid.IntRange(0, 2).Draw(w.T, "writes"))
+	case "end a Job":
+		for _, name := range slices.Sorted(maps.Keys(w.running)) {
+			w.exits[name] = rapid.SampledFrom([]int32{0, 0, 20, 23, 10, 2, -1}).Draw(w.T, "code")
+			delete(w.running, name)
+			return
+		}
+	case "collect old Jobs":
+		clear(w.exits)
+	case "another handle":
+		w.handle = (w.handle + rapid.IntRange(1, 2).Draw(w.T, "handle")) % 3
+		w.o.service.Spec.External.SecretRef = &v1alpha1.SecretKeyReference{Name: w.secret(), Key: "url"}
+		w.o.service.Generation++
+		delete(w.passed, w.secret()) // a handle that comes back is tried anew
+	case "an edit":
+		w.o.service.Generation++
+	case "time":
+		w.o.now = w.o.now.Add(time.Duration(rapid.IntRange(1, 700).Draw(w.T, "seconds")) * time.Second)
+	case "a Binding comes":
+		w.o.named, w.o.happened.named = []v1alpha1.Binding{namingBinding("b", nil)}, true
+	case "a Binding goes":
+		w.o.named = nil
+	}
+}
+
+func TestOneJobAtATimeAndNoneForWhatPassed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{T: t, running: map[string]bool{}, exits: map[string]int32{}, passed: map[string]bool{}}
+		w.o = observed(secretSpec, secretIs(existence{known: true, exists: true}))
+		w.o.service.Spec.External = &v1alpha1.ExternalSource{SecretRef: &v1alpha1.SecretKeyReference{Name: "rds-0", Key: "url"}}
+		actions := []string{
+			"pass", "pass", "crash", "end a Job", "end a Job", "collect old Jobs", "another handle", "an edit", "time",
+			"a Binding comes", "a Binding goes",
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			w.act(rapid.SampledFrom(actions).Draw(t, "action"))
+			if len(w.running) > 1 {
+				t.Fatalf("%d Jobs run: %v", len(w.running), w.running)
+			}
+		}
+		// Left alone, with a Binding that waits and Jobs that succeed, it passes.
+		w.act("a Binding comes")
+		for range 6 {
+			w.pass(3)
+			for name := range w.running {
+				w.exits[name] = 0
+				delete(w.running, name)
+			}
+			w.o.now = w.o.now.Add(trialPauseMax)
+		}
+		if !w.passed[w.secret()] {
+			t.Fatalf("it never passes: %+v", w.o.service.Status)
+		}
+	})
+}

@@ -1,0 +1,60 @@
+package binding
+
+import "github.com/bindery-dev/bindery/api/v1alpha1"
+
+// historyLimit is how many swaps the status of a Binding remembers.
+const historyLimit = 10
+
+// lastSwap is the newest swap of the history; zero where there is none.
+func lastSwap(status v1alpha1.BindingStatus) v1alpha1.Swap {
+	if len(status.History) == 0 {
+		return v1alpha1.Swap{}
+	}
+	return status.History[0]
+}
+
+// noteSwap writes a swap into the history, where an attachment is another one than before. A workload that was deleted and
+// created again, and carries what it did before, is no swap.
+func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment) {
+	if was != nil && was.Service == now.Service && was.SecretName == now.SecretName {
+		return
+	}
+	last := lastSwap(*status)
+	if was == nil && last.To == now.Service && last.SecretName == now.SecretName && last.Outcome == v1alpha1.SwapSucceeded {
+		return
+	}
+	swap := v1alpha1.Swap{To: now.Service, SecretName: now.SecretName, StartedAt: now.Since, Outcome: v1alpha1.SwapInProgress}
+	if was != nil {
+		swap.From, status.Previous = was.Service, was
+	}
+	supersede(status)
+	push(status, swap)
+}
+
+// noteTurnedBack says of the swap that failed that it did. It is not in the history yet where the operator was stopped
+// right after it.
+func noteTurnedBack(status *v1alpha1.BindingStatus, a attachment) {
+	t := a.TurnedBack
+	if status.Previous != nil && status.Previous.Service == a.Service && status.Previous.SecretName == a.Secret {
+		status.Previous = nil // it is what the workload carries again
+	}
+	for i, swap := range status.History {
+		if swap.SecretName == t.Secret && swap.StartedAt.Equal(&t.Since) {
+			status.History[i].Outcome = v1alpha1.SwapRolledBack
+			return
+		}
+	}
+	push(status, v1alpha1.Swap{From: a.Service, To: t.Service, SecretName: t.Secret, StartedAt: t.Since, Outcome: v1alpha1.SwapRolledBack})
+}
+
+// supersede closes a swap that has not come to its end and will not.
+func supersede(status *v1alpha1.BindingStatus) {
+	if lastSwap(*status).Outcome == v1alpha1.SwapInProgress {
+		status.History[0].Outcome = v1alpha1.SwapSuperseded
+	}
+}
+
+func push(status *v1alpha1.BindingStatus, swap v1alpha1.Swap) {
+	status.History = append([]v1alpha1.Swap{swap}, status.History...)
+	status.History = status.History[:min(len(status.History), historyLimit)]
+}

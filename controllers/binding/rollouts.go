@@ -1,0 +1,85 @@
+package binding
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/rollout"
+)
+
+// progressEvery is how often, at most, a status is written for nothing but how far a rollout is. It keeps a quick swap at
+// two writes of the status, and a slow one readable.
+const progressEvery = 10 * time.Second
+
+// rollouts remembers what was seen of the rollouts that are watched. An operator that starts anew begins to watch anew:
+// a rollout then takes a little longer to count as settled.
+type rollouts struct {
+	mu   sync.Mutex
+	seen map[Key]watched
+}
+
+type watched struct {
+	rollout.Seen
+	said time.Time
+}
+
+func newRollouts() *rollouts { return &rollouts{seen: map[Key]watched{}} }
+
+// look adds what is there now, and returns all that was seen.
+func (r *rollouts) look(key Key, w *workload, now time.Time) rollout.Seen {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w == nil {
+		delete(r.seen, key)
+		return rollout.Seen{}
+	}
+	next := r.seen[key]
+	next.Seen = next.Next(w.rolloutName(), w.rollout, now)
+	r.seen[key] = next
+	return next.Seen
+}
+
+// forget drops what was seen of a workload whose rollout nobody waits for.
+func (r *rollouts) forget(key Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.seen, key)
+}
+
+// holdProgress says how long to hold a status back that says nothing new but how far a rollout is; 0 = write it now.
+func (r *rollouts) holdProgress(key Key, was, now v1alpha1.BindingStatus, at time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w, known := r.seen[key]
+	if !known || w.said.IsZero() || !onlyProgress(was, now) {
+		return 0
+	}
+	return max(0, w.said.Add(progressEvery).Sub(at))
+}
+
+// wrote notes that a status was written.
+func (r *rollouts) wrote(key Key, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w, known := r.seen[key]; known {
+		w.said = at
+		r.seen[key] = w
+	}
+}
+
+// onlyProgress says whether two statuses differ in nothing but how far a rollout is.
+func onlyProgress(was, now v1alpha1.BindingStatus) bool {
+	for _, status := range []v1alpha1.BindingStatus{was, now} {
+		switch condition.Find(status.Conditions, v1alpha1.ConditionReady).Reason {
+		case v1alpha1.ReasonRollingOut, v1alpha1.ReasonSettling:
+		default:
+			return false
+		}
+	}
+	was.Conditions, now.Conditions = nil, nil
+	return equality.Semantic.DeepEqual(was, now)
+}

@@ -1,0 +1,582 @@
+package controllers_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+const operatorUser = "system:serviceaccount:" + operatorNamespace + ":bindery-operator"
+
+// born is a Binding as the operator leaves it before its workload is there: its spec, and status.injection.
+type born struct{ spec, injection string }
+
+const (
+	ofApp   = `{workloadRef: {name: app}, serviceRef: {name: visits}}`
+	visits1 = `{secretName: visits-1, env: [{name: URL, key: uri}]}`
+)
+
+// bear creates Bindings with their status.
+func (s *policedScene) bear(bindings ...born) {
+	s.Helper()
+	for i, b := range bindings {
+		binding := s.bindingOf(fmt.Sprintf("b%d", i), b.spec)
+		ok(s, s.Create(s.ctx, binding))
+		s.inject(binding, b.injection)
+	}
+	s.settle()
+}
+
+// inject writes status.injection of a Binding; "" = none.
+func (s *policedScene) inject(binding *v1alpha1.Binding, injection string) {
+	s.Helper()
+	binding.Status.Injection = nil
+	if injection != "" {
+		binding.Status.Injection = &v1alpha1.Injection{}
+		ok(s, yaml.UnmarshalStrict([]byte(injection), binding.Status.Injection))
+	}
+	ok(s, s.Status().Update(s.ctx, binding))
+}
+
+// settle waits until the policy knows every Binding as it is now. The API server brings it the Bindings through a watch,
+// in the order of their writes: it is so far when it knows one more.
+func (s *policedScene) settle() {
+	s.Helper()
+	s.markers++
+	marker := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("marker-%d", s.markers)}}
+	marker.Spec.WorkloadRef.Name, marker.Spec.ServiceRef.Name = marker.Name, "visits"
+	ok(s, s.Create(s.ctx, marker))
+	s.inject(marker, visits1)
+	s.await("the policy to know the Bindings", func() string {
+		d := deploymentOf("default", marker.Name)
+		ok(s, s.Create(s.ctx, d, client.DryRunAll))
+		if refersTo(d, "URL") == "" {
+			return "it does not know " + marker.Name
+		}
+		return ""
+	})
+	ok(s, s.Delete(s.ctx, marker))
+}
+
+// workloadOf makes a workload without Pods.
+func workloadOf(namespace, kind, name string, containers []corev1.Container) client.Object {
+	deployment := deploymentOf(namespace, name, containers...)
+	switch kind {
+	case "StatefulSet":
+		return &appsv1.StatefulSet{ObjectMeta: deployment.ObjectMeta, Spec: appsv1.StatefulSetSpec{
+			Replicas: new(int32(0)), Selector: deployment.Spec.Selector, Template: deployment.Spec.Template,
+		}}
+	case "DaemonSet":
+		return &appsv1.DaemonSet{ObjectMeta: deployment.ObjectMeta, Spec: appsv1.DaemonSetSpec{
+			Selector: deployment.Spec.Selector, Template: deployment.Spec.Template,
+		}}
+	}
+	return deployment
+}
+
+// carried writes down the variables of a Pod template, in their order: "app[OWN=mine URL=visits-1/uri] side[]".
+func carried(template corev1.PodTemplateSpec) string {
+	var texts []string
+	for _, c := range slices.Concat(template.Spec.InitContainers, template.Spec.Containers) {
+		var env []string
+		for _, e := range c.Env {
+			value := e.Value
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				value = e.ValueFrom.SecretKeyRef.Name + "/" + e.ValueFrom.SecretKeyRef.Key
+			}
+			env = append(env, e.Name+"="+value)
+		}
+		texts = append(texts, c.Name+"["+strings.Join(env, " ")+"]")
+	}
+	return strings.Join(texts, " ")
+}
+
+// containers reads "app[OWN=mine] side[]": the containers of a workload as its owner writes them.
+func containersOf(text string) []corev1.Container {
+	var containers []corev1.Container
+	for c := range strings.SplitSeq(strings.TrimSuffix(text, "]"), "] ") {
+		name, env, _ := strings.Cut(c, "[")
+		container := corev1.Container{Name: name, Image: "app:1"}
+		for _, e := range strings.Fields(env) {
+			variable, value, _ := strings.Cut(e, "=")
+			container.Env = append(container.Env, corev1.EnvVar{Name: variable, Value: value})
+			if secret, key, refers := strings.Cut(value, "/"); refers {
+				container.Env[len(container.Env)-1] = corev1.EnvVar{Name: variable, ValueFrom: &corev1.EnvVarSource{
+					SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: key},
+				}}
+			}
+		}
+		containers = append(containers, container)
+	}
+	return containers
+}
+
+func bornAttached(s *policedScene) {
+	side := `{workloadRef: {name: app}, serviceRef: {name: visits}, containers: [side]}`
+	both := `{workloadRef: {name: app}, serviceRef: {name: visits}, containers: [app, side]}`
+	two := `{secretName: visits-1, env: [{name: URL, key: uri}, {name: HOST, key: host}]}`
+	logs := born{`{workloadRef: {name: app}, serviceRef: {name: logs}}`, `{secretName: logs-1, env: [{name: LOGS, key: uri}]}`}
+	for name, test := range map[string]struct {
+		bindings []born
+		kind     string
+		owner    string
+		want     string
+	}{
+		"a container without env":                     {[]born{{ofApp, visits1}}, "", "app[]", "app[URL=visits-1/uri]"},
+		"a container with env":                        {[]born{{ofApp, visits1}}, "", "app[OWN=mine]", "app[OWN=mine URL=visits-1/uri]"},
+		"two variables":                               {[]born{{ofApp, two}}, "", "app[OWN=mine]", "app[OWN=mine URL=visits-1/uri HOST=visits-1/host]"},
+		"every container":                             {[]born{{ofApp, visits1}}, "", "app[] side[A=b]", "app[URL=visits-1/uri] side[A=b URL=visits-1/uri]"},
+		"the container that is asked for":             {[]born{{side, visits1}}, "", "app[] side[]", "app[] side[URL=visits-1/uri]"},
+		"a container that is not there":               {[]born{{both, visits1}}, "", "app[]", "app[]"},
+		"two Bindings":                                {[]born{{ofApp, visits1}, logs}, "", "app[] side[]", "app[LOGS=logs-1/uri URL=visits-1/uri] side[LOGS=logs-1/uri URL=visits-1/uri]"},
+		"a variable that the owner sets":              {[]born{{ofApp, visits1}}, "", "app[URL=mine]", "app[URL=mine]"},
+		"a variable that the owner leaves empty":      {[]born{{ofApp, visits1}}, "", "app[URL=]", "app[URL=]"},
+		"a variable that the owner sets in one place": {[]born{{ofApp, visits1}}, "", "app[] side[URL=mine]", "app[] side[URL=mine]"},
+		"where the owner sets it is not asked for":    {[]born{{side, visits1}}, "", "app[URL=mine] side[]", "app[URL=mine] side[URL=visits-1/uri]"},
+		"one of two variables is the owner's":         {[]born{{ofApp, two}}, "", "app[HOST=mine]", "app[HOST=mine]"},
+		"what is there from an export":                {[]born{{ofApp, visits1}}, "", "app[URL=visits-1/uri OWN=mine]", "app[URL=visits-1/uri OWN=mine]"},
+		"half of it is there":                         {[]born{{ofApp, two}}, "", "app[HOST=visits-1/host]", "app[HOST=visits-1/host URL=visits-1/uri]"},
+		"what is there from another revision":         {[]born{{ofApp, visits1}}, "", "app[URL=visits-0/uri]", "app[URL=visits-0/uri]"},
+		"a StatefulSet": {[]born{{`{workloadRef: {kind: StatefulSet, name: app}, serviceRef: {name: visits}}`, visits1}},
+			"StatefulSet", "app[]", "app[URL=visits-1/uri]"},
+		"a DaemonSet": {[]born{{`{workloadRef: {kind: DaemonSet, name: app}, serviceRef: {name: visits}}`, visits1}},
+			"DaemonSet", "app[]", "app[URL=visits-1/uri]"},
+		"another kind":      {[]born{{ofApp, visits1}}, "StatefulSet", "app[]", "app[]"},
+		"another name":      {[]born{{`{workloadRef: {name: other}, serviceRef: {name: visits}}`, visits1}}, "", "app[]", "app[]"},
+		"nothing to inject": {[]born{{ofApp, ""}}, "", "app[]", "app[]"},
+	} {
+		s.TB.(*testing.T).Run(name, func(t *testing.T) {
+			s := s.scene(t)
+			s.bear(test.bindings...)
+			w := workloadOf(s.namespace, test.kind, "app", containersOf(test.owner))
+			ok(t, s.Create(s.ctx, w))
+			template := *templateOf(w)
+			if len(test.bindings) > 1 { // the API server takes the Bindings in any order
+				for _, c := range template.Spec.Containers {
+					slices.SortFunc(c.Env, func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })
+				}
+			}
+			if got := carried(template); got != test.want {
+				t.Errorf("it is born with %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// bornOtherwise are births that the table above has no words for.
+func bornOtherwise(s *policedScene) {
+	s.bear(born{ofApp, visits1})
+	create := func(as client.Client, change func(*appsv1.Deployment)) string {
+		s.Helper()
+		d := deploymentOf(s.namespace, "app", containersOf("app[]")...)
+		change(d)
+		ok(s, as.Create(s.ctx, d, client.DryRunAll))
+		return carried(d.Spec.Template)
+	}
+	expect := func(what, got, want string) {
+		s.Helper()
+		if got != want {
+			s.Errorf("%s: it is born with %s, want %s", what, got, want)
+		}
+	}
+	nothing := func(*appsv1.Deployment) {}
+	expect("by the operator", create(s.as(operatorUser, "system:masters"), nothing), "app[URL=visits-1/uri]")
+	expect("with an init container", create(s, func(d *appsv1.Deployment) {
+		d.Spec.Template.Spec.InitContainers = containersOf("setup[]")
+	}), "setup[] app[URL=visits-1/uri]")
+	expect("with a name that the API server chooses", create(s, func(d *appsv1.Deployment) {
+		d.Name, d.GenerateName = "", "app"
+	}), "app[]")
+	other := s.scene(s.TB)
+	d := deploymentOf(other.namespace, "app", containersOf("app[]")...)
+	ok(s, s.Create(s.ctx, d))
+	expect("in another namespace", carried(d.Spec.Template), "app[]")
+
+	binding := &v1alpha1.Binding{}
+	ok(s, s.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "b0"}, binding))
+	binding.Finalizers = []string{"example.com/hold"}
+	ok(s, s.Update(s.ctx, binding))
+	ok(s, s.Delete(s.ctx, binding))
+	s.settle()
+	expect("of a Binding that is being deleted", create(s, nothing), "app[]")
+	ok(s, s.Patch(s.ctx, binding, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+}
+
+// keptByUpdates is about updates of a workload that carries what a Binding injects, or does not.
+func keptByUpdates(s *policedScene) {
+	two := `{secretName: visits-1, env: [{name: URL, key: uri}, {name: HOST, key: host}]}`
+	app := `{workloadRef: {name: app}, serviceRef: {name: visits}, containers: [app]}`
+	for name, test := range map[string]struct {
+		binding        born
+		was, now, want string
+	}{
+		"what is dropped comes back":             {born{ofApp, visits1}, "app[OWN=mine URL=visits-1/uri]", "app[OWN=mine]", "app[OWN=mine URL=visits-1/uri]"},
+		"to its place":                           {born{ofApp, visits1}, "app[OWN=mine URL=visits-1/uri B=c]", "app[OWN=mine B=c]", "app[OWN=mine URL=visits-1/uri B=c]"},
+		"to the first place":                     {born{ofApp, visits1}, "app[URL=visits-1/uri B=c]", "app[B=c]", "app[URL=visits-1/uri B=c]"},
+		"to the place of those that are left":    {born{ofApp, visits1}, "app[A=b OWN=mine URL=visits-1/uri B=c]", "app[A=b B=c NEW=d]", "app[A=b URL=visits-1/uri B=c NEW=d]"},
+		"two to their places":                    {born{ofApp, two}, "app[HOST=visits-1/host OWN=mine URL=visits-1/uri]", "app[OWN=mine]", "app[HOST=visits-1/host OWN=mine URL=visits-1/uri]"},
+		"two to one place":                       {born{ofApp, two}, "app[OWN=mine HOST=visits-1/host URL=visits-1/uri]", "app[OWN=mine]", "app[OWN=mine HOST=visits-1/host URL=visits-1/uri]"},
+		"two where the owner has turned env":     {born{ofApp, two}, "app[A=a HOST=visits-1/host B=b URL=visits-1/uri]", "app[B=b A=a]", "app[B=b A=a URL=visits-1/uri HOST=visits-1/host]"},
+		"one of two comes back":                  {born{ofApp, two}, "app[HOST=visits-1/host URL=visits-1/uri]", "app[HOST=visits-1/host]", "app[HOST=visits-1/host URL=visits-1/uri]"},
+		"into an env that is gone":               {born{ofApp, visits1}, "app[OWN=mine URL=visits-1/uri]", "app[]", "app[URL=visits-1/uri]"},
+		"into each container":                    {born{ofApp, visits1}, "app[URL=visits-1/uri] side[URL=visits-1/uri]", "app[] side[]", "app[URL=visits-1/uri] side[URL=visits-1/uri]"},
+		"into a container that is renamed":       {born{ofApp, visits1}, "app[OWN=mine URL=visits-1/uri]", "web[OWN=mine]", "web[OWN=mine URL=visits-1/uri]"},
+		"into a container that is new":           {born{ofApp, visits1}, "app[URL=visits-1/uri]", "side[A=b] app[URL=visits-1/uri]", "side[A=b URL=visits-1/uri] app[URL=visits-1/uri]"},
+		"not into one that is not asked for":     {born{app, visits1}, "app[URL=visits-1/uri]", "side[A=b] app[]", "side[A=b] app[URL=visits-1/uri]"},
+		"not where one that is asked for is not": {born{app, visits1}, "app[URL=visits-1/uri]", "web[]", "web[]"},
+		"what was not there does not come":       {born{ofApp, visits1}, "app[OWN=mine]", "app[OWN=yours]", "app[OWN=yours]"},
+		"nor what was there in another form":     {born{ofApp, visits1}, "app[URL=visits-0/uri]", "app[]", "app[]"},
+		"nor under another key":                  {born{ofApp, visits1}, "app[URL=visits-1/url]", "app[]", "app[]"},
+		"the owner's own value stays":            {born{ofApp, visits1}, "app[URL=visits-1/uri]", "app[URL=mine]", "app[URL=mine]"},
+		"an older revision stays":                {born{ofApp, visits1}, "app[URL=visits-1/uri]", "app[URL=visits-0/uri]", "app[URL=visits-0/uri]"},
+		"nothing is dropped":                     {born{ofApp, visits1}, "app[URL=visits-1/uri OWN=mine]", "app[URL=visits-1/uri OWN=yours]", "app[URL=visits-1/uri OWN=yours]"},
+	} {
+		s.TB.(*testing.T).Run(name, func(t *testing.T) {
+			s := s.scene(t)
+			d := deploymentOf(s.namespace, "app", containersOf(test.was)...)
+			ok(t, s.Create(s.ctx, d))
+			s.bear(test.binding)
+			d.Spec.Template.Spec.Containers = containersOf(test.now)
+			d.ResourceVersion = "" // the Deployment controller writes too
+			ok(t, s.Update(s.ctx, d))
+			if got := carried(d.Spec.Template); got != test.want {
+				t.Errorf("it carries %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// managers returns who owns the entry of a variable, as managedFields says.
+func managers(t testing.TB, d *appsv1.Deployment, variable string) []string {
+	t.Helper()
+	var found []string
+	for _, m := range d.ManagedFields {
+		if strings.Contains(string(m.FieldsV1.Raw), `k:{\"name\":\"`+variable+`\"}`) {
+			found = append(found, m.Manager)
+		}
+	}
+	return found
+}
+
+// manifest of a Deployment, as its owner keeps it.
+func (s *policedScene) manifest(image, containers string) string {
+	s.Helper()
+	d := deploymentOf(s.namespace, "app", containersOf(containers)...)
+	d.TypeMeta = metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}
+	for i := range d.Spec.Template.Spec.Containers {
+		d.Spec.Template.Spec.Containers[i].Image = image
+	}
+	text, err := json.Marshal(d)
+	ok(s, err)
+	return string(text)
+}
+
+func (s *policedScene) app() *appsv1.Deployment {
+	s.Helper()
+	d := &appsv1.Deployment{}
+	ok(s, s.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "app"}, d))
+	return d
+}
+
+// replicaSets waits until the Deployment controller has looked at the present generation, and counts what it has made.
+func (s *policedScene) replicaSets() int {
+	s.Helper()
+	s.await("the Deployment controller", func() string {
+		if d := s.app(); d.Status.ObservedGeneration != d.Generation {
+			return fmt.Sprintf("it has seen generation %d of %d", d.Status.ObservedGeneration, d.Generation)
+		}
+		return ""
+	})
+	var list appsv1.ReplicaSetList
+	ok(s, s.List(s.ctx, &list, client.InNamespace(s.namespace), client.MatchingLabels{"app": "app"}))
+	return len(list.Items)
+}
+
+// owners are the ways in which people bring a manifest to the API server.
+var owners = map[string]struct{ create, change []string }{
+	"kubectl apply":               {[]string{"apply", "-f", "-"}, []string{"apply", "-f", "-"}},
+	"kubectl apply --server-side": {[]string{"apply", "--server-side", "-f", "-"}, []string{"apply", "--server-side", "-f", "-"}},
+	"kubectl replace":             {[]string{"create", "-f", "-"}, []string{"replace", "-f", "-"}},
+}
+
+// keptByOwners plays what an owner does to a Deployment that came after its Bindings.
+func keptByOwners(s *policedScene) {
+	for name, owner := range owners {
+		s.TB.(*testing.T).Run(name, func(t *testing.T) {
+			s := s.scene(t)
+			s.bear(threeOfApp...)
+			s.kubectl(s.manifest("app:1", "app[OWN=mine]"), owner.create...)
+			bornWith := carried(s.app().Spec.Template)
+			for _, variable := range []string{"app[OWN=mine ", "URL_0=s0-1/uri", "URL_1=s1-1/uri", "URL_2=s2-1/uri"} {
+				if strings.Count(bornWith, variable) != 1 {
+					t.Errorf("it is born with %s, not once with %s", bornWith, variable)
+				}
+			}
+			s.expectApp("at first", bornWith, 1)
+			for range 3 {
+				s.kubectl(s.manifest("app:1", "app[OWN=mine]"), owner.change...)
+				s.expectApp("the same again", bornWith, 1)
+			}
+			s.kubectl(s.manifest("app:2", "app[OWN=mine]"), owner.change...)
+			s.expectApp("another image", bornWith, 2)
+			s.kubectl(s.manifest("app:2", "web[OWN=mine]"), owner.change...)
+			if got := carried(s.app().Spec.Template); len(got) != len(bornWith) || !strings.HasPrefix(got, "web[OWN=mine URL_") {
+				t.Errorf("another name of the container: it carries %s", got)
+			}
+			if got := s.replicaSets(); got != 3 {
+				t.Errorf("another name of the container: there are %d ReplicaSets", got)
+			}
+		})
+	}
+}
+
+var threeOfApp = []born{
+	{ofApp, `{secretName: s0-1, env: [{name: URL_0, key: uri}]}`},
+	{ofApp, `{secretName: s1-1, env: [{name: URL_1, key: uri}]}`},
+	{ofApp, `{secretName: s2-1, env: [{name: URL_2, key: uri}]}`},
+}
+
+// expectApp compares the Deployment with what it is to carry. What the policy put in belongs to nobody: whoever owned it
+// could lose it, or would be in the way of the owner.
+func (s *policedScene) expectApp(what, want string, replicaSets int) {
+	s.Helper()
+	d := s.app()
+	if got := carried(d.Spec.Template); got != want {
+		s.Errorf("%s: it carries %s, want %s", what, got, want)
+	}
+	if got := s.replicaSets(); got != replicaSets {
+		s.Errorf("%s: there are %d ReplicaSets, want %d", what, got, replicaSets)
+	}
+	if found := managers(s, d, "URL_0"); found != nil {
+		s.Errorf("%s: the variable belongs to %v", what, found)
+	}
+}
+
+// keptByUndo undoes to a revision from before the Deployment was attached.
+func keptByUndo(s *policedScene) {
+	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "apply", "-f", "-")
+	s.bear(born{ofApp, visits1})
+	s.patchAsOperator(`[{"op": "add", "path": "/spec/template/spec/containers/0/env/-", ` +
+		`"value": {"name": "URL", "valueFrom": {"secretKeyRef": {"name": "visits-1", "key": "uri"}}}}]`)
+	s.expectApp("attached", "app[OWN=mine URL=visits-1/uri]", 2)
+	s.kubectl("", "set", "image", "deployment/app", "app=app:2")
+	s.expectApp("another image", "app[OWN=mine URL=visits-1/uri]", 3)
+	s.kubectl("", "rollout", "undo", "deployment/app", "--to-revision=1")
+	if image := s.app().Spec.Template.Spec.Containers[0].Image; image != "app:1" {
+		s.Errorf("the image is %s", image)
+	}
+	s.expectApp("undone", "app[OWN=mine URL=visits-1/uri]", 3)
+}
+
+func (s *policedScene) patchAsOperator(operations string) {
+	s.Helper()
+	ok(s, s.as(operatorUser, "system:masters").Patch(s.ctx, s.app(), client.RawPatch(types.JSONPatchType, []byte(operations))))
+}
+
+// leftByTheOperator: what the operator takes out stays out, also where the owner writes next.
+func leftByTheOperator(s *policedScene) {
+	s.bear(born{ofApp, visits1})
+	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "create", "-f", "-")
+	s.patchAsOperator(`[{"op": "remove", "path": "/spec/template/spec/containers/0/env/1"}]`)
+	s.expectApp("detached", "app[OWN=mine]", 2)
+	s.kubectl(s.manifest("app:2", "app[OWN=mine]"), "replace", "-f", "-")
+	s.expectApp("another image", "app[OWN=mine]", 3)
+}
+
+// leftWithTheBinding: without its Binding a variable is the owner's to take out.
+func leftWithTheBinding(s *policedScene) {
+	s.bear(born{ofApp, visits1})
+	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "create", "-f", "-")
+	s.kubectl("", "delete", "bnd", "b0")
+	s.settle()
+	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "replace", "-f", "-")
+	s.expectApp("replaced", "app[OWN=mine]", 2)
+}
+
+// leftWhileDeleted: a workload that is being deleted is left alone.
+func leftWhileDeleted(s *policedScene) {
+	s.bear(born{ofApp, visits1})
+	d := deploymentOf(s.namespace, "app", containersOf("app[]")...)
+	d.Finalizers = []string{"example.com/hold"}
+	ok(s, s.Create(s.ctx, d))
+	ok(s, s.Delete(s.ctx, d))
+	d.ResourceVersion = ""
+	d.Spec.Template.Spec.Containers = containersOf("app[]")
+	ok(s, s.Update(s.ctx, d))
+	if got := carried(d.Spec.Template); got != "app[]" {
+		s.Errorf("it carries %s", got)
+	}
+	ok(s, s.Patch(s.ctx, d, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
+}
+
+// keptWithoutThePolicy takes the policy away from Deployments that were born attached.
+func keptWithoutThePolicy(s *policedScene) {
+	scenes := map[string]*policedScene{}
+	for name, owner := range owners {
+		s := s.scene(s.TB)
+		s.bear(threeOfApp[0])
+		s.kubectl(s.manifest("app:1", "app[OWN=mine]"), owner.create...)
+		scenes[name] = s
+	}
+	binding := &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "bindery-born-attached"}}
+	ok(s, s.Get(s.ctx, client.ObjectKeyFromObject(binding), binding))
+	ok(s, s.Delete(s.ctx, binding))
+	s.awaitPolicy(false)
+	for name, s := range scenes {
+		s.kubectl(s.manifest("app:1", "app[OWN=mine]"), owners[name].change...)
+		if name == "kubectl replace" { // nobody else puts it back but the operator
+			s.expectApp(name, "app[OWN=mine]", 2)
+			continue
+		}
+		s.expectApp(name, "app[OWN=mine URL_0=s0-1/uri]", 1)
+		s.kubectl(s.manifest("app:2", "app[OWN=mine]"), owners[name].change...)
+		s.expectApp(name+", another image", "app[OWN=mine URL_0=s0-1/uri]", 2)
+		s.kubectl(s.manifest("app:2", "web[OWN=mine]"), owners[name].change...)
+		s.expectApp(name+", another name of the container", "web[OWN=mine]", 3)
+	}
+	binding.ResourceVersion = ""
+	ok(s, s.Create(s.ctx, binding))
+	s.awaitPolicy(true)
+}
+
+// awaitPolicy waits until workloads are born attached, or are not any more.
+func (s *policedScene) awaitPolicy(attaches bool) {
+	s.Helper()
+	trial := s.scene(s.TB)
+	binding := trial.bindingOf("b", ofApp)
+	ok(s, s.Create(s.ctx, binding))
+	trial.inject(binding, visits1)
+	s.await("the policy", func() string {
+		d := deploymentOf(trial.namespace, "app", containersOf("app[]")...)
+		ok(s, s.Create(s.ctx, d, client.DryRunAll))
+		if (refersTo(d, "URL") != "") != attaches {
+			return "a new workload would carry " + carried(d.Spec.Template)
+		}
+		return ""
+	})
+}
+
+// withAnotherPolicy adds a container after the policy has had its turn.
+func withAnotherPolicy(s *policedScene) {
+	meta := metav1.ObjectMeta{Name: "zz-" + s.namespace}
+	policy := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionv1.MutatingAdmissionPolicySpec{
+		ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+		MatchConstraints: &admissionv1.MatchResources{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: s.namespace}},
+			ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Create},
+				Rule:       admissionv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}},
+			}}},
+		},
+		Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{
+			Expression: `[JSONPatch{op: 'add', path: '/spec/template/spec/containers/-', value: {'name': 'side', 'image': 'side:1'}}]`,
+		}}},
+	}}
+	ok(s, s.Create(s.ctx, policy))
+	ok(s, s.Create(s.ctx, &admissionv1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: meta, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: policy.Name},
+	}))
+	s.bear(born{ofApp, visits1})
+	s.await("the other policy", func() string {
+		d := deploymentOf(s.namespace, "app", containersOf("app[]")...)
+		ok(s, s.Create(s.ctx, d, client.DryRunAll))
+		if got, want := carried(d.Spec.Template), "app[URL=visits-1/uri] side[URL=visits-1/uri]"; got != want {
+			return fmt.Sprintf("it is born with %s, want %s", got, want)
+		}
+		return ""
+	})
+}
+
+// withinTheBudget: the rules have a budget of the API server for each Binding, and a large Pod template stays within it.
+func withinTheBudget(s *policedScene) {
+	var bindings []born
+	for i := range 10 {
+		bindings = append(bindings, born{ofApp, fmt.Sprintf(`{secretName: s%d, env: [{name: URL_%d, key: uri}]}`, i, i)})
+	}
+	var env []string
+	for i := range 32 {
+		env = append(env, fmt.Sprintf("{name: KEY_%d, key: key-%d}", i, i))
+	}
+	bindings = append(bindings, born{ofApp, fmt.Sprintf(`{secretName: many, env: [%s]}`, strings.Join(env, ", "))})
+	s.bear(bindings...)
+	var own []string
+	for i := range 100 {
+		own = append(own, fmt.Sprintf("OWN_%d=mine", i))
+	}
+	var containers []corev1.Container
+	for i := range 3 {
+		containers = append(containers, containersOf(fmt.Sprintf("app-%d[%s]", i, strings.Join(own, " ")))...)
+	}
+	d := deploymentOf(s.namespace, "app", containers...)
+	began := time.Now()
+	ok(s, s.Create(s.ctx, d))
+	s.Logf("created in %s", time.Since(began))
+	for _, c := range d.Spec.Template.Spec.Containers {
+		if len(c.Env) != 142 {
+			s.Errorf("container %s has %d variables, want 142", c.Name, len(c.Env))
+		}
+	}
+	bornWith := carried(d.Spec.Template)
+	d.Spec.Template.Spec.Containers, d.ResourceVersion = containers, ""
+	began = time.Now()
+	ok(s, s.Update(s.ctx, d))
+	s.Logf("replaced in %s", time.Since(began))
+	if carried(d.Spec.Template) != bornWith {
+		s.Error("it is not as it was after it was replaced")
+	}
+}
+
+// BenchmarkBornAttached measures what the Bindings of a namespace cost those who create and change Deployments in it.
+func BenchmarkBornAttached(b *testing.B) {
+	p := startPoliced(b)
+	for _, bindings := range []int{0, 1, 10, 100, 1000} {
+		for _, of := range []string{"others", "it"} {
+			b.Run(fmt.Sprintf("bindings=%d/of=%s", bindings, of), func(b *testing.B) {
+				if of == "it" && bindings == 0 {
+					b.Skip("there is none")
+				}
+				s := p.scene(b)
+				all := slices.Repeat([]born{{strings.ReplaceAll(ofApp, "app", "other"), visits1}}, bindings)
+				if of == "it" {
+					all[0].spec = ofApp
+				}
+				s.bear(all...)
+				s.measure(b)
+			})
+		}
+	}
+}
+
+// measure tries to create a Deployment, and to replace it, as often as the benchmark wants.
+func (s *policedScene) measure(b *testing.B) {
+	b.Helper()
+	var creates, updates time.Duration
+	d := deploymentOf(s.namespace, "app", containersOf("app[A=a B=b C=c D=d E=e F=f G=g H=h] side[A=a B=b C=c D=d]")...)
+	existing := d.DeepCopy()
+	created := false
+	for b.Loop() {
+		trial := d.DeepCopy()
+		began := time.Now()
+		ok(s, s.Create(s.ctx, trial, client.DryRunAll))
+		creates += time.Since(began)
+		if !created {
+			ok(s, s.Create(s.ctx, existing))
+			created = true
+		}
+	}
+	_ = updates
+	b.ReportMetric(float64(creates.Microseconds())/float64(b.N)/1000, "ms/create")
+}

@@ -1,0 +1,31 @@
+package controllers_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Whenever the operator is killed, another one brings things to the same end, with the same number of Pod templates.
+func TestCrashAfterEveryWrite(t *testing.T) {
+	alone(t)
+	for name, sc := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, want, writes := sc.play(t, "whole")
+			if writes == 0 {
+				t.Fatal("the scenario makes no write")
+			}
+			t.Logf("%d writes", writes)
+			for k := range writes {
+				t.Run(fmt.Sprintf("after write %d of %d", k+1, writes), func(t *testing.T) {
+					t.Parallel()
+					s := newStage(t, "crash")
+					sc.begin(s)
+					s.crash(k + 1)
+					sc.act(s)
+					s.awaitEnd(want, true, nil)
+				})
+			}
+		})
+	}
+}

@@ -1,0 +1,171 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+)
+
+// answer is what is needed of a response.
+type answer struct {
+	status int
+	header http.Header
+}
+
+// http sends a GET. That somebody answers in HTTP is enough, whatever is at that path, unless the answer says that there is
+// no service, or that the credentials are not good.
+func (p Prober) http(ctx context.Context, to target) Result {
+	got, failed := p.ask(ctx, to, http.MethodGet, to.url)
+	if failed == nil {
+		failed = p.refusal(ctx, to, got)
+	}
+	if failed != nil {
+		return *failed
+	}
+	return Result{exitcode.Verified, fmt.Sprintf("it answered a GET with %d", got.status)}
+}
+
+// collector asks for what is stored under a key that nothing is ever stored under. Our own collector looks into its Redis
+// for it, and answers in JSON; of others is only wanted that they look like something that takes a POST.
+func (p Prober) collector(ctx context.Context, to target) Result {
+	got, failed := p.ask(ctx, to, http.MethodGet, withUnusedKey(to.url))
+	if failed == nil {
+		failed = p.refusal(ctx, to, got)
+	}
+	switch {
+	case failed != nil:
+		return *failed
+	case got.status >= 300 && got.status < 400:
+		return *wrongProtocol(fmt.Sprintf("it answered %d, a redirect, which no app follows with what it sends: "+
+			"put the address that it leads to into the handle", got.status))
+	case !got.dubious():
+		return Result{exitcode.Verified, fmt.Sprintf("a collector answered a GET with %d", got.status)}
+	}
+	got, failed = p.ask(ctx, to, http.MethodOptions, to.url)
+	switch {
+	case failed != nil:
+		return *failed
+	case got.takesPOST():
+		return Result{exitcode.Verified, "a collector answered that it takes POST"}
+	default:
+		return *wrongProtocol("a web server answered, and nothing there takes what is sent to a collector")
+	}
+}
+
+// withUnusedKey adds the key to whatever the handle asks for itself.
+func withUnusedKey(handle *url.URL) *url.URL {
+	u := *handle
+	if query := u.Query(); !query.Has("key") {
+		u.RawQuery = strings.TrimPrefix(u.RawQuery+"&key="+uuid.Nil.String(), "&")
+	}
+	return &u
+}
+
+// dubious: a page for people, or nothing at this path. Some answer so and take a POST all the same.
+func (a answer) dubious() bool {
+	mediaType, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
+	page := err == nil && (mediaType == "text/html" || mediaType == "application/xhtml+xml")
+	return page && a.status < 300 || a.status == http.StatusNotFound || a.status == http.StatusGone
+}
+
+func (a answer) takesPOST() bool {
+	methods := strings.Split(strings.Join(a.header.Values("Allow"), ","), ",")
+	return slices.ContainsFunc(methods, func(m string) bool { return strings.TrimSpace(m) == http.MethodPost })
+}
+
+// refusal judges a status that says that the service is not to be had, or not with these credentials.
+func (p Prober) refusal(ctx context.Context, to target, got answer) *Result {
+	switch {
+	case got.status == http.StatusUnauthorized, got.status == http.StatusProxyAuthRequired:
+		return credentials(fmt.Sprintf("it answered %d: it wants credentials, and not those of the handle", got.status))
+	case got.status == http.StatusForbidden && mayHoldCredentials(to.url):
+		return credentials(fmt.Sprintf("it answered %d to the credentials of the handle", got.status))
+	case got.status == http.StatusNotImplemented:
+		return nil // Python's own server says so of a method that it was given no code for
+	case got.status >= 500, got.status == http.StatusTooManyRequests, got.status == http.StatusRequestTimeout:
+		return unreachable(fmt.Sprintf("it answered %d: it does not serve at the moment", got.status))
+	case got.status == http.StatusBadRequest && !to.secure && p.speaksTLS(ctx, to):
+		return wrongProtocol("it speaks TLS at that port: begin the handle with https://")
+	}
+	return nil
+}
+
+// mayHoldCredentials: a user, a query, or a path, which is where hosted services have their tokens. Without any of them, 403
+// is about the front page, and the app may well ask for another with credentials from elsewhere.
+func mayHoldCredentials(u *url.URL) bool {
+	return u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != ""
+}
+
+// speaksTLS tries a handshake. Whose the certificate is does not matter.
+func (p Prober) speaksTLS(ctx context.Context, to target) bool {
+	to.secure, to.unverified = true, true
+	c, failed := p.connect(ctx, to)
+	if failed != nil {
+		return false
+	}
+	c.end()
+	return true
+}
+
+// ask sends one request over a connection of its own, and follows no redirect: that could carry the credentials to a host
+// that nobody attached.
+func (p Prober) ask(ctx context.Context, to target, method string, u *url.URL) (answer, *Result) {
+	request, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
+	if err != nil {
+		return answer{}, invalid("the handle is no URL that a request could be sent to")
+	}
+	request.Header.Set("User-Agent", "bindery-probe")
+	c, failed := p.connect(ctx, to, "h2", "http/1.1")
+	if failed != nil {
+		return answer{}, failed
+	}
+	defer c.end()
+	client := http.Client{
+		Transport:     transport(c, to.secure),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		broken := p.broken(ctx, to, c, err, speaksHTTP)
+		return answer{}, &broken
+	}
+	_ = response.Body.Close() // nothing of it is wanted
+	return answer{response.StatusCode, response.Header}, nil
+}
+
+// transport sends over the one connection. It is given the connection below the TLS that we have done, if we have: by its
+// type it knows which HTTP was agreed on.
+func transport(c *connection, secure bool) *http.Transport {
+	var taken atomic.Bool
+	dial := func(conn net.Conn) func(context.Context, string, string) (net.Conn, error) {
+		return func(context.Context, string, string) (net.Conn, error) {
+			if taken.Swap(true) {
+				return nil, net.ErrClosed
+			}
+			return conn, nil
+		}
+	}
+	t := &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 256 << 10, ForceAttemptHTTP2: true}
+	if secure {
+		t.DialTLSContext = dial(c.Conn)
+	} else {
+		t.DialContext = dial(c)
+	}
+	return t
+}
+
+func speaksHTTP(heard []byte) bool {
+	const version = "HTTP/"
+	n := min(len(heard), len(version))
+	return string(heard[:n]) == version[:n]
+}

@@ -1,0 +1,85 @@
+// Package probe tries a handle before an app is given it: it speaks the type's own protocol with the service, with the
+// credentials of the handle, and says what it found as an exit code of package exitcode.
+//
+// A probe changes nothing at the service. It runs where the handle may be read, in a Job of the app's own namespace, and
+// what it says is read by people who may not read it. So its sentences are written here, in words of our own: the
+// libraries' errors quote URLs, and a server's quote what they were sent. Not even the host is repeated, which is a piece
+// of the password where somebody forgot to escape one.
+//
+// Where an answer can be read in two ways, a service that may well work passes: what is refused here is never tried, and
+// what passes wrongly is turned back by the rollout.
+package probe
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+)
+
+// Result is what a probe found out.
+type Result struct {
+	// Code is one of package exitcode.
+	Code int32
+	// Sentence says it for people. No part of the handle is in it, and no text that somebody sent.
+	Sentence string
+}
+
+// Prober tries handles. Its zero value does it as the programs of this machine do.
+type Prober struct {
+	// Resolver finds addresses. Default: the system's.
+	Resolver *net.Resolver
+	// Roots are the authorities that are trusted. Default: the system's, or those of SSL_CERT_FILE.
+	Roots *x509.CertPool
+}
+
+// Probe tries a handle of the type until the context's deadline. Its only error is that the context was canceled, which
+// says nothing about the service.
+func (p Prober) Probe(ctx context.Context, t v1alpha1.ServiceType, handle string) (Result, error) {
+	result := p.try(ctx, t, handle)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return Result{}, fmt.Errorf("trying the handle: %w", context.Cause(ctx))
+	}
+	return result, nil
+}
+
+func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, handle string) Result {
+	to, failed := parse(t, handle)
+	if failed != nil {
+		return *failed
+	}
+	switch t {
+	case v1alpha1.TypeRedis:
+		return p.redis(ctx, to)
+	case v1alpha1.TypeCollector:
+		return p.collector(ctx, to)
+	case v1alpha1.TypeHTTP:
+		return p.http(ctx, to)
+	default:
+		return p.reach(ctx, to)
+	}
+}
+
+// reach opens a connection, for the types that have no probe of their own.
+func (p Prober) reach(ctx context.Context, to target) Result {
+	c, failed := p.connect(ctx, to)
+	if failed != nil {
+		return *failed
+	}
+	c.end()
+	if to.secure {
+		return Result{exitcode.Reachable, "it was reached, and its certificate is trusted; its protocol and the credentials were not tried"}
+	}
+	return Result{exitcode.Reachable, "it was reached; its protocol and the credentials were not tried"}
+}
+
+func unreachable(sentence string) *Result   { return &Result{exitcode.Unreachable, sentence} }
+func tlsRefused(sentence string) *Result    { return &Result{exitcode.TLSRefused, sentence} }
+func credentials(sentence string) *Result   { return &Result{exitcode.CredentialsRefused, sentence} }
+func wrongProtocol(sentence string) *Result { return &Result{exitcode.WrongProtocol, sentence} }
+func readOnly(sentence string) *Result      { return &Result{exitcode.ReadOnly, sentence} }
+func invalid(sentence string) *Result       { return &Result{exitcode.InvalidHandle, sentence} }

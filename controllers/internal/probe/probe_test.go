@@ -1,0 +1,493 @@
+package probe_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/probe"
+	"github.com/bindery-dev/bindery/hack/testredis"
+)
+
+// canary is part of every handle that has room for a credential, and must be in no sentence.
+const canary = "c4n4ry"
+
+// trial is a handle and what is to come of it.
+type trial struct {
+	kind   v1alpha1.ServiceType
+	handle string
+	want   int32
+	// sentence holds this.
+	sentence string
+	prober   probe.Prober
+	// timeout of the trial. 0: long enough for a machine that is busy with something else.
+	timeout time.Duration
+}
+
+// soon is for servers that never answer.
+const soon = 300 * time.Millisecond
+
+func TestProbe(t *testing.T) {
+	seen := map[int32]bool{}
+	for group, trials := range map[string]map[string]trial{
+		"redis":     redisTrials(t),
+		"http":      httpTrials(t),
+		"collector": collectorTrials(t),
+		"tls":       tlsTrials(t),
+		"names":     nameTrials(t),
+		"others":    otherTrials(t),
+		"malformed": malformedTrials(),
+	} {
+		for name, tt := range trials {
+			t.Run(group+"/"+name, func(t *testing.T) { tt.run(t) })
+			seen[tt.want] = true
+		}
+	}
+	for _, f := range exitcode.Findings() {
+		if !seen[f.Code] {
+			t.Errorf("nothing here ends with %d (%s)", f.Code, f.Reason)
+		}
+	}
+}
+
+func (tt trial) run(t *testing.T) {
+	t.Helper()
+	if tt.timeout == 0 {
+		tt.timeout = 20 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), tt.timeout)
+	defer cancel()
+	got, err := tt.prober.Probe(ctx, tt.kind, tt.handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Code != tt.want || !strings.Contains(got.Sentence, tt.sentence) {
+		t.Errorf("found %d, %q; want %d, and in the sentence %q", got.Code, got.Sentence, tt.want, tt.sentence)
+	}
+	if got.Sentence == "" || strings.Contains(got.Sentence, canary) || strings.Contains(got.Sentence, "://:") {
+		t.Errorf("the sentence is to be there, and to hold nothing of the handle: %q", got.Sentence)
+	}
+}
+
+func redisTrials(t *testing.T) map[string]trial {
+	t.Helper()
+	users := []string{
+		"user app on >" + canary + " ~* &* +@all -@dangerous -@admin",
+		"user narrow on >" + canary + " ~app:* &* +@all -@dangerous -@admin",
+		"user bare on >" + canary + " ~* +get +set",
+		"user zero on >" + canary + " ~* +@all -select",
+		"user reader on >" + canary + " ~* +@read +ping",
+	}
+	server := testredis.Start(t, users...)
+	open := testredis.Start(t, `user default on nopass ~* &* +@all`)
+	primary := "replicaof 127.0.0.1 " + portOf(t, server.Addr())
+	replica := testredis.Start(t, append([]string{primary, "masterauth " + server.Password}, users...)...)
+	writable := testredis.Start(t, primary, "masterauth "+server.Password, "replica-read-only no")
+	stale := testredis.Start(t, "replicaof 127.0.0.1 1", "replica-serve-stale-data no")
+	full := testredis.Start(t, "maxmemory 1")
+	alone := testredis.Start(t, "min-replicas-to-write 1")
+	cluster := testredis.Start(t, "cluster-enabled yes")
+	secure := testredis.StartTLS(t)
+	stopped := testredis.Start(t)
+	stopped.Stop()
+	of := func(handle string, want int32, sentence string) trial {
+		return trial{kind: v1alpha1.TypeRedis, handle: handle, want: want, sentence: sentence}
+	}
+	within := func(d time.Duration, tt trial) trial { tt.timeout = d; return tt }
+	trusted := func(tt trial) trial { tt.prober.Roots = trusting(t, secure); return tt }
+	withoutPath := strings.TrimSuffix(server.URL(), "/0")
+	return map[string]trial{
+		"a password":                       of(server.URL(), exitcode.Verified, "takes writes"),
+		"a user and a password":            of(as(server, "default", server.Password), exitcode.Verified, ""),
+		"no path":                          of(withoutPath, exitcode.Verified, ""),
+		"another database":                 of(withoutPath+"/3", exitcode.Verified, ""),
+		"a database in the query":          of(withoutPath+"?db=3", exitcode.Verified, ""),
+		"a password in the query":          of("redis://"+server.Addr()+"?password="+server.Password, exitcode.Verified, ""),
+		"no password where none is wanted": of("redis://"+open.Addr(), exitcode.Verified, ""),
+		"options of other clients":         of(server.URL()+"?health_check_interval=5&family=0", exitcode.Verified, ""),
+
+		"a user who may not ask for the role":     of(as(server, "app", canary), exitcode.Verified, ""),
+		"a user of few keys":                      of(as(server, "narrow", canary), exitcode.Verified, ""),
+		"a user who may not even ping":            of(as(server, "bare", canary), exitcode.Verified, ""),
+		"a user who may only read":                of(as(server, "reader", canary), exitcode.Verified, ""),
+		"a user who may not select, and need not": of(as(server, "zero", canary), exitcode.Verified, ""),
+		"a user who may not select, and must": of(strings.TrimSuffix(as(server, "zero", canary), "0")+"2",
+			exitcode.CredentialsRefused, "may not select"),
+
+		"a wrong password":                of(as(server, "", canary), exitcode.CredentialsRefused, "refused the credentials"),
+		"a user that is not there":        of(as(server, canary, canary), exitcode.CredentialsRefused, ""),
+		"no password":                     of("redis://"+server.Addr(), exitcode.CredentialsRefused, "wants a password"),
+		"a user without a password":       of("redis://"+canary+"@"+server.Addr(), exitcode.CredentialsRefused, ""),
+		"a password where none is wanted": of("redis://:"+canary+"@"+open.Addr(), exitcode.CredentialsRefused, ""),
+		"a database that is not there":    of(withoutPath+"/99", exitcode.InvalidHandle, "no database of the number"),
+
+		"a replica":                             of(replica.URL(), exitcode.ReadOnly, "replica"),
+		"a replica that takes writes for now":   of(writable.URL(), exitcode.ReadOnly, "replica"),
+		"a replica, and a user who may not ask": of(as(replica, "app", canary), exitcode.ReadOnly, "takes no writes"),
+		// It can be told in no way that changes nothing.
+		"a replica, and a user of few keys": of(as(replica, "narrow", canary), exitcode.Verified, ""),
+		"a replica whose primary is away":   of(stale.URL(), exitcode.ReadOnly, "primary is away"),
+		"one that is full":                  of(full.URL(), exitcode.ReadOnly, "full"),
+		"one that has too few replicas":     of(alone.URL(), exitcode.ReadOnly, "fewer replicas"),
+		"a cluster that is not whole":       of(cluster.URL(), exitcode.Unreachable, "cluster is down"),
+		"a Sentinel":                        of("redis://"+sentinel(t), exitcode.WrongProtocol, "Sentinel"),
+
+		"one that is stopped":        of(stopped.URL(), exitcode.Unreachable, "nobody listens"),
+		"one that never answers":     within(soon, of("redis://:"+canary+"@"+listen(t, silent), exitcode.Unreachable, "in time")),
+		"nothing behind a balancer":  of("redis://:"+canary+"@"+listen(t, rude), exitcode.Unreachable, "at once"),
+		"one that wants another":     of("redis://:"+canary+"@"+listen(t, puzzled), exitcode.WrongProtocol, "hung up"),
+		"a mail server":              of("redis://:"+canary+"@"+listen(t, greets("220 "+canary+"\r\n")), exitcode.WrongProtocol, ""),
+		"one that greets in bytes":   within(time.Second, of("redis://"+listen(t, greets("J\x00\x00\x00")), exitcode.WrongProtocol, "")),
+		"one that nearly is a Redis": of("redis://"+listen(t, greets("*x\r\n")), exitcode.WrongProtocol, "as it should"),
+		"a web server":               of("redis://:"+canary+"@"+web(t, page(200)), exitcode.WrongProtocol, ""),
+
+		"TLS":                               trusted(of(secure.URL(), exitcode.Verified, "")),
+		"TLS and a wrong password":          trusted(of(as(secure, "", canary), exitcode.CredentialsRefused, "")),
+		"TLS of an authority of its own":    of(secure.URL(), exitcode.TLSRefused, "authority"),
+		"TLS that Go is not to check":       of(secure.URL()+"?skip_verify=true", exitcode.Verified, ""),
+		"TLS that Python is not to check":   of(secure.URL()+"?ssl_cert_reqs=CERT_NONE", exitcode.Verified, ""),
+		"TLS that Python is to check":       of(secure.URL()+"?ssl_cert_reqs=required", exitcode.TLSRefused, ""),
+		"TLS where there is none":           within(4*time.Second, of(strings.Replace(server.URL(), "redis:", "rediss:", 1), exitcode.TLSRefused, "not speak")),
+		"TLS where nobody answers":          within(soon, of("rediss://:"+canary+"@"+listen(t, silent), exitcode.Unreachable, "handshake")),
+		"no TLS where there is":             of(strings.Replace(secure.URL(), "rediss:", "redis:", 1), exitcode.WrongProtocol, "TLS"),
+		"a client's certificate is missing": of("rediss://"+listen(t, wantsCertificate(t)), exitcode.TLSRefused, ""),
+	}
+}
+
+// wantsCertificate is a server over TLS that serves clients with a certificate only.
+func wantsCertificate(t *testing.T) func(net.Conn) {
+	t.Helper()
+	config := newAuthority(t).local(t)
+	config.ClientAuth = tls.RequireAnyClientCert
+	return overTLS(config, silent)
+}
+
+func httpTrials(t *testing.T) map[string]trial {
+	t.Helper()
+	redisServer := testredis.Start(t)
+	of := func(address, rest string, want int32, sentence string) trial {
+		return trial{kind: v1alpha1.TypeHTTP, handle: "http://" + address + rest, want: want, sentence: sentence}
+	}
+	var followed atomic.Bool
+	elsewhere := web(t, func(http.ResponseWriter, *http.Request) { followed.Store(true) })
+	t.Cleanup(func() {
+		if followed.Load() {
+			t.Error("a redirect to another host was followed")
+		}
+	})
+	moved := web(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+elsewhere, http.StatusTemporaryRedirect)
+	})
+	login := web(t, func(w http.ResponseWriter, r *http.Request) {
+		if user, password, ok := r.BasicAuth(); !ok || user != "app" || password != canary || r.URL.Path != "/v1" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	late := of("app:"+canary+"@"+listen(t, silent), "", exitcode.Unreachable, "in time")
+	late.timeout = soon
+	return map[string]trial{
+		"200":                             of(web(t, status(200)), "/a?b=c#d", exitcode.Verified, "200"),
+		"404 is an answer":                of(web(t, status(404)), "", exitcode.Verified, "404"),
+		"400 is an answer":                of(web(t, status(400)), "", exitcode.Verified, "400"),
+		"501 is about the method":         of(web(t, status(501)), "", exitcode.Verified, "501"),
+		"a redirect is not followed":      of(moved, "", exitcode.Verified, "307"),
+		"the credentials of the handle":   of("app:"+canary+"@"+login, "/v1", exitcode.Verified, ""),
+		"other credentials":               of(canary+":"+canary+"@"+login, "/v1", exitcode.CredentialsRefused, "401"),
+		"no credentials":                  of(login, "/v1", exitcode.CredentialsRefused, "401"),
+		"403 with a user":                 of(canary+"@"+web(t, status(403)), "", exitcode.CredentialsRefused, "403"),
+		"403 with a token in the path":    of(web(t, status(403)), "/"+canary, exitcode.CredentialsRefused, "403"),
+		"403 with a token in the query":   of(web(t, status(403)), "?token="+canary, exitcode.CredentialsRefused, "403"),
+		"403 for the front page alone":    of(web(t, status(403)), "/", exitcode.Verified, "403"),
+		"503":                             of(web(t, status(503)), "/"+canary, exitcode.Unreachable, "503"),
+		"500":                             of(web(t, status(500)), "/"+canary, exitcode.Unreachable, "500"),
+		"429":                             of(web(t, status(429)), "", exitcode.Unreachable, "429"),
+		"nobody listens":                  of("app:"+canary+"@"+closedPort(t), "", exitcode.Unreachable, "nobody listens"),
+		"nobody answers":                  late,
+		"nothing behind a balancer":       of("app:"+canary+"@"+listen(t, rude), "", exitcode.Unreachable, "at once"),
+		"one that wants another protocol": of("app:"+canary+"@"+listen(t, puzzled), "", exitcode.WrongProtocol, "hung up"),
+		"half an answer": of(listen(t, func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nA: b")
+		}), "", exitcode.Unreachable, "middle"),
+		"a mail server": of("app:"+canary+"@"+listen(t, greets("220 "+canary+"\r\n")), "", exitcode.WrongProtocol, ""),
+		"a Redis":       of(":"+canary+"@"+redisServer.Addr(), "", exitcode.WrongProtocol, ""),
+		"what looks like an answer and is none": of(listen(t, greets("HTTP/1.1 c4n4ry\r\n\r\n")), "",
+			exitcode.WrongProtocol, "as it should"),
+	}
+}
+
+func collectorTrials(t *testing.T) map[string]trial {
+	t.Helper()
+	of := func(address, rest string, want int32, sentence string) trial {
+		return trial{kind: v1alpha1.TypeCollector, handle: "http://" + address + rest, want: want, sentence: sentence}
+	}
+	json := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Allow", "GET, HEAD, POST")
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, "{}")
+		}
+	}
+	posts := http.NewServeMux()
+	posts.HandleFunc("POST /logs", status(200))
+	express := func(w http.ResponseWriter, r *http.Request) { // a route for POST alone, in Node's best known framework
+		if r.Method == http.MethodOptions {
+			w.Header().Set("Allow", "POST")
+			return
+		}
+		page(http.StatusNotFound)(w, r)
+	}
+	queries := make(chan string, 1)
+	asked := func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			queries <- r.URL.RawQuery
+		}
+	}
+	t.Cleanup(func() {
+		if got := <-queries; got != "token="+canary+"&key=00000000-0000-0000-0000-000000000000" {
+			t.Errorf("query = %q, want the handle's, and a key", got)
+		}
+	})
+	return map[string]trial{
+		"JSON":                            of(web(t, json(404)), "", exitcode.Verified, "takes POST"),
+		"JSON about something":            of(web(t, json(400)), "", exitcode.Verified, "400"),
+		"a route for POST alone":          of(web(t, posts.ServeHTTP), "/logs", exitcode.Verified, "405"),
+		"a route that says so when asked": of(web(t, express), "", exitcode.Verified, "takes POST"),
+		"takes everything":                of(web(t, asked), "?token="+canary, exitcode.Verified, "200"),
+		"no such path":                    of(web(t, posts.ServeHTTP), "/"+canary, exitcode.WrongProtocol, "web server"),
+		"a web page":                      of(web(t, page(200)), "/"+canary, exitcode.WrongProtocol, "web server"),
+		"a redirect":                      of(web(t, status(301)), "", exitcode.WrongProtocol, "redirect"),
+		"a store that is away":            of(web(t, json(503)), "", exitcode.Unreachable, "503"),
+		"a wrong token":                   of(web(t, json(403)), "/"+canary, exitcode.CredentialsRefused, "403"),
+		"nobody listens":                  of(closedPort(t), "/"+canary, exitcode.Unreachable, "nobody listens"),
+		"one that hangs up when asked again": of(web(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodOptions {
+				panic(http.ErrAbortHandler)
+			}
+			page(200)(w, r)
+		}), "", exitcode.WrongProtocol, "hung up"),
+	}
+}
+
+func tlsTrials(t *testing.T) map[string]trial {
+	t.Helper()
+	ca := newAuthority(t)
+	of := func(kind v1alpha1.ServiceType, handle string, want int32, sentence string) trial {
+		tt := trial{kind: kind, handle: handle, want: want, sentence: sentence}
+		tt.prober.Roots = ca.pool
+		return tt
+	}
+	good := secureWeb(t, ca.local(t), false, status(200))
+	two := secureWeb(t, ca.local(t), true, func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	expired := secureWeb(t, ca.server(t, time.Now().Add(-time.Hour), "127.0.0.1"), false, status(200))
+	foreign := secureWeb(t, newAuthority(t).local(t), false, status(200))
+	strict := ca.local(t)
+	strict.ClientAuth = tls.RequireAnyClientCert
+	noAgreement := ca.local(t)
+	noAgreement.NextProtos = []string{"smtp"}
+	late := of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+listen(t, silent), exitcode.Unreachable, "TLS handshake in time")
+	late.timeout = soon
+	return map[string]trial{
+		"a good certificate":          of(v1alpha1.TypeHTTP, "https://"+good, exitcode.Verified, ""),
+		"HTTP/2 alone":                of(v1alpha1.TypeHTTP, "https://"+two, exitcode.Verified, "200"),
+		"for another name":            of(v1alpha1.TypeHTTP, "https://:"+canary+"@localhost:"+portOf(t, good), exitcode.TLSRefused, "another name"),
+		"expired":                     of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+expired, exitcode.TLSRefused, "expired"),
+		"of another authority":        of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+foreign, exitcode.TLSRefused, "authority"),
+		"a client's is wanted":        of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+secureWeb(t, strict, false, status(200)), exitcode.TLSRefused, "client"),
+		"no protocol in common":       of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(noAgreement, silent)), exitcode.TLSRefused, "failed"),
+		"no TLS":                      of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+web(t, status(200)), exitcode.TLSRefused, "does not speak TLS"),
+		"hangs up in the handshake":   of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+listen(t, puzzled), exitcode.TLSRefused, "failed"),
+		"silent in the handshake":     late,
+		"TLS where none is asked for": of(v1alpha1.TypeHTTP, "http://:"+canary+"@"+good, exitcode.WrongProtocol, "https://"),
+		"hangs up after it":           of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), rude)), exitcode.Unreachable, "at once"),
+		"another protocol inside":     of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), greets("220 c4n4ry\r\n"))), exitcode.WrongProtocol, ""),
+		"amqps":                       of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+good+"/vhost", exitcode.Reachable, "certificate"),
+		"amqps of another authority":  of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+foreign, exitcode.TLSRefused, "authority"),
+		"smtps without TLS":           of(v1alpha1.TypeSMTP, "smtps://app:"+canary+"@"+listen(t, greets("220 hello\r\n")), exitcode.TLSRefused, "does not speak TLS"),
+		"couchdb":                     of(v1alpha1.TypeCouchDB, "https://app:"+canary+"@"+good+"/db", exitcode.Reachable, ""),
+		"generic":                     of(v1alpha1.TypeGeneric, "wss://"+foreign, exitcode.TLSRefused, "authority"),
+	}
+}
+
+func nameTrials(t *testing.T) map[string]trial {
+	t.Helper()
+	port := portOf(t, listen(t, silent))
+	webPort := portOf(t, web(t, status(200)))
+	of := func(kind v1alpha1.ServiceType, handle string, names *net.Resolver, want int32, sentence string) trial {
+		return trial{kind: kind, handle: handle, want: want, sentence: sentence, prober: probe.Prober{Resolver: names}}
+	}
+	const noSuchName, brokenServer = 3, 2
+	unknown := nameServer(t, noSuchName)
+	broken := nameServer(t, brokenServer)
+	mute := of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@db.example./db", nameServer(t, -1), exitcode.Unreachable, "")
+	mute.timeout = soon
+	late := of(v1alpha1.TypeRedis, "redis://:"+canary+"@db.example.", nameServer(t, -1), exitcode.Unreachable, "")
+	late.timeout = soon
+	two := nameServer(t, 0, "127.0.0.2", "127.0.0.1") // nobody listens at the first
+	return map[string]trial{
+		"no such name":                    of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@db.example./db", unknown, exitcode.NameNotFound, "does not resolve"),
+		"no such name of a Redis":         of(v1alpha1.TypeRedis, "rediss://:"+canary+"@db.example.", unknown, exitcode.NameNotFound, ""),
+		"no such name on the web":         of(v1alpha1.TypeHTTP, "https://app:"+canary+"@db.example./", unknown, exitcode.NameNotFound, ""),
+		"no such name of a collector":     of(v1alpha1.TypeCollector, "http://app:"+canary+"@db.example./", unknown, exitcode.NameNotFound, ""),
+		"a name without an address":       of(v1alpha1.TypeHTTP, "http://db.example./", nameServer(t, 0), exitcode.NameNotFound, ""),
+		"no name at all":                  of(v1alpha1.TypeRedis, "redis://"+strings.Repeat("a", 64)+".example", nil, exitcode.NameNotFound, ""),
+		"a name server that is broken":    of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@db.example./db", broken, exitcode.Unreachable, "looked up"),
+		"a name server that is mute":      mute,
+		"one that is mute about a Redis":  late,
+		"the second of two addresses":     of(v1alpha1.TypeMySQL, "mysql://db.example.:"+port, two, exitcode.Reachable, ""),
+		"the second address of a website": of(v1alpha1.TypeHTTP, "http://db.example.:"+webPort, two, exitcode.Verified, ""),
+	}
+}
+
+func otherTrials(t *testing.T) map[string]trial {
+	t.Helper()
+	up, up2, down := listen(t, silent), listen(t, silent), closedPort(t)
+	of := func(kind v1alpha1.ServiceType, handle string, want int32) trial {
+		return trial{kind: kind, handle: handle, want: want}
+	}
+	trials := map[string]trial{
+		"a list, and one of it is up":      of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+up+"/db", exitcode.Reachable),
+		"a list, and none of it is up":     of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+down+"/db", exitcode.Unreachable),
+		"memcached's own list":             of(v1alpha1.TypeMemcached, up+", "+up2, exitcode.Reachable),
+		"a user with an @ in the query":    of(v1alpha1.TypePostgreSQL, "postgresql://"+up+"/db?user=app@"+canary, exitcode.Reachable),
+		"a bucket":                         of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@bucket/path", exitcode.NotProbed),
+		"a bucket on a server of its own":  of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@"+up+"/bucket", exitcode.Reachable),
+		"a generic URL with a port":        of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+up, exitcode.Reachable),
+		"a generic URL that is down":       of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down, exitcode.Unreachable),
+		"a generic URL without a port":     of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@visits", exitcode.NotProbed),
+		"a generic URL without a host":     of(v1alpha1.TypeGeneric, "file:///"+canary, exitcode.NotProbed),
+		"a generic URL of datagrams":       of(v1alpha1.TypeGeneric, "udp://"+down, exitcode.NotProbed),
+		"generic, and may be a credential": of(v1alpha1.TypeGeneric, canary+":1234", exitcode.NotProbed),
+		"generic, and not escaped":         of(v1alpha1.TypeGeneric, "nats://"+canary+":12?"+canary+"@"+down, exitcode.NotProbed),
+		"a token with a line break":        of(v1alpha1.TypeNewRelic, canary+"\n", exitcode.NotProbed),
+		"a token that is a URL":            of(v1alpha1.TypeLoggly, "http://"+up+"/inputs/"+canary, exitcode.Reachable),
+	}
+	for _, kind := range catalog.Types() {
+		entry := catalog.Lookup(kind)
+		if entry.Token {
+			trials["the token of "+string(kind)] = of(kind, canary, exitcode.NotProbed)
+		}
+		if slices.Contains([]v1alpha1.ServiceType{v1alpha1.TypeRedis, v1alpha1.TypeCollector, v1alpha1.TypeHTTP}, kind) {
+			continue
+		}
+		for _, scheme := range entry.Schemes {
+			if secure := strings.HasSuffix(scheme, "s") && scheme != "postgres"; secure {
+				continue
+			}
+			handle := scheme + "://app:" + canary + "@"
+			trials[string(kind)+" by "+scheme] = of(kind, handle+up+"/x", exitcode.Reachable)
+			trials[string(kind)+" by "+scheme+", down"] = of(kind, handle+down+"/x", exitcode.Unreachable)
+		}
+	}
+	return trials
+}
+
+func malformedTrials() map[string]trial {
+	trials := map[string]trial{}
+	for _, kind := range catalog.Types() {
+		trials["nothing for "+string(kind)] = trial{kind: kind, sentence: "empty"}
+		trials["spaces for "+string(kind)] = trial{kind: kind, handle: " \n", sentence: "empty"}
+		if len(catalog.Lookup(kind).Schemes) > 0 {
+			trials["another scheme for "+string(kind)] = trial{kind: kind, handle: "gopher://:" + canary + "@visits:70/", sentence: "begin with"}
+			trials["no host for "+string(kind)] = trial{kind: kind, handle: catalog.Lookup(kind).Schemes[0] + ":///" + canary, sentence: "no host"}
+		}
+	}
+	maps.Copy(trials, map[string]trial{
+		"no URL":                         {kind: v1alpha1.TypeRedis, handle: canary, sentence: "no URL"},
+		"a line break at its end":        {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits\n", sentence: "line break"},
+		"a password with a slash":        {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "/1@visits", sentence: ""},
+		"a number and a slash":           {kind: v1alpha1.TypeRedis, handle: "redis://" + canary + ":12/3@visits", sentence: "percent-encode"},
+		"a password with a hash":         {kind: v1alpha1.TypeHTTP, handle: "http://" + canary + ":12#3@visits", sentence: "percent-encode"},
+		"a password with a mark":         {kind: v1alpha1.TypeRedis, handle: "redis://" + canary + ":12?3@visits", sentence: "percent-encode"},
+		"a password with a percent":      {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "%zz@visits", sentence: "percent-encode"},
+		"a list where one is wanted":     {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits,visits2", sentence: "more than one"},
+		"a host that is none":            {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@vis its/db", sentence: "no valid host"},
+		"half an address":                {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@[::1/db", sentence: "no valid host"},
+		"quotes around the host":         {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + `@"db"/db`, sentence: "no valid host"},
+		"a port of letters":              {kind: v1alpha1.TypeMySQL, handle: "mysql://db:" + canary + "/db", sentence: "no valid host"},
+		"a port that is too large":       {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@db:65536/db", sentence: "port"},
+		"a port of 0":                    {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@db:0/db", sentence: "port"},
+		"a database by name":             {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits/" + canary, sentence: "number of a database"},
+		"a negative database":            {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits/-1", sentence: "number of a database"},
+		"a path that is not escaped":     {kind: v1alpha1.TypeCollector, handle: "http://logs/" + canary + "%zz", sentence: "percent-encode"},
+		"memcached's list with no hosts": {kind: v1alpha1.TypeMemcached, handle: ",", sentence: "no host"},
+	})
+	for name, tt := range trials {
+		tt.want = exitcode.InvalidHandle
+		trials[name] = tt
+	}
+	return trials
+}
+
+// A probe asks a service whether it would take a write. It must not be one.
+func TestProbeChangesNothing(t *testing.T) {
+	server := testredis.Start(t)
+	for range 3 {
+		trial{kind: v1alpha1.TypeRedis, handle: server.URL(), want: exitcode.Verified}.run(t)
+	}
+	options, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	info, err := client.Info(t.Context(), "persistence", "commandstats", "keyspace").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(info, "rdb_changes_since_last_save:0\r\n") || strings.Contains(info, "db0:") {
+		t.Errorf("something was written:\n%s", info)
+	}
+	if strings.Contains(info, "cmdstat_setrange:") || !strings.Contains(info, "cmdstat_discard:calls=3,") {
+		t.Errorf("the command that is offered was run:\n%s", info)
+	}
+}
+
+// What ended because somebody wanted it to end says nothing about the service.
+func TestProbeThatIsCanceledFindsNothing(t *testing.T) {
+	for name, handle := range map[string]string{
+		"before it began":            "redis://:" + canary + "@" + closedPort(t),
+		"while it waits for Redis":   "redis://:" + canary + "@",
+		"while it waits for the web": "http://:" + canary + "@",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			if strings.HasSuffix(handle, "@") {
+				handle += listen(t, func(c net.Conn) {
+					_, _ = c.Read(make([]byte, 1))
+					cancel()
+					silent(c)
+				})
+			} else {
+				cancel()
+			}
+			kind := v1alpha1.TypeRedis
+			if strings.HasPrefix(handle, "http:") {
+				kind = v1alpha1.TypeHTTP
+			}
+			got, err := probe.Prober{}.Probe(ctx, kind, handle)
+			if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), canary) {
+				t.Errorf("Probe = %v, %v; want that it was canceled", got, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,260 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+)
+
+// redisLogin is what a handle says beside the address. Clients in other languages have options of their own behind the
+// question mark; those that this probe does not know are no mistake.
+type redisLogin struct {
+	username, password string
+	database           int
+}
+
+// redisProbe is one conversation.
+type redisProbe struct {
+	redisLogin
+	conn *redis.Conn
+}
+
+func (p Prober) redis(ctx context.Context, to target) Result {
+	login, failed := readRedisLogin(to.url)
+	if failed != nil {
+		return *failed
+	}
+	to.unverified = uncheckedCertificate(to.url.Query())
+	c, failed := p.connectRedis(ctx, to)
+	if failed != nil {
+		return *failed
+	}
+	defer c.end()
+	client := redisClient(c)
+	defer func() { _ = client.Close() }() // closes what c.end closes
+	conn := client.Conn()
+	defer func() { _ = conn.Close() }()
+
+	probe := redisProbe{redisLogin: login, conn: conn}
+	for _, step := range []func(context.Context) (*Result, error){
+		probe.authenticate, probe.ping, probe.choose, probe.role, probe.offerWrite,
+	} {
+		result, err := step(ctx)
+		if err != nil {
+			return p.broken(ctx, to, c, err, speaksRESP)
+		}
+		if result != nil {
+			return *result
+		}
+	}
+	return Result{exitcode.Verified, "Redis answered, took the credentials, and takes writes"}
+}
+
+// connectRedis connects, and finds out why a handshake of TLS got no answer: a Redis that knows no TLS takes it for the
+// beginning of a long line, and waits for the rest of it.
+func (p Prober) connectRedis(ctx context.Context, to target) (*connection, *Result) {
+	if !to.secure {
+		return p.connect(ctx, to)
+	}
+	half, cancel := shareOf(ctx, 2)
+	defer cancel()
+	c, failed := p.connect(half, to)
+	if failed == nil {
+		c.watch(ctx)
+	}
+	if failed == silentHandshake && p.plainRedis(ctx, to) {
+		failed = tlsRefused("it does not speak TLS")
+	}
+	return c, failed
+}
+
+// plainRedis tells whether a Redis answers without TLS.
+func (p Prober) plainRedis(ctx context.Context, to target) bool {
+	to.secure = false
+	c, failed := p.connect(ctx, to)
+	if failed != nil {
+		return false
+	}
+	defer c.end()
+	client := redisClient(c)
+	defer func() { _ = client.Close() }() // closes what c.end closes
+	err := client.Ping(ctx).Err()
+	_, refused := errors.AsType[redis.Error](err)
+	return err == nil || refused
+}
+
+// redisClient makes a client of the one connection. It is given no credentials, so that each answer belongs to one
+// question: the library itself would send them, and the database, on its way to the first command.
+func redisClient(c net.Conn) *redis.Client {
+	logging.Disable() // it writes to stderr what it returns as errors too, with whatever text a server sent
+	var taken atomic.Bool
+	return redis.NewClient(&redis.Options{
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			if taken.Swap(true) {
+				return nil, net.ErrClosed
+			}
+			return c, nil
+		},
+		Protocol:                 2,
+		ContextTimeoutEnabled:    true, // the caller's deadline is the only one
+		ReadTimeout:              -1,
+		WriteTimeout:             -1,
+		DialerRetries:            1,
+		MaxRetries:               -1,
+		PoolSize:                 1,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}
+
+// readRedisLogin follows https://www.iana.org/assignments/uri-schemes/prov/redis: the password and the database may be in
+// the query too.
+func readRedisLogin(u *url.URL) (redisLogin, *Result) {
+	login := redisLogin{username: u.User.Username()}
+	login.password, _ = u.User.Password()
+	query := u.Query()
+	if login.password == "" {
+		login.password = query.Get("password")
+	}
+	database := strings.TrimPrefix(u.Path, "/")
+	if query.Has("db") {
+		database = query.Get("db")
+	}
+	if database == "" {
+		return login, nil
+	}
+	n, err := strconv.ParseUint(database, 10, 31)
+	if err != nil {
+		return redisLogin{}, invalid("the handle's path is no number of a database: it ends as in redis://host:6379/0")
+	}
+	login.database = int(n)
+	return login, nil
+}
+
+// uncheckedCertificate reads the options by which handles tell the clients of Go and of Python to trust any certificate.
+func uncheckedCertificate(query url.Values) bool {
+	skip, err := strconv.ParseBool(query.Get("skip_verify"))
+	required := strings.ToLower(query.Get("ssl_cert_reqs"))
+	return err == nil && skip || required == "none" || required == "cert_none"
+}
+
+func (r redisProbe) authenticate(ctx context.Context) (*Result, error) {
+	if r.password == "" {
+		return nil, nil //nolint:nilnil // no result yet, and nothing wrong
+	}
+	login := r.conn.Auth(ctx, r.password)
+	if r.username != "" {
+		login = r.conn.AuthACL(ctx, r.username, r.password)
+	}
+	return judge(login.Err(), credentials("it refused the credentials of the handle"))
+}
+
+func (r redisProbe) ping(ctx context.Context) (*Result, error) {
+	err := r.conn.Ping(ctx).Err()
+	if answerCode(err) == "NOPERM" {
+		return nil, nil //nolint:nilnil // it speaks the protocol, and knows who we are
+	}
+	return judge(err, unreachable("it answers PING with an error"))
+}
+
+// choose selects the database, as a client does before it sends anything else.
+func (r redisProbe) choose(ctx context.Context) (*Result, error) {
+	if r.database == 0 {
+		return nil, nil //nolint:nilnil // clients select nothing either
+	}
+	err := r.conn.Select(ctx, r.database).Err()
+	if answerCode(err) == "NOPERM" {
+		return credentials("the user of the handle may not select its database"), nil
+	}
+	return judge(err, invalid("it has no database of the number that the handle names"))
+}
+
+// role asks what the server is. An account that may not ask, as those of many vendors, is no mistake, nor is a proxy that
+// does not know the question.
+func (r redisProbe) role(ctx context.Context) (*Result, error) {
+	answer, err := r.conn.Do(ctx, "ROLE").Slice()
+	if err != nil {
+		return judge(err, nil)
+	}
+	if len(answer) == 0 {
+		return nil, nil //nolint:nilnil // no Redis answers so; what it is shows when it is to write
+	}
+	switch answer[0] {
+	case "slave", "replica":
+		// One that takes writes all the same (replica-read-only no) forgets them when it next hears from its primary.
+		return readOnly("it is a replica: writes belong to its primary"), nil
+	case "sentinel":
+		return wrongProtocol("it is a Sentinel, which knows where a Redis is and is none"), nil
+	}
+	return nil, nil //nolint:nilnil // a primary
+}
+
+// offerWrite finds out whether a write would be taken, without one: Redis refuses a command that it would not run already
+// when a transaction queues it, and this transaction is discarded. And the command changes nothing if it is run: to set
+// nothing within a string leaves the string as it is, or absent.
+func (r redisProbe) offerWrite(ctx context.Context) (*Result, error) {
+	if err := r.conn.Do(ctx, "MULTI").Err(); err != nil {
+		return judge(err, nil)
+	}
+	result, err := judge(r.conn.Do(ctx, "SETRANGE", "bindery:probe", "0", "").Err(), nil)
+	if result != nil || err != nil {
+		return result, err
+	}
+	return judge(r.conn.Do(ctx, "DISCARD").Err(), nil)
+}
+
+// judge reads what a command came to. Errors that mean the same wherever they come have their own result, the server's
+// other errors have that of the caller (nil: they do not matter), and an error that is not the server's is returned.
+func judge(err error, otherwise *Result) (*Result, error) {
+	if err == nil {
+		return nil, nil //nolint:nilnil // no result yet, and nothing wrong
+	}
+	if _, ok := errors.AsType[redis.Error](err); !ok {
+		return nil, err
+	}
+	if known, ok := redisAnswers[answerCode(err)]; ok {
+		return known, nil
+	}
+	return otherwise, nil
+}
+
+// answerCode is what an error of Redis begins with:
+// https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+func answerCode(err error) string {
+	answer, ok := errors.AsType[redis.Error](err)
+	if !ok {
+		return ""
+	}
+	return errorCode.FindString(answer.Error())
+}
+
+var errorCode = regexp.MustCompile(`^[A-Z]{2,20}\b`)
+
+var redisAnswers = map[string]*Result{
+	"NOAUTH":      credentials("it wants a password, and the handle has none"),
+	"WRONGPASS":   credentials("it refused the credentials of the handle"),
+	"READONLY":    readOnly("it is a replica that takes no writes"),
+	"MASTERDOWN":  readOnly("it is a replica whose primary is away"),
+	"NOREPLICAS":  readOnly("it takes no writes: it has fewer replicas than it wants"),
+	"MISCONF":     readOnly("it takes no writes: it cannot save its data to disk"),
+	"OOM":         readOnly("it takes no writes: it is full (maxmemory)"),
+	"LOADING":     unreachable("it is still loading its data"),
+	"BUSY":        unreachable("it is busy with a script"),
+	"CLUSTERDOWN": unreachable("its cluster is down"),
+	"DENIED":      unreachable("it serves its own machine only (protected mode)"),
+}
+
+// speaksRESP tells an answer of Redis by its first byte: https://redis.io/docs/latest/develop/reference/protocol-spec/
+func speaksRESP(heard []byte) bool { return bytes.IndexByte([]byte("+-:$*_,#!=(%~|>"), heard[0]) >= 0 }

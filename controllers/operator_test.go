@@ -1,0 +1,264 @@
+package controllers_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+
+	"github.com/bindery-dev/bindery/controllers"
+)
+
+// operator is an operator under test, and what it sends.
+type operator struct {
+	config *rest.Config
+	// namespace is the only one that it sees; "" = it sees them all.
+	namespace string
+	// meddle stands between the operator and the API server; nil = nothing does.
+	meddle func(req *http.Request, next http.RoundTripper) (*http.Response, error)
+
+	mu       sync.Mutex
+	life     *life
+	requests []request
+	busy     int       // requests under way
+	last     time.Time // when the last one began or ended
+}
+
+// life is one process of an operator. When it is killed, nothing that it still sends arrives.
+type life struct {
+	cancel context.CancelFunc
+	done   chan error
+	dead   bool
+	// writes that may still be sent until it is killed; negative = it is not to be killed.
+	writesLeft int
+	killed     chan struct{}
+}
+
+type request struct {
+	method, path string
+	dryRun       bool
+	status       int // 0 = there was no answer
+	made         bool
+	at           time.Time
+}
+
+func (r request) isWrite() bool { return r.method != http.MethodGet && !r.dryRun }
+
+// isBookkeeping says whether a request is about Events or the lease, which no budget counts.
+func (r request) isBookkeeping() bool {
+	return strings.Contains(r.path, "/events") || strings.Contains(r.path, "/leases/")
+}
+
+// operators are all that this suite has started.
+var operators struct {
+	mu  sync.Mutex
+	all []*operator
+}
+
+func newOperator(config *rest.Config, namespace string) *operator {
+	o := &operator{config: config, namespace: namespace}
+	operators.mu.Lock()
+	defer operators.mu.Unlock()
+	operators.all = append(operators.all, o)
+	return o
+}
+
+// start begins a new life.
+func (o *operator) start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &life{cancel: cancel, done: make(chan error, 1), writesLeft: -1, killed: make(chan struct{})}
+	config := unlimited(o.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{o, l, next} })
+	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
+		RedisImage: "redis:7.4", CollectorImage: "collector:1", MetricsAddress: "0", HealthAddress: "0",
+	})
+	if err != nil {
+		cancel()
+		return err
+	}
+	o.mu.Lock()
+	o.life, o.last = l, time.Now()
+	o.mu.Unlock()
+	go func() { l.done <- mgr.Start(ctx) }()
+	return nil
+}
+
+// stop ends the operator as SIGTERM does.
+func (o *operator) stop() error {
+	l := o.living()
+	l.cancel()
+	return <-l.done
+}
+
+func (o *operator) living() *life {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.life
+}
+
+// killAfter has the operator killed right after so many more writes. The channel is closed when it was.
+func (o *operator) killAfter(writes int) <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.life.writesLeft = writes
+	return o.life.killed
+}
+
+// sent returns the requests since a mark, without the bookkeeping.
+func (o *operator) sent(since int, match func(request) bool) []request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var found []request
+	for _, r := range o.requests[since:] {
+		if !r.isBookkeeping() && match(r) {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (o *operator) mark() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.requests)
+}
+
+// idle is how long the operator has sent nothing, not even a read. Watches that go on do not count.
+func (o *operator) idle() time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.busy > 0 {
+		return 0
+	}
+	return time.Since(o.last)
+}
+
+// checkRequests looks at everything that an operator has sent in all tests.
+func (o *operator) checkRequests() error {
+	var errs []error
+	for _, r := range o.sent(0, func(r request) bool { return !r.made }) {
+		switch {
+		case strings.Contains(r.path, "/secrets") && r.method != http.MethodPost && r.method != http.MethodDelete:
+			errs = append(errs, fmt.Errorf("the operator reads Secrets: %s %s", r.method, r.path))
+		case r.status == http.StatusForbidden && !strings.Contains(r.path, "/expected-"):
+			errs = append(errs, fmt.Errorf("the operator lacks a right: %s %s", r.method, r.path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// transport is the way from one life of an operator to the API server.
+type transport struct {
+	operator *operator
+	life     *life
+	next     http.RoundTripper
+}
+
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if path := scopedTo(t.operator.namespace, req.URL.Path); path != req.URL.Path {
+		req = req.Clone(req.Context())
+		req.URL.Path = path
+	}
+	sent := request{method: req.Method, path: req.URL.Path, dryRun: req.URL.Query().Has("dryRun"), at: time.Now()}
+	last, err := t.begin(sent)
+	if err != nil {
+		return nil, err
+	}
+	var response *http.Response
+	if t.operator.meddle != nil && !sent.isBookkeeping() {
+		response, err = t.operator.meddle(req, t.next)
+	} else {
+		response, err = t.next.RoundTrip(req)
+	}
+	if response != nil {
+		sent.status = response.StatusCode
+		sent.made = response.Header.Get(madeHeader) != ""
+		if err := noteWorkload(sent, response); err != nil {
+			return nil, err
+		}
+	}
+	t.end(sent, last)
+	return response, err
+}
+
+// begin counts a request. A request of the dead does not arrive; last says that nothing comes after this one.
+func (t transport) begin(sent request) (last bool, err error) {
+	o := t.operator
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if t.life.dead {
+		return false, fmt.Errorf("the operator was killed: %w", syscall.ECONNREFUSED)
+	}
+	if sent.isWrite() && !sent.isBookkeeping() && t.life.writesLeft > 0 {
+		t.life.writesLeft--
+		t.life.dead = t.life.writesLeft == 0
+	}
+	if !sent.isBookkeeping() {
+		o.busy++
+		o.last = time.Now()
+	}
+	return t.life.dead, nil
+}
+
+func (t transport) end(sent request, last bool) {
+	o := t.operator
+	o.mu.Lock()
+	if !sent.isBookkeeping() {
+		o.busy--
+		o.last = time.Now()
+	}
+	o.requests = append(o.requests, sent)
+	o.mu.Unlock()
+	if last {
+		t.life.cancel() // its goroutines go too; nothing that they send arrives any more
+		close(t.life.killed)
+	}
+}
+
+// clusterScoped are the resources of the operator that are in no namespace.
+var clusterScoped = map[string]bool{"customresourcedefinitions": true, "namespaces": true, "nodes": true}
+
+// scopedTo turns a list or watch of the whole cluster into one of a single namespace, so that many operators can work
+// beside each other, each in a namespace of its own.
+func scopedTo(namespace, path string) string {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	at := map[string]int{"api": 2, "apis": 3}[parts[0]]
+	if namespace == "" || at == 0 || len(parts) != at+1 || clusterScoped[parts[at]] {
+		return path
+	}
+	return "/" + strings.Join(parts[:at], "/") + "/namespaces/" + namespace + "/" + parts[at]
+}
+
+var decoder = serializer.NewCodecFactory(scheme()).UniversalDeserializer()
+
+// noteWorkload remembers which version of a workload a patch of the operator has made.
+func noteWorkload(sent request, response *http.Response) error {
+	if sent.method != http.MethodPatch || sent.status != http.StatusOK || !strings.HasPrefix(sent.path, "/apis/apps/v1/") {
+		return nil
+	}
+	body, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	object, _, err := decoder.Decode(body, nil, nil)
+	if err != nil {
+		return fmt.Errorf("decoding the answer to %s %s: %w", sent.method, sent.path, err)
+	}
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return err
+	}
+	watched.made(accessor.GetResourceVersion())
+	return nil
+}

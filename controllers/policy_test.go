@@ -1,0 +1,512 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+// TestPolicies tests the policies on an API server of their own, without the operator: the tests write the status that it
+// would write. The server is shared, because to start one takes a while.
+func TestPolicies(t *testing.T) {
+	p := startPoliced(t)
+	for name, test := range map[string]func(*policedScene){
+		"a service in use stays":                        serviceInUse,
+		"a collection goes without the service in use":  collectionInUse,
+		"a namespace goes with the service in use":      namespaceInUse,
+		"who creates a Binding may patch the workload":  bindingAuthor,
+		"who changes a Binding may patch the workload":  bindingEditor,
+		"who names a Secret or an object may get it":    serviceAuthor,
+		"who changes what is named may get it":          serviceEditor,
+		"the cluster's own role edit is enough":         roleEdit,
+		"a workload is born attached":                   bornAttached,
+		"and so it is in other ways":                    bornOtherwise,
+		"an update keeps what was there":                keptByUpdates,
+		"an owner keeps what was there":                 keptByOwners,
+		"an undo keeps what was there":                  keptByUndo,
+		"what the operator takes out stays out":         leftByTheOperator,
+		"what has lost its Binding can go":              leftWithTheBinding,
+		"a workload that is being deleted is left":      leftWhileDeleted,
+		"nothing breaks without the policy":             keptWithoutThePolicy,
+		"a container of another policy is attached too": withAnotherPolicy,
+		"large workloads are within the budget":         withinTheBudget,
+	} {
+		t.Run(name, func(t *testing.T) { test(p.scene(t)) })
+	}
+}
+
+// policed is an API server with the policies.
+type policed struct {
+	client.Client
+	config     *rest.Config
+	kubeconfig string
+	scenes     int
+	markers    int
+}
+
+func startPoliced(t testing.TB) *policed {
+	t.Helper()
+	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	config, err := environment.Start()
+	ok(t, err)
+	t.Cleanup(func() { ok(t, environment.Stop()) })
+	stop, err := startControllerManager(os.Getenv("KUBEBUILDER_ASSETS"), environment.KubeConfig)
+	ok(t, err)
+	t.Cleanup(stop)
+
+	p := &policed{config: unlimited(config), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	ok(t, os.WriteFile(p.kubeconfig, environment.KubeConfig, 0o600))
+	p.Client, err = client.New(p.config, client.Options{Scheme: scheme()})
+	ok(t, err)
+	ok(t, install(t.Context(), p, "../config/rbac", "../config/policy", "../config/policy/born-attached"))
+	p.awaitPolicies(t)
+	return p
+}
+
+// awaitPolicies waits until each policy is in force: the API server looks for new ones once a second.
+func (p *policed) awaitPolicies(t testing.TB) {
+	t.Helper()
+	s := p.scene(t)
+	s.service("visits", `{type: redis, redis: {}}`, attachments(1, 1))
+	author := s.as(s.author())
+	s.await("the policies", func() string {
+		switch {
+		case p.Delete(s.ctx, s.serviceNamed("visits"), client.DryRunAll) == nil:
+			return "a service in use can be deleted"
+		case author.Create(s.ctx, s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}}`), client.DryRunAll) == nil:
+			return "anybody can create a Binding"
+		case author.Create(s.ctx, s.serviceOf("s", `{type: redis, external: {secretRef: {name: x}}}`), client.DryRunAll) == nil:
+			return "anybody can name a Secret"
+		}
+		return ""
+	})
+	s.awaitPolicy(true)
+}
+
+// policedScene is a namespace of one test.
+type policedScene struct {
+	testing.TB
+	*policed
+	ctx       context.Context
+	namespace string
+}
+
+func (p *policed) scene(t testing.TB) *policedScene {
+	t.Helper()
+	p.scenes++
+	s := &policedScene{TB: t, policed: p, ctx: t.Context(), namespace: fmt.Sprintf("policy-%d", p.scenes)}
+	ok(t, p.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}))
+	return s
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await waits until check has nothing to say.
+func (s *policedScene) await(what string, check func() string) {
+	s.Helper()
+	var last string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(interval) {
+		if last = check(); last == "" {
+			return
+		}
+	}
+	s.Fatalf("%s: %s", what, last)
+}
+
+// answers compares what the API server says with what it is to say; "" = it has no objection.
+func (s *policedScene) answers(err error, want string) {
+	s.Helper()
+	answer := ""
+	if err != nil {
+		answer = err.Error()
+	}
+	if (answer == "") != (want == "") || !strings.Contains(answer, want) || err != nil && !apierrors.IsForbidden(err) {
+		s.Errorf("the API server says %q, want %q", answer, want)
+	}
+}
+
+func (s *policedScene) serviceNamed(name string) *v1alpha1.BackingService {
+	return &v1alpha1.BackingService{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
+}
+
+func (s *policedScene) serviceOf(name, spec string) *v1alpha1.BackingService {
+	s.Helper()
+	b := s.serviceNamed(name)
+	ok(s, yaml.UnmarshalStrict([]byte("spec: "+spec), b))
+	return b
+}
+
+func (s *policedScene) service(name, spec string, status v1alpha1.BackingServiceStatus) {
+	s.Helper()
+	b := s.serviceOf(name, spec)
+	ok(s, s.Create(s.ctx, b))
+	b.Status = status
+	ok(s, s.Status().Update(s.ctx, b))
+}
+
+// attachments is the status of a service with this many attachments, of which the first few are named.
+func attachments(count, named int) v1alpha1.BackingServiceStatus {
+	status := v1alpha1.BackingServiceStatus{AttachmentCount: int32(count)}
+	for i := range named {
+		status.Attachments = append(status.Attachments, v1alpha1.ServiceAttachment{
+			Binding: fmt.Sprintf("b%d", i), Workload: fmt.Sprintf("Deployment/app%d", i),
+		})
+	}
+	return status
+}
+
+func (s *policedScene) bindingOf(name, spec string) *v1alpha1.Binding {
+	s.Helper()
+	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
+	ok(s, yaml.UnmarshalStrict([]byte("spec: "+spec), b))
+	return b
+}
+
+// as returns a client of a user, who is in these groups too.
+func (s *policedScene) as(user string, groups ...string) client.Client {
+	s.Helper()
+	config := rest.CopyConfig(s.config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groups}
+	c, err := client.New(config, client.Options{Scheme: scheme()})
+	ok(s, err)
+	return c
+}
+
+// right to do something, as "verb group/resource", or "verb group/resource:name" for one object. The core group is "".
+type right string
+
+func (r right) parse() (verb, group, resource, name string) {
+	verb, rest, _ := strings.Cut(string(r), " ")
+	group, rest, _ = strings.Cut(rest, "/")
+	resource, name, _ = strings.Cut(rest, ":")
+	return verb, group, resource, name
+}
+
+// author makes a user who may write the objects of Bindery in this namespace, and has these rights besides.
+func (s *policedScene) author(rights ...right) string {
+	s.Helper()
+	user := "author-of-" + s.namespace
+	for _, verb := range []string{"create", "update", "delete"} {
+		for _, resource := range []string{"bindings", "backingservices"} {
+			rights = append(rights, right(verb+" bindery.dev/"+resource))
+		}
+	}
+	s.grant(user, s.namespace, rights...)
+	return user
+}
+
+// grant gives a user rights in a namespace, and waits until the API server knows of them.
+func (s *policedScene) grant(user, namespace string, rights ...right) {
+	s.Helper()
+	meta := metav1.ObjectMeta{Namespace: namespace, GenerateName: "rights-"}
+	role := &rbacv1.Role{ObjectMeta: meta}
+	for _, r := range rights {
+		verb, group, resource, name := r.parse()
+		rule := rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: []string{verb}}
+		if name != "" {
+			rule.ResourceNames = []string{name}
+		}
+		role.Rules = append(role.Rules, rule)
+	}
+	ok(s, s.Create(s.ctx, role))
+	ok(s, s.Create(s.ctx, &rbacv1.RoleBinding{
+		ObjectMeta: meta,
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	}))
+	for _, r := range rights {
+		s.awaitRight(user, namespace, r)
+	}
+}
+
+func (s *policedScene) awaitRight(user, namespace string, r right) {
+	s.Helper()
+	verb, group, resource, name := r.parse()
+	resource, subresource, _ := strings.Cut(resource, "/")
+	s.await("the right to "+string(r), func() string {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: user, Groups: []string{"system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: namespace, Verb: verb, Group: group, Resource: resource, Subresource: subresource, Name: name,
+			},
+		}}
+		ok(s, s.Create(s.ctx, review))
+		if !review.Status.Allowed {
+			return "the API server does not grant it: " + review.Status.Reason
+		}
+		return ""
+	})
+}
+
+// kubectl runs a command of kubectl in the namespace, with this input. It returns what the command prints.
+func (s *policedScene) kubectl(input string, arguments ...string) string {
+	s.Helper()
+	printed, err := s.tryKubectl(input, arguments...)
+	if err != nil {
+		s.Fatalf("kubectl %s: %v: %s", strings.Join(arguments, " "), err, printed)
+	}
+	return printed
+}
+
+func (s *policedScene) tryKubectl(input string, arguments ...string) (string, error) {
+	arguments = append([]string{"--kubeconfig", s.kubeconfig, "--namespace", s.namespace}, arguments...)
+	command := exec.CommandContext(s.ctx, filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), arguments...)
+	command.Stdin = strings.NewReader(input)
+	printed, err := command.CombinedOutput()
+	return string(printed), err
+}
+
+func serviceInUse(s *policedScene) {
+	inUse := func(who string) string {
+		return " is in use by " + who + ": set their spec.serviceRef to another service"
+	}
+	both := inUse("Binding b0 (Deployment/app0), Binding b1 (Deployment/app1)")
+	for name, test := range map[string]struct {
+		user       string
+		status     v1alpha1.BackingServiceStatus
+		annotation string
+		want       string
+	}{
+		"not attached":                          {},
+		"attached to nothing any more":          {status: attachments(0, 0)},
+		"one attachment":                        {status: attachments(1, 1), want: inUse("Binding b0 (Deployment/app0)")},
+		"two":                                   {status: attachments(2, 2), want: both},
+		"five":                                  {status: attachments(5, 5), want: inUse("Binding b0 (Deployment/app0), Binding b1 (Deployment/app1), Binding b2 (Deployment/app2) and 2 more")},
+		"more than the status names":            {status: attachments(7, 1), want: inUse("Binding b0 (Deployment/app0) and 6 more")},
+		"a count alone":                         {status: attachments(7, 0), want: inUse("7 Bindings")},
+		"names alone":                           {status: v1alpha1.BackingServiceStatus{Attachments: attachments(2, 2).Attachments}, want: both},
+		"overridden":                            {status: attachments(2, 2), annotation: "true"},
+		"not quite overridden":                  {status: attachments(2, 2), annotation: "yes", want: both},
+		"deleted by the operator":               {status: attachments(2, 2), user: operatorUser, want: both},
+		"deleted by a controller of Kubernetes": {status: attachments(2, 2), user: "system:serviceaccount:kube-system:deployment-controller", want: both},
+		"deleted with its namespace":            {status: attachments(2, 2), user: "system:serviceaccount:kube-system:namespace-controller"},
+		"deleted with its owner":                {status: attachments(2, 2), user: "system:serviceaccount:kube-system:generic-garbage-collector"},
+		"deleted by one process for all":        {status: attachments(2, 2), user: "system:kube-controller-manager"},
+	} {
+		s.TB.(*testing.T).Run(name, func(t *testing.T) {
+			s := s.scene(t)
+			s.service("visits", `{type: redis, redis: {}}`, test.status)
+			if test.annotation != "" {
+				b := s.serviceNamed("visits")
+				ok(s, s.Patch(s.ctx, b, client.RawPatch("application/merge-patch+json",
+					fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.DeleteInUseAnnotation, test.annotation))))
+			}
+			user := test.user
+			if user == "" {
+				user = "somebody"
+			}
+			err := s.as(user, "system:masters").Delete(s.ctx, s.serviceNamed("visits"))
+			s.answers(err, test.want)
+			if err := s.Get(s.ctx, client.ObjectKeyFromObject(s.serviceNamed("visits")), s.serviceNamed("visits")); apierrors.IsNotFound(err) != (test.want == "") {
+				t.Errorf("afterwards, reading it says %v", err)
+			}
+		})
+	}
+}
+
+func collectionInUse(s *policedScene) {
+	s.service("used", `{type: redis, redis: {}}`, attachments(1, 1))
+	s.answers(s.DeleteAllOf(s.ctx, &v1alpha1.BackingService{}, client.InNamespace(s.namespace)), "BackingService used is in use by Binding b0 (Deployment/app0)")
+	s.service("unused", `{type: redis, redis: {}}`, attachments(0, 0))
+	if printed, err := s.tryKubectl("", "delete", "bsvc", "--all"); err == nil || !strings.Contains(printed, `"unused" deleted`) {
+		s.Errorf("kubectl delete bsvc --all: %v: %s", err, printed)
+	}
+	var left v1alpha1.BackingServiceList
+	ok(s, s.List(s.ctx, &left, client.InNamespace(s.namespace)))
+	if len(left.Items) != 1 || left.Items[0].Name != "used" {
+		s.Errorf("what is left is %v", left.Items)
+	}
+	empty := s.scene(s.TB)
+	empty.service("unused", `{type: redis, redis: {}}`, attachments(0, 0))
+	empty.answers(empty.DeleteAllOf(s.ctx, &v1alpha1.BackingService{}, client.InNamespace(empty.namespace)), "")
+}
+
+func namespaceInUse(s *policedScene) {
+	s.service("visits", `{type: redis, redis: {}}`, attachments(1, 1))
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
+	ok(s, s.Delete(s.ctx, namespace))
+	s.await("the end of the namespace", func() string {
+		if err := s.Get(s.ctx, client.ObjectKeyFromObject(namespace), namespace); !apierrors.IsNotFound(err) {
+			return fmt.Sprintf("it is there: %v, %v", err, namespace.Status.Conditions)
+		}
+		return ""
+	})
+}
+
+func bindingAuthor(s *policedScene) {
+	deployment := `{workloadRef: {name: app}, serviceRef: {name: visits}}`
+	for name, test := range map[string]struct {
+		rights []right
+		spec   string
+		want   string
+	}{
+		"without the right":                   {nil, deployment, "may not patch deployments.apps app in namespace"},
+		"with the right":                      {[]right{"patch apps/deployments"}, deployment, ""},
+		"with the right for this Deployment":  {[]right{"patch apps/deployments:app"}, deployment, ""},
+		"with the right for another one":      {[]right{"patch apps/deployments:other"}, deployment, "may not patch deployments.apps app"},
+		"with the right to read and replace":  {[]right{"get apps/deployments", "update apps/deployments"}, deployment, "may not patch deployments.apps app"},
+		"with the right for a subresource":    {[]right{"patch apps/deployments/status"}, deployment, "may not patch deployments.apps app"},
+		"with the right in the wrong group":   {[]right{"patch extensions/deployments"}, deployment, "may not patch deployments.apps app"},
+		"a StatefulSet, without the right":    {[]right{"patch apps/deployments"}, `{workloadRef: {kind: StatefulSet, name: db}, serviceRef: {name: visits}}`, "may not patch statefulsets.apps db"},
+		"a StatefulSet, with the right":       {[]right{"patch apps/statefulsets:db"}, `{workloadRef: {kind: StatefulSet, name: db}, serviceRef: {name: visits}}`, ""},
+		"a DaemonSet, without the right":      {[]right{"patch apps/deployments"}, `{workloadRef: {kind: DaemonSet, name: agent}, serviceRef: {name: visits}}`, "may not patch daemonsets.apps agent"},
+		"a DaemonSet, with the right":         {[]right{"patch apps/daemonsets"}, `{workloadRef: {kind: DaemonSet, name: agent}, serviceRef: {name: visits}}`, ""},
+		"with the right in another namespace": {nil, deployment, "may not patch deployments.apps app in namespace"},
+	} {
+		s.TB.(*testing.T).Run(name, func(t *testing.T) {
+			s := s.scene(t)
+			user := s.author(test.rights...)
+			if name == "with the right in another namespace" {
+				s.grant(user, "default", "patch apps/deployments")
+			}
+			s.answers(s.as(user).Create(s.ctx, s.bindingOf("b", test.spec)), test.want)
+		})
+	}
+}
+
+// change is what somebody does to an object that somebody else has created.
+type change[T client.Object] struct {
+	rights []right
+	change func(T)
+	want   string
+}
+
+func bindingEditor(s *policedScene) {
+	const refused = "may not patch deployments.apps app"
+	for name, test := range map[string]change[*v1alpha1.Binding]{
+		"a label":                        {nil, func(b *v1alpha1.Binding) { b.Labels = map[string]string{"team": "shop"} }, ""},
+		"nothing":                        {nil, func(*v1alpha1.Binding) {}, ""},
+		"the service":                    {nil, func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = "other" }, refused},
+		"the variables":                  {nil, func(b *v1alpha1.Binding) { b.Spec.Env[0].Key = "password" }, refused},
+		"the containers":                 {nil, func(b *v1alpha1.Binding) { b.Spec.Containers = nil }, refused},
+		"how a swap goes":                {nil, func(b *v1alpha1.Binding) { b.Spec.Swap = &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever} }, refused},
+		"the service, with the right":    {[]right{"patch apps/deployments:app"}, func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = "other" }, ""},
+		"the containers, with the right": {[]right{"patch apps/deployments"}, func(b *v1alpha1.Binding) { b.Spec.Containers = nil }, ""},
+	} {
+		s.TB.(*testing.T).Run(name, func(t *testing.T) {
+			s := s.scene(t)
+			user := s.author(test.rights...)
+			b := s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}, env: [{name: URL, key: uri}], containers: [app]}`)
+			ok(s, s.Create(s.ctx, b))
+			test.change(b)
+			s.answers(s.as(user).Update(s.ctx, b), test.want)
+		})
+	}
+	// The operator writes the status, and needs no right for that but the one to.
+	b := s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}}`)
+	ok(s, s.Create(s.ctx, b))
+	user := s.author("update bindery.dev/bindings/status")
+	b.Status.ObservedGeneration = 1
+	s.answers(s.as(user).Status().Update(s.ctx, b), "")
+}
+
+func serviceAuthor(s *policedScene) {
+	resource := func(apiVersion, kind string) string {
+		return fmt.Sprintf(`{type: generic, resourceRef: {apiVersion: %s, kind: %s, name: x}}`, apiVersion, kind)
+	}
+	secret := `{type: mysql, external: {secretRef: {name: rds, key: url}}}`
+	queue := resource("rabbitmq.com/v1beta1", "RabbitmqCluster")
+	for name, test := range map[string]struct {
+		rights []right
+		spec   string
+		want   string
+	}{
+		"a Redis":                                {nil, `{type: redis, redis: {}}`, ""},
+		"a URL":                                  {nil, `{type: redis, external: {url: "redis://a.example.com"}}`, ""},
+		"a Secret, without the right":            {nil, secret, "may not get secrets rds in namespace"},
+		"a Secret, with the right":               {[]right{"get /secrets"}, secret, ""},
+		"a Secret, with the right to it":         {[]right{"get /secrets:rds"}, secret, ""},
+		"a Secret, with the right to another":    {[]right{"get /secrets:other"}, secret, "may not get secrets rds"},
+		"a Secret, with the right to list":       {[]right{"list /secrets", "watch /secrets", "create /secrets"}, secret, "may not get secrets rds"},
+		"an object, without the right":           {[]right{"get /secrets"}, queue, "may not get rabbitmqclusters.rabbitmq.com x in namespace"},
+		"an object, with the right":              {[]right{"get rabbitmq.com/rabbitmqclusters"}, queue, ""},
+		"an object, with the right to it":        {[]right{"get rabbitmq.com/rabbitmqclusters:x"}, queue, ""},
+		"an object, with the right to another":   {[]right{"get rabbitmq.com/rabbitmqclusters:y"}, queue, "may not get rabbitmqclusters.rabbitmq.com x"},
+		"an object, right in another group":      {[]right{"get example.com/rabbitmqclusters"}, queue, "may not get rabbitmqclusters.rabbitmq.com x"},
+		"an object of core, without the right":   {nil, resource("v1", "ConfigMap"), "may not get configmaps x"},
+		"an object of core, with the right":      {[]right{"get /configmaps"}, resource("v1", "ConfigMap"), ""},
+		"a plural in -ies":                       {[]right{"get example.com/yoyopolicies"}, resource("example.com/v1", "YoyoPolicy"), ""},
+		"a plural in -eys":                       {[]right{"get example.com/keys"}, resource("example.com/v1", "Key"), ""},
+		"a plural in -ses":                       {[]right{"get example.com/prometheuses"}, resource("example.com/v1", "Prometheus"), ""},
+		"a plural in -xes":                       {[]right{"get example.com/mailboxes"}, resource("example.com/v1", "Mailbox"), ""},
+		"a plural in -ches":                      {[]right{"get example.com/elasticsearches"}, resource("example.com/v1", "Elasticsearch"), ""},
+		"a plural like the singular":             {[]right{"get example.com/redis"}, resource("example.com/v1", "Redis"), ""},
+		"a plural that nobody can guess":         {[]right{"get example.com/indices"}, resource("example.com/v1", "Index"), "may not get indexes.example.com x"},
+		"that too with every right in its group": {[]right{"get example.com/*"}, resource("example.com/v1", "Index"), ""},
+	} {
+		s.TB.(*testing.T).Run(name, func(t *testing.T) {
+			s := s.scene(t)
+			s.answers(s.as(s.author(test.rights...)).Create(s.ctx, s.serviceOf("s", test.spec)), test.want)
+		})
+	}
+}
+
+func serviceEditor(s *policedScene) {
+	type service = v1alpha1.BackingService
+	secret := `{type: mysql, external: {secretRef: {name: rds, key: url}}}`
+	queue := `{type: rabbitmq, resourceRef: {apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, name: q}}`
+	for name, test := range map[string]struct {
+		spec string
+		change[*service]
+	}{
+		"a label":                {secret, change[*service]{nil, func(b *service) { b.Labels = map[string]string{"team": "shop"} }, ""}},
+		"another part of spec":   {secret, change[*service]{nil, func(b *service) { b.Spec.DeletionPolicy = v1alpha1.DeletionDelete }, ""}},
+		"the Secret":             {secret, change[*service]{nil, func(b *service) { b.Spec.External.SecretRef.Name = "rds2" }, "may not get secrets rds2"}},
+		"the key":                {secret, change[*service]{nil, func(b *service) { b.Spec.External.SecretRef.Key = "root" }, "may not get secrets rds"}},
+		"the Secret, with right": {secret, change[*service]{[]right{"get /secrets:rds2"}, func(b *service) { b.Spec.External.SecretRef.Name = "rds2" }, ""}},
+		"a URL into a Secret": {`{type: redis, external: {url: "redis://a"}}`, change[*service]{nil, func(b *service) {
+			b.Spec.External = &v1alpha1.ExternalSource{SecretRef: &v1alpha1.SecretKeyReference{Name: "rds"}}
+		}, "may not get secrets rds"}},
+		"a Secret into a URL": {`{type: redis, external: {secretRef: {name: rds}}}`, change[*service]{nil, func(b *service) {
+			b.Spec.External = &v1alpha1.ExternalSource{URL: "redis://a"}
+		}, ""}},
+		"a label, with an object":    {queue, change[*service]{nil, func(b *service) { b.Labels = map[string]string{"team": "shop"} }, ""}},
+		"the object":                 {queue, change[*service]{nil, func(b *service) { b.Spec.ResourceRef.Name = "q2" }, "may not get rabbitmqclusters.rabbitmq.com q2"}},
+		"the object, with the right": {queue, change[*service]{[]right{"get rabbitmq.com/rabbitmqclusters:q2"}, func(b *service) { b.Spec.ResourceRef.Name = "q2" }, ""}},
+	} {
+		s.TB.(*testing.T).Run(name, func(t *testing.T) {
+			s := s.scene(t)
+			user := s.author(test.rights...)
+			b := s.serviceOf("s", test.spec)
+			ok(s, s.Create(s.ctx, b))
+			test.change.change(b)
+			s.answers(s.as(user).Update(s.ctx, b), test.want)
+		})
+	}
+}
+
+// roleEdit is about who deploys with the cluster's own role: a person, or the ServiceAccount of a tool.
+func roleEdit(s *policedScene) {
+	user := "system:serviceaccount:" + s.namespace + ":gitops"
+	ok(s, s.Create(s.ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "gitops"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.namespace, Name: "gitops"}},
+	}))
+	s.awaitRight(user, s.namespace, "create bindery.dev/backingservices")
+	tool := s.as(user)
+	s.answers(tool.Create(s.ctx, s.serviceOf("rds", `{type: mysql, external: {secretRef: {name: rds, key: url}}}`)), "")
+	s.answers(tool.Create(s.ctx, s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: rds}}`)), "")
+}

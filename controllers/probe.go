@@ -1,0 +1,59 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/probe"
+)
+
+// HandleVariable is the environment variable that a verify Job gives the handle in: arguments can be read by everybody who
+// can read Pods.
+const HandleVariable = engine.ProbeVariable
+
+// What a probe ends with that found out nothing. Package exitcode leaves both to Go programs in general.
+const (
+	probeInterrupted int32 = 1
+	probeMisused     int32 = 2
+)
+
+// ProbeOptions say what to try.
+type ProbeOptions struct {
+	// Type of the service, as in spec.type of a BackingService.
+	Type string
+	// Handle of the service.
+	Handle string
+	// Timeout of all that it takes.
+	Timeout time.Duration
+}
+
+// Probe tries a handle, says in one sentence on stderr what came of it, and returns the exit code for it: one of package
+// exitcode, 1 where ctx ended before anything was found out, 2 for options that make no sense.
+func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
+	t := v1alpha1.ServiceType(o.Type)
+	if !slices.Contains(catalog.Types(), t) {
+		return say(stderr, probeMisused, "there is no such type of a service")
+	}
+	if o.Timeout <= 0 {
+		return say(stderr, probeMisused, "the timeout is to be longer than nothing, such as 15s")
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	result, err := probe.Prober{}.Probe(ctx, t, o.Handle)
+	if err != nil {
+		return say(stderr, probeInterrupted, err.Error())
+	}
+	return say(stderr, result.Code, o.Type+": "+result.Sentence)
+}
+
+// say does not let a sentence that nobody can read change the exit code, which is what counts.
+func say(stderr io.Writer, code int32, sentence string) int32 {
+	_, _ = fmt.Fprintln(stderr, "probe: "+sentence)
+	return code
+}

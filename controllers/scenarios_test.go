@@ -1,0 +1,477 @@
+package controllers_test
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+// A scenario is a story with one end: what tests of crashes, faults and quiet play again and again.
+type scenario struct {
+	// setUp makes what is there before; the scenario goes on when what ready says is so, and nothing is sent any more.
+	setUp func(*stage)
+	ready []string
+	// act is what the scenario is about.
+	act func(*stage)
+	// end is what must be so in the end: each is the beginning of a line of describe. The generation of a workload in it
+	// says how many Pod templates it has had.
+	end []string
+}
+
+// stage is a namespace that an operator of its own works in.
+type stage struct {
+	*scene
+	operator *operator
+	crashed  bool
+}
+
+// quietFor is how long nothing must have been sent until a stage counts as at rest: longer than changes are held back.
+const quietFor = 400 * time.Millisecond
+
+func newStage(t *testing.T, prefix string) *stage {
+	t.Helper()
+	s := newScene(t, prefix)
+	return &stage{scene: s, operator: newOperator(operated.config, s.namespace)}
+}
+
+// start starts the operator of the stage, and has it stopped with the test.
+func (s *stage) start() {
+	s.Helper()
+	s.must(s.operator.start())
+	s.Cleanup(func() {
+		if err := s.operator.stop(); err != nil {
+			s.Errorf("stopping the operator: %v", err)
+		}
+	})
+}
+
+// crash has the operator killed right after so many more writes, and another one started.
+func (s *stage) crash(after int) {
+	killed, over, gone := s.operator.killAfter(after), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		select {
+		case <-killed:
+			s.crashed = true
+			if err := s.operator.start(); err != nil {
+				s.Errorf("starting another operator: %v", err)
+			}
+		case <-over:
+		}
+	}()
+	s.Cleanup(func() { // before the one of start, which stops the operator that lives then
+		close(over)
+		<-gone
+	})
+}
+
+// describe says how things stand in the namespace.
+func (s *stage) describe() []string {
+	objects, _ := watched.in(s.namespace)
+	return describe(objects)
+}
+
+// awaitEnd waits until things stand as they should, and nothing is sent any more. whole = the lines are all there is to
+// say, and not the beginnings of some.
+func (s *stage) awaitEnd(lines []string, whole bool, nudge func()) []string {
+	s.Helper()
+	began, nudged := time.Now(), time.Now()
+	for {
+		objects, changed := watched.in(s.namespace)
+		got := describe(objects)
+		missing := missingIn(got, lines, whole)
+		if missing == "" && s.operator.idle() > quietFor {
+			return got
+		}
+		if time.Since(began) > patience {
+			s.Fatalf("things do not come to stand as they should. What is missing:\n%s\nHow they stand:\n%s", missing, strings.Join(got, "\n"))
+		}
+		if nudge != nil && missing != "" && s.operator.idle() > quietFor && time.Since(nudged) > 2*quietFor {
+			nudge()
+			nudged = time.Now()
+		}
+		select {
+		case <-changed:
+		case <-time.After(interval):
+		}
+	}
+}
+
+func missingIn(got, lines []string, whole bool) string {
+	if whole {
+		return cmp.Diff(lines, got)
+	}
+	var missing []string
+	for _, line := range lines {
+		if !slices.ContainsFunc(got, func(g string) bool { return g == line || strings.HasPrefix(g, line+" ") }) {
+			missing = append(missing, line)
+		}
+	}
+	return strings.Join(missing, "\n")
+}
+
+// describe says how the objects of a namespace stand, in lines that are the same in each namespace in which the same
+// has happened.
+func describe(objects []client.Object) []string {
+	var lines []string
+	secrets := map[string]string{} // what to call a Secret
+	for _, object := range objects {
+		if s, ok := object.(*v1alpha1.BackingService); ok && s.Status.Handle != nil {
+			secrets[s.Status.Handle.SecretName] = "@" + s.Name
+		}
+	}
+	for _, object := range objects {
+		if line := describeObject(object); line != "" {
+			lines = append(lines, anonymous(line, object.GetNamespace(), secrets))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+var revisionName = regexp.MustCompile(`\b([a-z][a-z0-9-]*)-[0-9a-v]{8}\b`)
+
+// anonymous replaces what differs from namespace to namespace: its name, and the names of handle revisions.
+func anonymous(line, namespace string, secrets map[string]string) string {
+	line = strings.ReplaceAll(line, namespace, "NAMESPACE")
+	return revisionName.ReplaceAllStringFunc(line, func(name string) string {
+		if short, ok := secrets[name]; ok {
+			return short
+		}
+		return "@old:" + revisionName.FindStringSubmatch(name)[1]
+	})
+}
+
+func describeObject(object client.Object) string {
+	switch o := object.(type) {
+	case *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet:
+		return describeWorkload(object)
+	case *v1alpha1.Binding:
+		return describeBinding(o)
+	case *v1alpha1.BackingService:
+		return describeService(o)
+	case *corev1.Secret:
+		return "Secret/" + o.Name
+	case *corev1.Service:
+		return "Service/" + o.Name
+	case *batchv1.Job:
+		if service, ok := o.Spec.Template.Labels[verifyLabel]; ok {
+			return fmt.Sprintf("Job of %s succeeded=%d failed=%d", service, o.Status.Succeeded, o.Status.Failed)
+		}
+	}
+	return ""
+}
+
+func describeWorkload(object client.Object) string {
+	kind := strings.TrimPrefix(fmt.Sprintf("%T", object), "*v1.")
+	env, twice := envOf(templateOf(object).Spec)
+	var entries, ledger []string
+	for slot, value := range env {
+		entries = append(entries, slot.Container+"."+slot.Env+"="+value)
+	}
+	for _, e := range ledgerOf(object) {
+		ledger = append(ledger, fmt.Sprintf("%s.%s=%s/%s(%s,%s)", e.slot.Container, e.slot.Env, e.ref.Secret, e.ref.Key, e.binding, e.service))
+	}
+	slices.Sort(entries)
+	slices.Sort(ledger)
+	line := fmt.Sprintf("%s/%s generation=%d env=%v ledger=%v", kind, object.GetName(), object.GetGeneration(), entries, ledger)
+	if len(twice) > 0 {
+		line += fmt.Sprintf(" twice=%v", twice)
+	}
+	return line
+}
+
+func describeBinding(b *v1alpha1.Binding) string {
+	line := fmt.Sprintf("Binding/%s service=%s %s", b.Name, b.Spec.ServiceRef.Name, describeConditions(b.Status.Conditions, b.Generation))
+	for _, a := range []struct {
+		name       string
+		attachment *v1alpha1.Attachment
+	}{{"current", b.Status.Current}, {"previous", b.Status.Previous}} {
+		if a.attachment != nil {
+			line += fmt.Sprintf(" %s=%s:%s%v@%d", a.name, a.attachment.Service, a.attachment.SecretName, a.attachment.Env, a.attachment.WorkloadGeneration)
+		}
+	}
+	if b.Status.Injection != nil {
+		line += fmt.Sprintf(" injection=%s%v", b.Status.Injection.SecretName, b.Status.Injection.Env)
+	}
+	for _, h := range b.Status.History {
+		line += fmt.Sprintf(" history=%s>%s:%s=%s", h.From, h.To, h.SecretName, h.Outcome)
+	}
+	return line
+}
+
+func describeService(s *v1alpha1.BackingService) string {
+	line := fmt.Sprintf("BackingService/%s attached=%d %s", s.Name, s.Status.AttachmentCount, describeConditions(s.Status.Conditions, s.Generation))
+	if s.Status.Handle != nil {
+		line += fmt.Sprintf(" handle=%s/%s#%d", s.Status.Handle.SecretName, s.Status.Handle.Key, s.Status.Handle.Revision)
+	}
+	for _, a := range s.Status.Attachments {
+		line += fmt.Sprintf(" %s(%s)%v", a.Binding, a.Workload, a.Env)
+	}
+	return fmt.Sprintf("%s kept=%v detached=%t ends=%t", line, s.Status.Revisions, s.Status.DetachedAt != nil, s.Status.DeprovisionAt != nil)
+}
+
+// describeConditions begins with Ready. A condition about an older generation is marked.
+func describeConditions(conditions []metav1.Condition, generation int64) string {
+	var texts []string
+	for _, c := range conditions {
+		text := fmt.Sprintf("%s=%s/%s", c.Type, c.Status, c.Reason)
+		if c.ObservedGeneration != generation {
+			text += "(older)"
+		}
+		texts = append(texts, text)
+	}
+	slices.SortFunc(texts, func(a, b string) int {
+		return strings.Compare(strings.Replace(a, v1alpha1.ConditionReady+"=", " =", 1), strings.Replace(b, v1alpha1.ConditionReady+"=", " =", 1))
+	})
+	return strings.Join(texts, " ")
+}
+
+// What scenarios are made of.
+
+// attach creates a Binding, which waits for nothing that a test has no time for.
+func (s *stage) attach(name, workload, service string, change ...func(*v1alpha1.BindingSpec)) {
+	s.Helper()
+	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: v1alpha1.BindingSpec{
+		WorkloadRef: v1alpha1.WorkloadReference{Name: workload}, ServiceRef: v1alpha1.LocalReference{Name: service},
+		Swap: unverified(),
+	}}
+	for _, c := range change {
+		c(&b.Spec)
+	}
+	s.must(admin.Create(s.ctx, b))
+}
+
+// carries is a variable of a Binding.
+func carries(env string) func(*v1alpha1.BindingSpec) {
+	return func(spec *v1alpha1.BindingSpec) { spec.Env = []v1alpha1.EnvVar{{Name: env}} }
+}
+
+// external creates a service that somebody else runs, by its URL.
+func (s *stage) external(names ...string) {
+	s.Helper()
+	for _, name := range names {
+		s.service(name, urlSpec(name))
+	}
+}
+
+// secret creates a service that somebody else runs, and the Secret with its handle.
+func (s *stage) secret(name string) {
+	s.Helper()
+	s.must(admin.Create(s.ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name + "-handle"},
+		StringData: map[string]string{"url": "redis://user:" + canary + "@" + name + ".example.com"},
+	}))
+	s.service(name, v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: name + "-handle", Key: "url"},
+	}})
+}
+
+func (s *stage) remove(object client.Object, name string) {
+	s.Helper()
+	object.SetNamespace(s.namespace)
+	object.SetName(name)
+	s.must(admin.Delete(s.ctx, object))
+}
+
+// awaitLine waits within a scenario.
+func (s *stage) awaitLine(lines ...string) {
+	s.Helper()
+	s.await(strings.Join(lines, ", "), func() string { return missingIn(s.describe(), lines, false) })
+}
+
+// onOne is what most scenarios begin with: app is attached to the first of some services.
+func onOne(services ...string) func(*stage) {
+	return func(s *stage) {
+		s.deploy("app")
+		s.external(services...)
+		s.attach("b", "app", services[0])
+	}
+}
+
+var readyOnOne = []string{"Binding/b service=one Ready=True/Ready", "BackingService/one attached=1 Ready=True/Ready", "BackingService/two attached=0 Ready=True/Ready"}
+
+// scenarios by name.
+var scenarios = map[string]scenario{
+	"attach": {
+		act: onOne("one"),
+		end: []string{
+			"Deployment/app generation=2 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
+			"Binding/b service=one Ready=True/Ready", "BackingService/one attached=1 Ready=True/Ready",
+		},
+	},
+	"attach to a Secret of somebody else's": {
+		act: func(s *stage) {
+			s.deploy("app")
+			s.secret("one")
+			s.attach("b", "app", "one")
+		},
+		end: []string{
+			"Deployment/app generation=2 env=[app.OWN=mine app.REDIS_URL=one-handle/url]",
+			"Binding/b service=one Ready=True/Ready", "BackingService/one attached=1 Ready=True/Ready",
+		},
+	},
+	"attach to a Redis that is provisioned": {
+		act: func(s *stage) {
+			s.runPods()
+			s.deploy("app")
+			s.service("one", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
+			s.attach("b", "app", "one")
+		},
+		end: []string{
+			"Deployment/app generation=2 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "StatefulSet/one generation=1",
+			"Binding/b service=one Ready=True/Ready", "BackingService/one attached=1 Ready=True/Ready",
+		},
+	},
+	"swap": {
+		setUp: onOne("one", "two"), ready: readyOnOne,
+		act: func(s *stage) { s.swap("b", "two") },
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready", "BackingService/two attached=1 Ready=True/Ready",
+		},
+	},
+	"swap and undo": {
+		setUp: onOne("one", "two"), ready: readyOnOne,
+		act: func(s *stage) {
+			s.swap("b", "two")
+			s.awaitLine("Binding/b service=two Ready=True/Ready")
+			s.swap("b", "one")
+		},
+		end: []string{
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=one Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready", "BackingService/two attached=0 Ready=True/Ready",
+		},
+	},
+	"new handle of the service": {
+		setUp: onOne("one"), ready: readyOnOne[:2],
+		act: func(s *stage) {
+			update(s.scene, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) {
+				b.Spec.External.URL = "redis://elsewhere.example.com"
+			})
+		},
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=one Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready",
+		},
+	},
+	"four at once": {
+		setUp: func(s *stage) {
+			for _, name := range []string{"a", "b", "c", "d"} {
+				s.external(name)
+				s.attach(name, "app", name, carries(strings.ToUpper(name)+"_URL"))
+			}
+		},
+		ready: []string{
+			"Binding/a service=a Ready=False/WorkloadNotFound", "Binding/b service=b Ready=False/WorkloadNotFound",
+			"Binding/c service=c Ready=False/WorkloadNotFound", "Binding/d service=d Ready=False/WorkloadNotFound",
+			"BackingService/a attached=0 Ready=True/Ready", "BackingService/b attached=0 Ready=True/Ready",
+			"BackingService/c attached=0 Ready=True/Ready", "BackingService/d attached=0 Ready=True/Ready",
+		},
+		act: func(s *stage) { s.deploy("app") },
+		end: []string{
+			"Deployment/app generation=2 env=[app.A_URL=@a/uri app.B_URL=@b/uri app.C_URL=@c/uri app.D_URL=@d/uri app.OWN=mine]",
+			"Binding/a service=a Ready=True/Ready", "Binding/b service=b Ready=True/Ready",
+			"Binding/c service=c Ready=True/Ready", "Binding/d service=d Ready=True/Ready",
+		},
+	},
+	"detach": {
+		setUp: onOne("one"), ready: readyOnOne[:2],
+		act: func(s *stage) { s.remove(&v1alpha1.Binding{}, "b") },
+		end: []string{"Deployment/app generation=3 env=[app.OWN=mine] ledger=[]", "BackingService/one attached=0 Ready=True/Ready"},
+	},
+	"retarget": {
+		setUp: func(s *stage) {
+			onOne("one")(s)
+			s.deploy("other")
+		},
+		ready: readyOnOne[:2],
+		act: func(s *stage) {
+			s.remove(&v1alpha1.Binding{}, "b")
+			s.attach("b", "other", "one")
+		},
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine] ledger=[]", "Deployment/other generation=2 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
+			"Binding/b service=one Ready=True/Ready", "BackingService/one attached=1 Ready=True/Ready",
+		},
+	},
+	"service deleted": {
+		setUp: onOne("one"), ready: readyOnOne[:2],
+		act: func(s *stage) { s.remove(&v1alpha1.BackingService{}, "one") },
+		end: []string{
+			"Deployment/app generation=2 env=[app.OWN=mine app.REDIS_URL=@old:one/uri]", "Binding/b service=one Ready=False/ServiceNotFound",
+		},
+	},
+	"app deleted and created again": {
+		setUp: onOne("one"), ready: readyOnOne[:2],
+		act: func(s *stage) {
+			s.must(admin.Delete(s.ctx, s.deployment("app"), client.PropagationPolicy(metav1.DeletePropagationBackground)))
+			s.deploy("app")
+		},
+		end: []string{
+			"Deployment/app generation=2 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=one Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready",
+		},
+	},
+}
+
+// begin plays a scenario up to where it acts.
+func (sc scenario) begin(s *stage) {
+	s.start()
+	if sc.setUp != nil {
+		sc.setUp(s)
+		s.awaitEnd(sc.ready, false, nil)
+	}
+}
+
+// play plays a whole scenario, and returns how things stand in the end and how many writes it took from where it acted.
+func (sc scenario) play(t *testing.T, prefix string) (s *stage, end []string, writes int) {
+	t.Helper()
+	s = newStage(t, prefix)
+	sc.begin(s)
+	mark := s.operator.mark()
+	sc.act(s)
+	end = s.awaitEnd(sc.end, false, nil)
+	return s, end, len(s.operator.sent(mark, request.isWrite))
+}
+
+// alone stops the operator that the other tests share, which would see what the stages' own do.
+func alone(t *testing.T) {
+	t.Helper()
+	if err := operated.stop(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		mark := operated.mark()
+		if err := operated.start(); err != nil {
+			t.Fatal(err)
+		}
+		// It finds all that the others have left, and has nothing to add.
+		for deadline := time.Now().Add(patience); operated.idle() < time.Second || operated.mark() == mark; time.Sleep(interval) {
+			if time.Now().After(deadline) {
+				t.Fatal("the operator does not come to rest")
+			}
+		}
+		for _, r := range operated.sent(mark, request.isWrite) {
+			t.Errorf("an operator that takes over writes: %s %s", r.method, r.path)
+		}
+	})
+}
+
+// gets says whether a request reads one object.
+func (r request) gets() bool {
+	return r.method == http.MethodGet && strings.Contains(r.path, "/namespaces/")
+}
