@@ -88,13 +88,7 @@ func TestCrash(t *testing.T) {
 			s.no(cluster.client.Delete(s.ctx, get[v1alpha1.Binding](s, "pinger-visits")))
 			kill()
 			s.replaceOperator()
-			s.await("pinger has no variable of Bindery's", patience, func() string {
-				if left := s.variables("pinger", "pinger"); len(left) > 0 {
-					return fmt.Sprint(left)
-				}
-				return ""
-			})
-			s.awaitDeployment("pinger")
+			s.awaitDetached("pinger")
 			s.requireReturn(since)
 		})).
 		Feature())

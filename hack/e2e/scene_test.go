@@ -271,6 +271,15 @@ func (s *scene) awaitReason(name, reason string) {
 	})
 }
 
+// awaitUnverified waits until the handle of a BackingService was tried, and found wanting for this reason.
+func (s *scene) awaitUnverified(service, reason string) {
+	s.Helper()
+	s.await("BackingService "+service+" says "+reason, soon, func() string {
+		b := get[v1alpha1.BackingService](s, service)
+		return unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionVerified, metav1.ConditionFalse, reason)
+	})
+}
+
 // awaitDeployment waits until the rollout of a Deployment is over, and no Pod of an earlier one is left.
 func (s *scene) awaitDeployment(name string) {
 	s.Helper()
