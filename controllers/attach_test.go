@@ -84,6 +84,7 @@ func TestFourBindingsAtOnceAreOneReplicaSet(t *testing.T) {
 
 func TestARestartWritesNothing(t *testing.T) {
 	s := newScene(t, "restart")
+	s.runPods()
 	s.url("one")
 	for i := range 20 {
 		name := fmt.Sprintf("app%d", i)
@@ -97,12 +98,9 @@ func TestARestartWritesNothing(t *testing.T) {
 	for i := range 20 {
 		s.awaitBinding(fmt.Sprintf("app%d", i), "True/Ready")
 	}
-	s.await("the collector's store", func() string {
-		if refersTo(s.deployment("logs"), "REDIS_URL") == "" {
-			return "it is not attached"
-		}
-		return ""
-	})
+	s.awaitBinding("logs-store", "True/Ready") // how far its rollout is would be news
+	s.awaitService("logs", "True/Ready")
+	s.awaitVerified("logs", "True/Verified")
 	s.awaitQuiet()
 
 	s.must(operated.stop())

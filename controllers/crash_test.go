@@ -23,7 +23,7 @@ func TestCrashAfterEveryWrite(t *testing.T) {
 					sc.begin(s)
 					s.crash(k + 1)
 					sc.act(s)
-					s.awaitEnd(want, true, nil)
+					s.awaitEnd(want, true)
 				})
 			}
 		})

@@ -13,10 +13,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -164,6 +166,15 @@ func (w *world) in(namespace string) (objects []client.Object, changed <-chan st
 	return slices.Collect(maps.Values(w.present[namespace])), w.changes[namespace]
 }
 
+// retries says whether there is a handle in a namespace that is tried again from time to time, because it fails.
+func (w *world) retries(namespace string) bool {
+	objects, _ := w.in(namespace)
+	return slices.ContainsFunc(objects, func(object client.Object) bool {
+		s, ok := object.(*v1alpha1.BackingService)
+		return ok && meta.IsStatusConditionFalse(s.Status.Conditions, v1alpha1.ConditionVerified)
+	})
+}
+
 // learnPasswords remembers what of a Secret must be nowhere else.
 func (w *world) learnPasswords(secret *corev1.Secret) {
 	if password := string(secret.Data[v1alpha1.KeyPassword]); len(password) > 16 {
@@ -270,6 +281,28 @@ func ledgerOf(object client.Object) []owned {
 		}
 	}
 	return entries
+}
+
+// lastChange is what the last write to the status of a Binding or a service has changed; "" = it is another object.
+func (w *world) lastChange(path string) string {
+	parts := strings.Split(strings.TrimSuffix(path, "/status"), "/")
+	if len(parts) < 3 {
+		return ""
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, history := range w.history[parts[len(parts)-3]] {
+		if strings.ToLower(id.kind)+"s" != parts[len(parts)-2] || id.name != parts[len(parts)-1] || len(history) < 2 {
+			continue
+		}
+		switch before, after := history[len(history)-2], history[len(history)-1]; {
+		case before.binding != nil:
+			return cmp.Diff(before.binding.Status, after.binding.Status)
+		case before.service != nil:
+			return cmp.Diff(before.service.Status, after.service.Status)
+		}
+	}
+	return ""
 }
 
 // check looks at all that was seen. What it finds is said with the history of the object.

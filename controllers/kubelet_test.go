@@ -39,7 +39,7 @@ const (
 	nodesAnnotation = "test/nodes"
 
 	// flapAfter is how long a Pod that flaps is ready, up to a second less: a condition's time has no fractions.
-	flapAfter = 1500 * time.Millisecond
+	flapAfter = 2500 * time.Millisecond
 
 	kubeletWorkers = 4
 )

@@ -29,6 +29,7 @@ type operator struct {
 
 	mu       sync.Mutex
 	life     *life
+	lives    int
 	requests []request
 	busy     int       // requests under way
 	last     time.Time // when the last one began or ended
@@ -38,6 +39,7 @@ type operator struct {
 type life struct {
 	cancel context.CancelFunc
 	done   chan error
+	number int
 	dead   bool
 	// writes that may still be sent until it is killed; negative = it is not to be killed.
 	writesLeft int
@@ -47,9 +49,22 @@ type life struct {
 type request struct {
 	method, path string
 	dryRun       bool
-	status       int // 0 = there was no answer
-	made         bool
+	status       int  // 0 = there was no answer
+	made         bool // the answer was made by the test
 	at           time.Time
+	life         int  // which one of the operator's, from 1
+	last         bool // it was killed right after
+}
+
+func (r request) String() string {
+	text := fmt.Sprintf("%s operator %d: %s %s = %d", r.at.Format("15:04:05.000"), r.life, r.method, r.path, r.status)
+	if r.made {
+		text += ", made by the test"
+	}
+	if r.last {
+		text += ", and killed"
+	}
+	return text
 }
 
 func (r request) isWrite() bool { return r.method != http.MethodGet && !r.dryRun }
@@ -80,13 +95,15 @@ func (o *operator) start() error {
 	config := unlimited(o.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{o, l, next} })
 	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
-		RedisImage: "redis:7.4", CollectorImage: "collector:1", MetricsAddress: "0", HealthAddress: "0",
+		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
 	})
 	if err != nil {
 		cancel()
 		return err
 	}
 	o.mu.Lock()
+	o.lives++
+	l.number = o.lives
 	o.life, o.last = l, time.Now()
 	o.mu.Unlock()
 	go func() { l.done <- mgr.Start(ctx) }()
@@ -170,7 +187,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.URL.Path = path
 	}
 	sent := request{method: req.Method, path: req.URL.Path, dryRun: req.URL.Query().Has("dryRun"), at: time.Now()}
-	last, err := t.begin(sent)
+	last, err := t.begin(&sent)
 	if err != nil {
 		return nil, err
 	}
@@ -180,19 +197,20 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else {
 		response, err = t.next.RoundTrip(req)
 	}
-	if response != nil {
-		sent.status = response.StatusCode
-		sent.made = response.Header.Get(madeHeader) != ""
-		if err := noteWorkload(sent, response); err != nil {
-			return nil, err
-		}
+	defer func() { t.end(sent, last) }()
+	if err != nil {
+		return nil, err
 	}
-	t.end(sent, last)
-	return response, err
+	sent.status = response.StatusCode
+	sent.made = response.Header.Get(madeHeader) != ""
+	if err := noteWorkload(sent, response); err != nil {
+		return nil, err
+	}
+	return response, nil
 }
 
 // begin counts a request. A request of the dead does not arrive; last says that nothing comes after this one.
-func (t transport) begin(sent request) (last bool, err error) {
+func (t transport) begin(sent *request) (last bool, err error) {
 	o := t.operator
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -207,6 +225,7 @@ func (t transport) begin(sent request) (last bool, err error) {
 		o.busy++
 		o.last = time.Now()
 	}
+	sent.life, sent.last = t.life.number, t.life.dead
 	return t.life.dead, nil
 }
 

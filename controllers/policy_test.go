@@ -61,29 +61,29 @@ type policed struct {
 	markers    int
 }
 
-func startPoliced(t testing.TB) *policed {
-	t.Helper()
+func startPoliced(tb testing.TB) *policed {
+	tb.Helper()
 	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
 	config, err := environment.Start()
-	ok(t, err)
-	t.Cleanup(func() { ok(t, environment.Stop()) })
+	ok(tb, err)
+	tb.Cleanup(func() { ok(tb, environment.Stop()) })
 	stop, err := startControllerManager(os.Getenv("KUBEBUILDER_ASSETS"), environment.KubeConfig)
-	ok(t, err)
-	t.Cleanup(stop)
+	ok(tb, err)
+	tb.Cleanup(stop)
 
-	p := &policed{config: unlimited(config), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	ok(t, os.WriteFile(p.kubeconfig, environment.KubeConfig, 0o600))
+	p := &policed{config: unlimited(config), kubeconfig: filepath.Join(tb.TempDir(), "kubeconfig")}
+	ok(tb, os.WriteFile(p.kubeconfig, environment.KubeConfig, 0o600))
 	p.Client, err = client.New(p.config, client.Options{Scheme: scheme()})
-	ok(t, err)
-	ok(t, install(t.Context(), p, "../config/rbac", "../config/policy", "../config/policy/born-attached"))
-	p.awaitPolicies(t)
+	ok(tb, err)
+	ok(tb, install(tb.Context(), p, "../config/rbac", "../config/policy", "../config/policy/born-attached"))
+	p.awaitPolicies(tb)
 	return p
 }
 
 // awaitPolicies waits until each policy is in force: the API server looks for new ones once a second.
-func (p *policed) awaitPolicies(t testing.TB) {
-	t.Helper()
-	s := p.scene(t)
+func (p *policed) awaitPolicies(tb testing.TB) {
+	tb.Helper()
+	s := p.scene(tb)
 	s.service("visits", `{type: redis, redis: {}}`, attachments(1, 1))
 	author := s.as(s.author())
 	s.await("the policies", func() string {
@@ -108,18 +108,23 @@ type policedScene struct {
 	namespace string
 }
 
-func (p *policed) scene(t testing.TB) *policedScene {
-	t.Helper()
+func (p *policed) scene(tb testing.TB) *policedScene {
+	tb.Helper()
 	p.scenes++
-	s := &policedScene{TB: t, policed: p, ctx: t.Context(), namespace: fmt.Sprintf("policy-%d", p.scenes)}
-	ok(t, p.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}))
+	s := &policedScene{TB: tb, policed: p, ctx: tb.Context(), namespace: fmt.Sprintf("policy-%d", p.scenes)}
+	ok(tb, p.Create(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}))
 	return s
 }
 
-func ok(t testing.TB, err error) {
-	t.Helper()
+// run runs a test in a namespace of its own.
+func (s *policedScene) run(name string, test func(*policedScene)) {
+	s.TB.(*testing.T).Run(name, func(t *testing.T) { test(s.scene(t)) })
+}
+
+func ok(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -197,11 +202,24 @@ func (s *policedScene) as(user string, groups ...string) client.Client {
 // right to do something, as "verb group/resource", or "verb group/resource:name" for one object. The core group is "".
 type right string
 
-func (r right) parse() (verb, group, resource, name string) {
+func (r right) parse() authorizationv1.ResourceAttributes {
 	verb, rest, _ := strings.Cut(string(r), " ")
-	group, rest, _ = strings.Cut(rest, "/")
-	resource, name, _ = strings.Cut(rest, ":")
-	return verb, group, resource, name
+	group, rest, _ := strings.Cut(rest, "/")
+	rest, name, _ := strings.Cut(rest, ":")
+	resource, subresource, _ := strings.Cut(rest, "/")
+	return authorizationv1.ResourceAttributes{Verb: verb, Group: group, Resource: resource, Subresource: subresource, Name: name}
+}
+
+func (r right) rule() rbacv1.PolicyRule {
+	a := r.parse()
+	rule := rbacv1.PolicyRule{APIGroups: []string{a.Group}, Resources: []string{a.Resource}, Verbs: []string{a.Verb}}
+	if a.Subresource != "" {
+		rule.Resources[0] += "/" + a.Subresource
+	}
+	if a.Name != "" {
+		rule.ResourceNames = []string{a.Name}
+	}
+	return rule
 }
 
 // author makes a user who may write the objects of Bindery in this namespace, and has these rights besides.
@@ -223,12 +241,7 @@ func (s *policedScene) grant(user, namespace string, rights ...right) {
 	meta := metav1.ObjectMeta{Namespace: namespace, GenerateName: "rights-"}
 	role := &rbacv1.Role{ObjectMeta: meta}
 	for _, r := range rights {
-		verb, group, resource, name := r.parse()
-		rule := rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: []string{verb}}
-		if name != "" {
-			rule.ResourceNames = []string{name}
-		}
-		role.Rules = append(role.Rules, rule)
+		role.Rules = append(role.Rules, r.rule())
 	}
 	ok(s, s.Create(s.ctx, role))
 	ok(s, s.Create(s.ctx, &rbacv1.RoleBinding{
@@ -243,14 +256,11 @@ func (s *policedScene) grant(user, namespace string, rights ...right) {
 
 func (s *policedScene) awaitRight(user, namespace string, r right) {
 	s.Helper()
-	verb, group, resource, name := r.parse()
-	resource, subresource, _ := strings.Cut(resource, "/")
+	attributes := r.parse()
+	attributes.Namespace = namespace
 	s.await("the right to "+string(r), func() string {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: user, Groups: []string{"system:authenticated"},
-			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: namespace, Verb: verb, Group: group, Resource: resource, Subresource: subresource, Name: name,
-			},
+			User: user, Groups: []string{"system:authenticated"}, ResourceAttributes: &attributes,
 		}}
 		ok(s, s.Create(s.ctx, review))
 		if !review.Status.Allowed {
@@ -305,8 +315,7 @@ func serviceInUse(s *policedScene) {
 		"deleted with its owner":                {status: attachments(2, 2), user: "system:serviceaccount:kube-system:generic-garbage-collector"},
 		"deleted by one process for all":        {status: attachments(2, 2), user: "system:kube-controller-manager"},
 	} {
-		s.TB.(*testing.T).Run(name, func(t *testing.T) {
-			s := s.scene(t)
+		s.run(name, func(s *policedScene) {
 			s.service("visits", `{type: redis, redis: {}}`, test.status)
 			if test.annotation != "" {
 				b := s.serviceNamed("visits")
@@ -320,7 +329,7 @@ func serviceInUse(s *policedScene) {
 			err := s.as(user, "system:masters").Delete(s.ctx, s.serviceNamed("visits"))
 			s.answers(err, test.want)
 			if err := s.Get(s.ctx, client.ObjectKeyFromObject(s.serviceNamed("visits")), s.serviceNamed("visits")); apierrors.IsNotFound(err) != (test.want == "") {
-				t.Errorf("afterwards, reading it says %v", err)
+				s.Errorf("afterwards, reading it says %v", err)
 			}
 		})
 	}
@@ -375,8 +384,7 @@ func bindingAuthor(s *policedScene) {
 		"a DaemonSet, with the right":         {[]right{"patch apps/daemonsets"}, `{workloadRef: {kind: DaemonSet, name: agent}, serviceRef: {name: visits}}`, ""},
 		"with the right in another namespace": {nil, deployment, "may not patch deployments.apps app in namespace"},
 	} {
-		s.TB.(*testing.T).Run(name, func(t *testing.T) {
-			s := s.scene(t)
+		s.run(name, func(s *policedScene) {
 			user := s.author(test.rights...)
 			if name == "with the right in another namespace" {
 				s.grant(user, "default", "patch apps/deployments")
@@ -405,8 +413,7 @@ func bindingEditor(s *policedScene) {
 		"the service, with the right":    {[]right{"patch apps/deployments:app"}, func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = "other" }, ""},
 		"the containers, with the right": {[]right{"patch apps/deployments"}, func(b *v1alpha1.Binding) { b.Spec.Containers = nil }, ""},
 	} {
-		s.TB.(*testing.T).Run(name, func(t *testing.T) {
-			s := s.scene(t)
+		s.run(name, func(s *policedScene) {
 			user := s.author(test.rights...)
 			b := s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}, env: [{name: URL, key: uri}], containers: [app]}`)
 			ok(s, s.Create(s.ctx, b))
@@ -456,8 +463,7 @@ func serviceAuthor(s *policedScene) {
 		"a plural that nobody can guess":         {[]right{"get example.com/indices"}, resource("example.com/v1", "Index"), "may not get indexes.example.com x"},
 		"that too with every right in its group": {[]right{"get example.com/*"}, resource("example.com/v1", "Index"), ""},
 	} {
-		s.TB.(*testing.T).Run(name, func(t *testing.T) {
-			s := s.scene(t)
+		s.run(name, func(s *policedScene) {
 			s.answers(s.as(s.author(test.rights...)).Create(s.ctx, s.serviceOf("s", test.spec)), test.want)
 		})
 	}
@@ -486,8 +492,7 @@ func serviceEditor(s *policedScene) {
 		"the object":                 {queue, change[*service]{nil, func(b *service) { b.Spec.ResourceRef.Name = "q2" }, "may not get rabbitmqclusters.rabbitmq.com q2"}},
 		"the object, with the right": {queue, change[*service]{[]right{"get rabbitmq.com/rabbitmqclusters:q2"}, func(b *service) { b.Spec.ResourceRef.Name = "q2" }, ""}},
 	} {
-		s.TB.(*testing.T).Run(name, func(t *testing.T) {
-			s := s.scene(t)
+		s.run(name, func(s *policedScene) {
 			user := s.author(test.rights...)
 			b := s.serviceOf("s", test.spec)
 			ok(s, s.Create(s.ctx, b))

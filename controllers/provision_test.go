@@ -137,7 +137,11 @@ func TestACollectorIsAttachedToItsStore(t *testing.T) {
 		if err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "logs-store"}, b); err != nil {
 			return err.Error()
 		}
-		if refersTo(s.deployment("logs"), "REDIS_URL") != s.secretOf("store") {
+		var d appsv1.Deployment
+		if err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "logs"}, &d); err != nil {
+			return err.Error() // it is created when its store can be attached
+		}
+		if refersTo(&d, "REDIS_URL") != s.secretOf("store") {
 			return "the collector has no REDIS_URL"
 		}
 		return ""

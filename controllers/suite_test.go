@@ -47,7 +47,7 @@ const (
 )
 
 // atOnce is how many tests are under way at once, where -parallel does not say so: they wait more than they work.
-const atOnce = 24
+const atOnce = 40
 
 var (
 	admin    client.Client // may do everything
@@ -77,6 +77,11 @@ func runSuite(m *testing.M) (code int, err error) {
 	ctrl.SetLogger(zap.New(zap.WriteTo(logs)))
 
 	authn = &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	// The servers have this machine to themselves and one client: fairness and a small heap are not what they are here for.
+	authn.ControlPlane.GetAPIServer().Configure().Set("enable-priority-and-fairness", "false")
+	if err := os.Setenv("GOGC", "300"); err != nil {
+		return 1, err
+	}
 	config, err := authn.Start()
 	if err != nil {
 		return 1, fmt.Errorf("starting the API server: %w", err)
@@ -346,11 +351,12 @@ func deploymentOf(namespace, name string, containers ...corev1.Container) *appsv
 	}
 }
 
-// url creates a service that somebody else runs: it is Ready as soon as Bindery has looked at it.
+// url creates a service that somebody else runs: it is Ready as soon as Bindery has looked at it, and then verified.
 func (s *scene) url(name string) {
 	s.Helper()
 	s.service(name, v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{URL: "redis://" + name + ".example.com:6379"}})
 	s.awaitService(name, "True/Ready")
+	s.awaitVerified(name, "True/Verified")
 }
 
 func (s *scene) service(name string, spec v1alpha1.BackingServiceSpec) *v1alpha1.BackingService {
@@ -430,13 +436,29 @@ func (s *scene) awaitService(name, want string) *v1alpha1.BackingService {
 	return b
 }
 
+// awaitVerified waits until Verified of a BackingService, about its present spec, is status/reason.
+func (s *scene) awaitVerified(name, want string) *v1alpha1.BackingService {
+	s.Helper()
+	b := &v1alpha1.BackingService{}
+	s.awaitCondition("BackingService "+name, v1alpha1.ConditionVerified, want, func() ([]metav1.Condition, int64) {
+		get(s, b, name)
+		return b.Status.Conditions, b.Generation
+	})
+	return b
+}
+
 func (s *scene) awaitReady(what, want string, read func() ([]metav1.Condition, int64)) {
+	s.Helper()
+	s.awaitCondition(what, v1alpha1.ConditionReady, want, read)
+}
+
+func (s *scene) awaitCondition(what, conditionType, want string, read func() ([]metav1.Condition, int64)) {
 	s.Helper()
 	s.await(what, func() string {
 		conditions, generation := read()
-		ready := condition.Find(conditions, v1alpha1.ConditionReady)
-		if got := string(ready.Status) + "/" + ready.Reason; got != want || ready.ObservedGeneration != generation {
-			return fmt.Sprintf("Ready=%s of generation %d, want %s of %d: %s", got, ready.ObservedGeneration, want, generation, ready.Message)
+		c := condition.Find(conditions, conditionType)
+		if got := string(c.Status) + "/" + c.Reason; got != want || c.ObservedGeneration != generation {
+			return fmt.Sprintf("%s=%s of generation %d, want %s of %d: %s", conditionType, got, c.ObservedGeneration, want, generation, c.Message)
 		}
 		return ""
 	})

@@ -139,7 +139,11 @@ func (r *reconciler) applyTrial(ctx context.Context, o observation, t trial) err
 	if t.abandon != "" {
 		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: o.service.Namespace, Name: t.abandon}}
 		if err := r.client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
-			return writeError("deleting Job "+t.abandon, err)
+			err = writeError("deleting Job "+t.abandon, err)
+			if t.start == nil && errors.Is(err, errRefused) {
+				return nil // it has a deadline
+			}
+			return err
 		}
 	}
 	if t.start == nil {

@@ -157,14 +157,12 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	if err := r.prune(ctx, o, &p); err != nil {
-		return reconcile.Result{}, err
-	}
+	pruneErr := r.prune(ctx, o, &p) // the status does not wait for it
 	if err := r.applyStatus(ctx, s, p.status); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	r.announce(ctx, o, p)
-	return reconcile.Result{RequeueAfter: p.retryAfter}, nil
+	return reconcile.Result{RequeueAfter: p.retryAfter}, pruneErr
 }
 
 // forget drops what is remembered of a service that is gone.

@@ -86,6 +86,14 @@ func (r *reconciler) prune(ctx context.Context, o observation, p *plan) error {
 	if err != nil {
 		return err
 	}
+	// A cache that lags behind may take the handle that came back for one that was left.
+	var service v1alpha1.BackingService
+	if err := r.live.Get(ctx, client.ObjectKeyFromObject(&o.service), &service); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if h := service.Status.Handle; h != nil {
+		p.prune = without(p.prune, h.SecretName)
+	}
 	var history []map[string]any
 	for _, kind := range []string{"ReplicaSet", "ControllerRevision"} {
 		objects, err := r.liveObjects(ctx, namespace, appsv1.SchemeGroupVersion.WithKind(kind))
@@ -94,14 +102,21 @@ func (r *reconciler) prune(ctx context.Context, o observation, p *plan) error {
 		}
 		history = append(history, objects...)
 	}
-	gone := unused(p.prune, bindings, history)
-	for _, name := range gone {
+	for _, name := range unused(p.prune, bindings, history) {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		if err := r.client.Delete(ctx, secret); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting Secret %s of an earlier handle: %w", name, err)
+		err := client.IgnoreNotFound(r.client.Delete(ctx, secret))
+		if err != nil {
+			err = writeError("deleting Secret "+name+" of an earlier handle", err)
+		}
+		switch {
+		case errors.Is(err, errRefused):
+			log.FromContext(ctx).Error(err, "a Secret that nothing names any more stays")
+		case err != nil:
+			return err
+		default:
+			p.status.Revisions = without(p.status.Revisions, name)
 		}
 	}
-	p.status.Revisions = without(p.status.Revisions, gone)
 	return nil
 }
 

@@ -79,8 +79,8 @@ func nameStrings(value any, named map[string]bool) {
 }
 
 // without returns the Secrets that are left.
-func without(secrets, gone []string) []string {
-	left := slices.DeleteFunc(slices.Clone(secrets), func(name string) bool { return slices.Contains(gone, name) })
+func without(secrets []string, gone string) []string {
+	left := slices.DeleteFunc(slices.Clone(secrets), func(name string) bool { return name == gone })
 	if len(left) == 0 {
 		return nil
 	}

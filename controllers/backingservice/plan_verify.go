@@ -144,7 +144,8 @@ func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait ti
 	if changed && !justEnded {
 		return 0, true
 	}
-	if !o.awaited(status.Handle) {
+	// What was found out stands until somebody waits for something else. What could not be found out does not.
+	if !o.awaited(status.Handle) && condition.Find(status.Conditions, v1alpha1.ConditionVerified).Reason != v1alpha1.ReasonProbeFailed {
 		return 0, false
 	}
 	return v.EndedAt.Add(trialPause(v.Attempt)).Sub(o.now), true
@@ -200,9 +201,7 @@ func (o *observation) trialRefused(p *plan, why string) {
 	o.endTrial(&p.status, condition.False(v1alpha1.ReasonProbeFailed, fmt.Sprintf(
 		"the API server refused the Job that tries the handle: %s: allow it, or set spec.swap.verify of the Binding to Never", why)))
 	o.setStalled(&p.status)
-	if o.awaited(p.status.Handle) {
-		p.lookAgain(trialPause(p.status.Verification.Attempt))
-	}
+	p.lookAgain(trialPause(p.status.Verification.Attempt))
 }
 
 // verifyOff says whether every Binding of the service does without a verified handle. A service that no Binding names is

@@ -146,9 +146,10 @@ func TestWhenAHandleIsTried(t *testing.T) {
 			}), verified: "False/Verifying", starts: 2,
 		},
 		"the Job is gone before its end was seen": {
-			observation: tried(0, false, waits, func(o *observation) { o.jobs.lost = true }), verified: "False/ProbeFailed", again: trialPauseMin,
+			observation: tried(0, false, func(o *observation) { o.jobs.lost = true }), verified: "False/ProbeFailed", again: trialPauseMin,
 		},
-		"the cache has not seen the Job": {observation: tried(0, false, waits, withJobs()), verified: "False/Verifying"},
+		"it could not be tried, and nobody waits": {observation: tried(-1, true, after(trialPauseMin)), verified: "False/ProbeFailed", starts: 2},
+		"the cache has not seen the Job":          {observation: tried(0, false, waits, withJobs()), verified: "False/Verifying"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := makePlan(test.observation)

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -65,7 +66,7 @@ func (r *reconciler) watch(c controller.Controller, mgr manager.Manager, childre
 	}
 	owner := &v1alpha1.BackingService{}
 	for _, s := range []source.Source{
-		source.Kind[client.Object](mgr.GetCache(), &v1alpha1.BackingService{}, &handler.EnqueueRequestForObject{}, serviceChanged()),
+		source.Kind(mgr.GetCache(), &v1alpha1.BackingService{}, &handler.TypedEnqueueRequestForObject[*v1alpha1.BackingService]{}, serviceChanged()),
 		source.Kind(mgr.GetCache(), &v1alpha1.Binding{}, r.servicesOfBinding()),
 		source.Kind[client.Object](mgr.GetCache(), &v1alpha1.Binding{}, owned(owner)),
 		source.Kind[client.Object](children, &corev1.Service{}, owned(owner)),
@@ -80,10 +81,13 @@ func (r *reconciler) watch(c controller.Controller, mgr manager.Manager, childre
 	return nil
 }
 
-// serviceChanged lets through what a person did to a BackingService, and not what this controller wrote to its status.
-func serviceChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || e.ObjectOld.GetUID() != e.ObjectNew.GetUID()
+// serviceChanged lets through what a person did to a BackingService, and what this controller wrote to its status: a pass
+// that was made before the cache had seen the last write may have taken an older status for the one that is there, and
+// have found nothing to write.
+func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
+	return predicate.TypedFuncs[*v1alpha1.BackingService]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
+		was, is := e.ObjectOld, e.ObjectNew
+		return was.Generation != is.Generation || was.UID != is.UID || !equality.Semantic.DeepEqual(was.Status, is.Status)
 	}}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -205,5 +206,6 @@ func hungUp(err error) bool {
 			return true
 		}
 	}
-	return false
+	// net/http has no type for an end that it hears of before it has sent anything.
+	return strings.HasSuffix(err.Error(), "http: server closed idle connection")
 }
