@@ -120,7 +120,7 @@ func bindingOf(namespace string, i int, service string) *v1alpha1.Binding {
 	return &v1alpha1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("app-%d", i)},
 		Spec: v1alpha1.BindingSpec{
-			WorkloadRef: v1alpha1.WorkloadReference{Name: fmt.Sprintf("app-%d", i)}, ServiceRef: v1alpha1.LocalReference{Name: service},
+			WorkloadRef: v1alpha1.WorkloadReference{Name: fmt.Sprintf("app-%d", i)}, ServiceRef: v1alpha1.LocalReference{Name: service}, Swap: unverified(),
 		},
 	}
 }

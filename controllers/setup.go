@@ -118,6 +118,9 @@ func managerOptions(options Options) manager.Options {
 	}
 }
 
+// isAttached are the annotations of every attached workload in the cache.
+var isAttached = map[string]string{v1alpha1.AttachmentsAnnotation: ""}
+
 // stripWorkload keeps of a workload what tells whether it concerns Bindery. A cluster has many that do not.
 func stripWorkload(object any) (any, error) {
 	d, ok := object.(*metav1.PartialObjectMetadata)
@@ -127,8 +130,8 @@ func stripWorkload(object any) (any, error) {
 	slim := &metav1.PartialObjectMetadata{TypeMeta: d.TypeMeta, ObjectMeta: metav1.ObjectMeta{
 		Namespace: d.Namespace, Name: d.Name, UID: d.UID, ResourceVersion: d.ResourceVersion, Generation: d.Generation,
 	}}
-	if attachments, ok := d.Annotations[v1alpha1.AttachmentsAnnotation]; ok {
-		slim.Annotations = map[string]string{v1alpha1.AttachmentsAnnotation: attachments}
+	if _, attached := d.Annotations[v1alpha1.AttachmentsAnnotation]; attached {
+		slim.Annotations = isAttached // what it says is read from the workload itself
 	}
 	return slim, nil
 }

@@ -95,11 +95,13 @@ func runSuite(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer stopControllers()
-	stopWatching, err := startWatching(unlimited(config))
-	if err != nil {
-		return 1, err
+	if !measures() {
+		stopWatching, err := startWatching(unlimited(config))
+		if err != nil {
+			return 1, err
+		}
+		defer stopWatching()
 	}
-	defer stopWatching()
 	if err := errors.Join(install(context.Background(), admin, "../config/rbac", "../config/policy"), node(context.Background(), "node")); err != nil {
 		return 1, err
 	}
@@ -120,6 +122,9 @@ func runSuite(m *testing.M) (code int, err error) {
 	}
 	return code, checkSuite()
 }
+
+// measures says whether benchmarks are run. What watches the tests would be in what they measure.
+func measures() bool { return flag.Lookup("test.bench").Value.String() != "" }
 
 // allowAtOnce sets -parallel where the command line does not.
 func allowAtOnce() error {
