@@ -371,6 +371,7 @@ func (s *policedScene) expectApp(what, want string, replicaSets int) {
 // keptByUndo undoes to a revision from before the Deployment was attached.
 func keptByUndo(s *policedScene) {
 	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "apply", "-f", "-")
+	s.expectApp("at first", "app[OWN=mine]", 1)
 	s.bear(born{ofApp, visits1})
 	s.patchAsOperator(`[{"op": "add", "path": "/spec/template/spec/containers/0/env/-", ` +
 		`"value": {"name": "URL", "valueFrom": {"secretKeyRef": {"name": "visits-1", "key": "uri"}}}}]`)
@@ -393,6 +394,7 @@ func (s *policedScene) patchAsOperator(operations string) {
 func leftByTheOperator(s *policedScene) {
 	s.bear(born{ofApp, visits1})
 	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "create", "-f", "-")
+	s.expectApp("at first", "app[OWN=mine URL=visits-1/uri]", 1)
 	s.patchAsOperator(`[{"op": "remove", "path": "/spec/template/spec/containers/0/env/1"}]`)
 	s.expectApp("detached", "app[OWN=mine]", 2)
 	s.kubectl(s.manifest("app:2", "app[OWN=mine]"), "replace", "-f", "-")
@@ -403,6 +405,7 @@ func leftByTheOperator(s *policedScene) {
 func leftWithTheBinding(s *policedScene) {
 	s.bear(born{ofApp, visits1})
 	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "create", "-f", "-")
+	s.expectApp("at first", "app[OWN=mine URL=visits-1/uri]", 1)
 	s.kubectl("", "delete", "bnd", "b0")
 	s.settle()
 	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "replace", "-f", "-")
@@ -432,6 +435,7 @@ func keptWithoutThePolicy(s *policedScene) {
 		s := s.scene(s.TB)
 		s.bear(threeOfApp[0])
 		s.kubectl(s.manifest("app:1", "app[OWN=mine]"), owner.create...)
+		s.expectApp(name+", at first", "app[OWN=mine URL_0=s0-1/uri]", 1)
 		scenes[name] = s
 	}
 	binding := &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "bindery-born-attached"}}

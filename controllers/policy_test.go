@@ -85,6 +85,7 @@ func (p *policed) awaitPolicies(tb testing.TB) {
 	tb.Helper()
 	s := p.scene(tb)
 	s.service("visits", `{type: redis, redis: {}}`, attachments(1, 1))
+	ok(s, s.Create(s.ctx, s.bindingOf("b0", `{workloadRef: {name: app0}, serviceRef: {name: visits}}`)))
 	author := s.as(s.author())
 	s.await("the policies", func() string {
 		switch {
@@ -297,6 +298,7 @@ func serviceInUse(s *policedScene) {
 		user       string
 		status     v1alpha1.BackingServiceStatus
 		annotation string
+		gone       int // of the Bindings that the status names, the last ones
 		want       string
 	}{
 		"not attached":                          {},
@@ -305,8 +307,9 @@ func serviceInUse(s *policedScene) {
 		"two":                                   {status: attachments(2, 2), want: both},
 		"five":                                  {status: attachments(5, 5), want: inUse("Binding b0 (Deployment/app0), Binding b1 (Deployment/app1), Binding b2 (Deployment/app2) and 2 more")},
 		"more than the status names":            {status: attachments(7, 1), want: inUse("Binding b0 (Deployment/app0) and 6 more")},
-		"a count alone":                         {status: attachments(7, 0), want: inUse("7 Bindings")},
 		"names alone":                           {status: v1alpha1.BackingServiceStatus{Attachments: attachments(2, 2).Attachments}, want: both},
+		"with a name whose Binding is gone":     {status: attachments(2, 2), gone: 1, want: both},
+		"with names whose Bindings are gone":    {status: attachments(2, 2), gone: 2},
 		"overridden":                            {status: attachments(2, 2), annotation: "true"},
 		"not quite overridden":                  {status: attachments(2, 2), annotation: "yes", want: both},
 		"deleted by the operator":               {status: attachments(2, 2), user: operatorUser, want: both},
@@ -317,6 +320,7 @@ func serviceInUse(s *policedScene) {
 	} {
 		s.run(name, func(s *policedScene) {
 			s.service("visits", `{type: redis, redis: {}}`, test.status)
+			s.bound("visits", max(len(test.status.Attachments)-test.gone, 0))
 			if test.annotation != "" {
 				b := s.serviceNamed("visits")
 				ok(s, s.Patch(s.ctx, b, client.RawPatch("application/merge-patch+json",
@@ -335,8 +339,39 @@ func serviceInUse(s *policedScene) {
 	}
 }
 
+// bound creates as many of the Bindings that attachments names, and waits until the policy knows them.
+func (s *policedScene) bound(service string, n int) {
+	s.Helper()
+	for i := range n {
+		ok(s, s.Create(s.ctx, s.bindingOf(fmt.Sprintf("b%d", i), fmt.Sprintf(`{workloadRef: {name: app%d}, serviceRef: {name: %s}}`, i, service))))
+	}
+	if n == 0 {
+		return
+	}
+	// A service that only the last one is said to use can be deleted until the policy knows of it.
+	last := attachments(n, n)
+	last.Attachments = last.Attachments[n-1:]
+	s.service("looked-at", `{type: redis, redis: {}}`, last)
+	s.await("the Bindings in the policy", func() string {
+		if s.Delete(s.ctx, s.serviceNamed("looked-at"), client.DryRunAll) == nil {
+			return "a service in use can be deleted"
+		}
+		return ""
+	})
+	s.overridden("looked-at")
+	ok(s, s.Delete(s.ctx, s.serviceNamed("looked-at")))
+}
+
+// overridden lets a service be deleted in spite of its apps.
+func (s *policedScene) overridden(service string) {
+	s.Helper()
+	ok(s, s.Patch(s.ctx, s.serviceNamed(service), client.RawPatch("application/merge-patch+json",
+		fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.DeleteInUseAnnotation))))
+}
+
 func collectionInUse(s *policedScene) {
 	s.service("used", `{type: redis, redis: {}}`, attachments(1, 1))
+	s.bound("used", 1)
 	s.answers(s.DeleteAllOf(s.ctx, &v1alpha1.BackingService{}, client.InNamespace(s.namespace)), "BackingService used is in use by Binding b0 (Deployment/app0)")
 	s.service("unused", `{type: redis, redis: {}}`, attachments(0, 0))
 	if printed, err := s.tryKubectl("", "delete", "bsvc", "--all"); err == nil || !strings.Contains(printed, `"unused" deleted`) {
@@ -354,6 +389,7 @@ func collectionInUse(s *policedScene) {
 
 func namespaceInUse(s *policedScene) {
 	s.service("visits", `{type: redis, redis: {}}`, attachments(1, 1))
+	s.bound("visits", 1)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
 	ok(s, s.Delete(s.ctx, namespace))
 	s.await("the end of the namespace", func() string {

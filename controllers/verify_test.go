@@ -130,17 +130,21 @@ func TestAHandleThatDoesNotPassIsNotBound(t *testing.T) {
 	s := newScene(t, "refused")
 	s.deploy("app")
 	s.ending("good", exitcode.Verified)
-	s.ending("bad", exitcode.CredentialsRefused)
 	s.verifies("b", "app", "good")
 	s.awaitBinding("b", "True/Ready")
 	before := s.deployment("app").Generation
 
 	s.swap("b", "bad")
+	s.ending("bad", exitcode.CredentialsRefused)
 	s.awaitVerified("bad", "False/CredentialsRefused")
-	b := s.awaitBinding("b", "False/ServiceNotVerified")
-	if ready := condition.Find(b.Status.Conditions, v1alpha1.ConditionReady); !strings.Contains(ready.Message, "refused the credentials") {
-		t.Errorf("the Binding says: %s", ready.Message)
-	}
+	s.await("what the Binding says", func() string {
+		b := s.awaitBinding("b", "False/ServiceNotVerified")
+		ready := condition.Find(b.Status.Conditions, v1alpha1.ConditionReady)
+		if !strings.Contains(ready.Message, "refused the credentials") {
+			return ready.Message
+		}
+		return ""
+	})
 	if got := s.deployment("app").Generation; got != before {
 		t.Errorf("%d new generations", got-before)
 	}

@@ -52,6 +52,17 @@ kind_load() {
   "$BIN/kind" load image-archive --name "$KIND_NAME" "$tar" >&2
 }
 
+# kind_signal SIGNAL COMPONENT: static Pods are processes of the node's container. With nothing but a shell, whatever else
+# the node's image has.
+kind_signal() {
+  docker exec "$KIND_CONTAINER" sh -c 'found=
+    for process in /proc/[0-9]*; do
+      read -r name 2>/dev/null <$process/comm && [ "$name" = "$1" ] || continue
+      kill -"$0" "${process#/proc/}" && found=yes
+    done
+    [ -n "$found" ]' "$1" "$2" || die "$2 does not run"
+}
+
 kind_down() {
   if kind_exists; then
     build kind

@@ -24,7 +24,7 @@ COMPONENTS=(etcd kube-apiserver kube-controller-manager kube-scheduler container
 BINARIES=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl coredns)
 
 # A node is reused by every clone that asks for the same one. Raise the number with a change that a running node lacks.
-REVISION="$(awk '$2 == "k8s.io/kubernetes" { print $3 } $1 == "k8s.io/kubernetes" { print $2 }' "$ROOT/hack/tools/kubernetes/go.mod") 1"
+REVISION="$(awk '$2 == "k8s.io/kubernetes" { print $3 } $1 == "k8s.io/kubernetes" { print $2 }' "$ROOT/hack/tools/kubernetes/go.mod") 2"
 
 # shellcheck source=process.sh
 source "$ROOT/hack/cluster/process.sh"
@@ -201,7 +201,8 @@ start_control_plane() {
     --audit-log-maxsize=200 --audit-log-maxbackup=1
   wait_for 'the API server' 60 admin get --raw /readyz
   # No leader election: there is one of each, and a machine that is busy for ten seconds would end both. Ten times the
-  # usual rate, or they and not what is measured would be the limit.
+  # usual rate, or they and not what is measured would be the limit. One with an election would start anew after an outage
+  # of the API server; one without remembers how old the node's last word is, and would take every Pod out of its Service.
   for name in kube-controller-manager kube-scheduler; do
     config=$STATE/kubeconfig/$name
     local common=(--kubeconfig="$config" --authentication-kubeconfig="$config" --authorization-kubeconfig="$config"
@@ -211,6 +212,7 @@ start_control_plane() {
     *)
       start $name "$STATE/bin/$name" "${common[@]}" --use-service-account-credentials \
         --service-account-private-key-file="$pki/service-accounts.key" --root-ca-file="$pki/ca.crt" \
+        --node-monitor-grace-period=3m \
         --flex-volume-plugin-dir="$STATE/kubelet/plugins"
       ;;
     esac
@@ -334,4 +336,12 @@ local_load() {
   [ "$(cat "$seen" 2>/dev/null)" != "$digest" ] || return 1
   ctr -a $CONTAINERD_SOCKET -n k8s.io images import "$tar" >/dev/null
   echo "$digest" >"$seen"
+}
+
+# local_signal SIGNAL COMPONENT
+local_signal() {
+  local pid _
+  alive "$2" || die "$2 does not run"
+  read -r pid _ <"$RUN/pids/$2"
+  kill "-$1" "$pid"
 }

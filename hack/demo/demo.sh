@@ -189,6 +189,9 @@ clean_up() {
   step 'Clean up' 'Bindery puts a finalizer on nothing, so nothing holds a deletion up.'
   # First what has Pods: a namespace that is told to go while they are ending looks again only half a minute later.
   run 'kubectl delete -f config/samples/load.yaml'
+  say 'The collector uses a Redis, and what is in use is not deleted: so it goes first.'
+  run 'kubectl delete bsvc logs'
+  await 'kubectl wait --for=delete bnd/logs-store --timeout=60s' pods
   run 'kubectl delete bsvc,deployments --all'
   await 'kubectl wait --for=delete pods --all --timeout=120s' pods
   await "kubectl delete namespace $NAMESPACE --timeout=180s" pods

@@ -9,7 +9,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/pkg/features"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
 // While there is no operator, apps run as they are, and nothing that a user deletes waits for it.
@@ -22,11 +26,31 @@ func TestAbsence(t *testing.T) {
 			t.Cleanup(func() { s.scaleOperator(1) })
 			s.scaleOperator(0)
 		})).
+		Assess("whoever may edit creates Deployments, and changes every one", in(func(s *scene) {
+			s.allowEdit("alice")
+			s.kubectlReads(app("newcomer"), "apply", "--as=alice", "-f", "-")
+			s.awaitDeployment("newcomer")
+			var before []rollouts
+			for _, d := range s.deployments() {
+				before = append(before, s.rollouts(d))
+				s.kubectl("patch", "deployment", d, "--as=alice", "-p",
+					`{"spec": {"template": {"metadata": {"annotations": {"example.com/changed-by": "alice"}}}}}`)
+			}
+			for _, since := range before {
+				s.awaitDeployment(since.deployment)
+				s.requireRollouts(since, 1)
+			}
+			s.requireNames("pinger", "COLLECTOR_URL", "REDIS_URL")
+			s.kubectlReads(app("newcomer", "team: shop", "team: sales"), "apply", "--server-side", "--force-conflicts", "--as=alice", "-f", "-")
+			s.kubectlReads(app("newcomer"), "replace", "--as=alice", "-f", "-")
+			s.kubectl("delete", "deployment", "newcomer", "--as=alice", "--timeout=60s")
+		})).
 		Assess("a Binding can be deleted", in(func(s *scene) {
 			s.deletes("bnd", "pinger-visits")
 		})).
 		Assess("a BackingService can be deleted, provisioned or not, in use or not", in(func(s *scene) {
 			s.apply("elsewhere.yaml")
+			s.kubectl("annotate", "bsvc", "logs", v1alpha1.DeleteInUseAnnotation+"=true")
 			s.deletes("bsvc", "logs")
 			s.deletes("bsvc", "visits2")
 			s.deletes("bsvc", "elsewhere")
@@ -52,6 +76,28 @@ func TestAbsence(t *testing.T) {
 			s.deletes("namespace", s.namespace)
 		})).
 		Feature())
+}
+
+// allowEdit lets a user do in this namespace what the cluster's own role edit allows.
+func (s *scene) allowEdit(user string) {
+	s.Helper()
+	s.kubectl("create", "rolebinding", user, "--clusterrole=edit", "--user="+user)
+	s.retry(user+" may edit", soon, func() string {
+		_, err := kubectl(s.ctx, "", "-n", s.namespace, "auth", "can-i", "patch", "deployments", "--as="+user)
+		return errorText(err)
+	})
+}
+
+// deployments are the names of all in this namespace.
+func (s *scene) deployments() []string {
+	s.Helper()
+	var list appsv1.DeploymentList
+	s.no(cluster.client.List(s.ctx, &list, client.InNamespace(s.namespace)))
+	var names []string
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return names
 }
 
 // names are those of the variables that a Deployment has from Bindery.

@@ -33,8 +33,8 @@ var cluster struct {
 	client    client.WithWatch
 	clientset kubernetes.Interface
 	dynamic   dynamic.Interface
-	// kubectl and kubeconfig are files.
-	kubectl, kubeconfig string
+	// kubectl, helm and kubeconfig are files.
+	kubectl, helm, kubeconfig string
 	// facts are the lines of the file env that `make cluster-up` writes.
 	facts map[string]string
 }
@@ -45,7 +45,8 @@ func connect(ctx context.Context, _ *envconf.Config) (context.Context, error) {
 	if err != nil {
 		return ctx, fmt.Errorf("finding the folder of what is built: %w", err)
 	}
-	cluster.kubectl, cluster.kubeconfig = filepath.Join(bin, "kubectl"), filepath.Join(bin, "cluster", "kubeconfig")
+	cluster.kubectl, cluster.helm = filepath.Join(bin, "kubectl"), filepath.Join(bin, "helm")
+	cluster.kubeconfig = filepath.Join(bin, "cluster", "kubeconfig")
 	if cluster.facts, err = readFacts(filepath.Join(bin, "cluster", "env")); err != nil {
 		return ctx, fmt.Errorf("finding the cluster (run `make cluster-up`): %w", err)
 	}

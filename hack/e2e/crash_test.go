@@ -26,16 +26,10 @@ import (
 func TestCrash(t *testing.T) {
 	suite.Test(t, features.New("an operator that is killed").
 		Setup(in(func(s *scene) {
-			s.kubectl("apply", "-f", "testdata/killer.yaml")
+			s.runKiller()
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "somebody-elses-redis.yaml", "elsewhere.yaml", "pinger-visits.yaml")
 			s.awaitService("visits", "visits2", "elsewhere")
 			s.awaitBinding("pinger-visits")
-			s.await("the killer runs", patience, func() string {
-				if pod := get[corev1.Pod](s, "killer"); !isReady(pod) {
-					return "its Pod is " + string(pod.Status.Phase)
-				}
-				return ""
-			})
 		})).
 		Assess("as soon as a Binding was edited, and started by nobody but the kubelet", in(func(s *scene) {
 			since := s.rollouts("pinger")
@@ -81,14 +75,7 @@ func TestCrash(t *testing.T) {
 			since := s.rollouts("pinger")
 			kill := s.armKiller()
 			s.swap("pinger-visits", "visits3")
-			s.await("the first new Pod is ready", patience, func() string {
-				d := get[appsv1.Deployment](s, "pinger")
-				if d.Generation > since.generation && d.Status.ObservedGeneration == d.Generation &&
-					d.Status.UpdatedReplicas > 0 && d.Status.AvailableReplicas > *d.Spec.Replicas {
-					return ""
-				}
-				return s.asJSON(d.Status)
-			})
+			s.awaitFirstNew("pinger", since)
 			kill()
 			s.reportSwap(since)
 			s.replaceOperator()
@@ -101,16 +88,22 @@ func TestCrash(t *testing.T) {
 			s.no(cluster.client.Delete(s.ctx, get[v1alpha1.Binding](s, "pinger-visits")))
 			kill()
 			s.replaceOperator()
-			s.await("pinger has no variable of Bindery's", patience, func() string {
-				if left := s.variables("pinger", "pinger"); len(left) > 0 {
-					return fmt.Sprint(left)
-				}
-				return ""
-			})
-			s.awaitDeployment("pinger")
+			s.awaitDetached("pinger")
 			s.requireReturn(since)
 		})).
 		Feature())
+}
+
+// runKiller starts the Pod that can end a process of the node.
+func (s *scene) runKiller() {
+	s.Helper()
+	s.kubectl("apply", "-f", "testdata/killer.yaml")
+	s.await("the killer runs", patience, func() string {
+		if pod := get[corev1.Pod](s, "killer"); !isReady(pod) {
+			return "its Pod is " + string(pod.Status.Phase)
+		}
+		return ""
+	})
 }
 
 // armKiller has the operator's process found, and returns what kills it, with SIGKILL, within milliseconds.

@@ -29,7 +29,7 @@ func TestQuiet(t *testing.T) {
 		Setup(in(func(s *scene) {
 			s.no(awaitNamespacesGone(s.ctx)) // where it would have something to do
 			s.provision("partner", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: &v1alpha1.ExternalSource{
-				URL: "https://partner.example.com/v1",
+				URL: "http://pinger/v1",
 			}})
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "pinger-visits.yaml", "logs.yaml", "somebody-elses-redis.yaml", "elsewhere.yaml")
 			s.awaitService("partner", "visits", "visits2", "logs", "elsewhere")

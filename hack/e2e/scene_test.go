@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,8 @@ const (
 	soon = 20 * time.Second
 	// untouched is how long nothing must happen to be sure that nothing will: several times what the operator takes.
 	untouched = 3 * time.Second
+	// hasty is the settling time of Bindings in tests of something else.
+	hasty = time.Second
 	// blink is the time between two looks.
 	blink = 100 * time.Millisecond
 )
@@ -104,12 +107,28 @@ func (s *scene) kubectlReads(input string, arguments ...string) string {
 	return output
 }
 
-// apply applies samples by name, as the documentation tells users to.
-func (s *scene) apply(names ...string) {
+// applyAsTold applies samples by name, as the documentation tells users to.
+func (s *scene) applyAsTold(names ...string) {
 	s.Helper()
 	for _, name := range names {
 		s.kubectl("apply", "-f", samples+name)
 	}
+}
+
+// apply applies samples by name. Their Bindings settle sooner, which is not what most of the tests are about.
+func (s *scene) apply(names ...string) {
+	s.Helper()
+	for _, name := range names {
+		s.kubectlReads(s.sample(name, "\n  serviceRef:", "\n  swap: {settlingTime: "+hasty.String()+"}\n  serviceRef:"), "apply", "-f", "-")
+	}
+}
+
+// sample is the text of a sample, with some of it replaced.
+func (s *scene) sample(name string, oldnew ...string) string {
+	s.Helper()
+	text, err := os.ReadFile(samples + name)
+	s.no(err)
+	return strings.NewReplacer(oldnew...).Replace(string(text))
 }
 
 // create creates an object in this namespace, if it is of a kind that is in one.
@@ -164,12 +183,25 @@ func (s *scene) swap(binding, service string) {
 // bind makes a Binding of a Deployment.
 func (s *scene) bind(name, deployment, service string, env ...string) {
 	s.Helper()
+	s.create(bindingOf(name, deployment, service, env...))
+}
+
+// bindUnverified makes a Binding that does not ask whether the service takes the handle.
+func (s *scene) bindUnverified(name, deployment, service string) {
+	s.Helper()
+	b := bindingOf(name, deployment, service)
+	b.Spec.Swap.Verify = v1alpha1.VerifyNever
+	s.create(b)
+}
+
+func bindingOf(name, deployment, service string, env ...string) *v1alpha1.Binding {
 	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	b.Spec.WorkloadRef.Name, b.Spec.ServiceRef.Name = deployment, service
+	b.Spec.Swap = &v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{Duration: hasty}}
 	for _, variable := range env {
 		b.Spec.Env = append(b.Spec.Env, v1alpha1.EnvVar{Name: variable})
 	}
-	s.create(b)
+	return b
 }
 
 // provision makes a BackingService.
@@ -236,6 +268,15 @@ func (s *scene) awaitReason(name, reason string) {
 	s.await("Binding "+name+" says "+reason, soon, func() string {
 		b := get[v1alpha1.Binding](s, name)
 		return unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse, reason)
+	})
+}
+
+// awaitUnverified waits until the handle of a BackingService was tried, and found wanting for this reason.
+func (s *scene) awaitUnverified(service, reason string) {
+	s.Helper()
+	s.await("BackingService "+service+" says "+reason, soon, func() string {
+		b := get[v1alpha1.BackingService](s, service)
+		return unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionVerified, metav1.ConditionFalse, reason)
 	})
 }
 

@@ -26,7 +26,7 @@ func TestStory(t *testing.T) {
 	var before *appsv1.Deployment
 	suite.Test(t, features.New("story").
 		Assess("alone, pinger answers and counts nobody", in(func(s *scene) {
-			s.apply("pinger.yaml")
+			s.applyAsTold("pinger.yaml")
 			s.awaitDeployment("pinger")
 			before = get[appsv1.Deployment](s, "pinger")
 			if a := s.ping(); a.Visits != nil || a.Attached.Redis != nil || a.Attached.Collector != nil {
@@ -35,7 +35,7 @@ func TestStory(t *testing.T) {
 		})).
 		Assess("attached to a Redis that Bindery provisions, it counts visits", in(func(s *scene) {
 			since := s.rollouts("pinger")
-			s.apply("visits.yaml", "pinger-visits.yaml")
+			s.applyAsTold("visits.yaml", "pinger-visits.yaml")
 			s.awaitService("visits")
 			s.awaitBinding("pinger-visits")
 			s.requireRollouts(since, 1)
@@ -43,7 +43,7 @@ func TestStory(t *testing.T) {
 		})).
 		Assess("attached to a collector too, with one rollout, its log lines are found in the Redis", in(func(s *scene) {
 			since := s.rollouts("pinger")
-			s.apply("logs.yaml")
+			s.applyAsTold("logs.yaml")
 			s.awaitService("logs")
 			s.awaitBinding("logs-store", "pinger-logs")
 			s.requireRollouts(since, 1)
@@ -51,9 +51,9 @@ func TestStory(t *testing.T) {
 		})).
 		Assess("one edited line moves it to another Redis", in(func(s *scene) {
 			since := s.rollouts("pinger")
-			s.apply("visits2.yaml")
+			s.applyAsTold("visits2.yaml")
 			s.awaitService("visits2")
-			s.apply("swap-to-visits2.yaml")
+			s.applyAsTold("swap-to-visits2.yaml")
 			s.awaitBinding("pinger-visits")
 			s.requireRollouts(since, 1)
 			s.requireAttachedTo("visits2")
@@ -61,10 +61,10 @@ func TestStory(t *testing.T) {
 		})).
 		Assess("one edited line moves it to a Redis that somebody else runs", in(func(s *scene) {
 			since := s.rollouts("pinger")
-			s.apply("somebody-elses-redis.yaml", "elsewhere.yaml")
+			s.applyAsTold("somebody-elses-redis.yaml", "elsewhere.yaml")
 			s.awaitDeployment("somebody-elses-redis")
 			s.awaitService("elsewhere")
-			s.apply("swap-to-elsewhere.yaml")
+			s.applyAsTold("swap-to-elsewhere.yaml")
 			s.awaitBinding("pinger-visits")
 			s.requireRollouts(since, 1)
 			s.requireAttachedTo("elsewhere")

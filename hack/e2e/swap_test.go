@@ -3,11 +3,9 @@
 package e2e
 
 import (
-	"encoding/json"
-	"fmt"
-	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -17,10 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/pkg/features"
-)
 
-// enoughRequests tell whether a swap fails any.
-const enoughRequests = 500
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
 
 // Not in parallel with other tests: a request that times out on a busy machine would say nothing about the swap.
 func TestSwapUnderLoad(t *testing.T) {
@@ -29,13 +26,7 @@ func TestSwapUnderLoad(t *testing.T) {
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "pinger-visits.yaml")
 			s.awaitService("visits", "visits2")
 			s.awaitBinding("pinger-visits")
-			s.apply("load.yaml")
-			s.await("the load runs", patience, func() string {
-				if pod := get[corev1.Pod](s, "load"); !isReady(pod) {
-					return "its Pod is " + string(pod.Status.Phase)
-				}
-				return ""
-			})
+			s.runLoad()
 		})).
 		Assess("fails no request, and starts no Pod without its variable", in(func(s *scene) {
 			s.requireSmooth("visits", "visits2")
@@ -43,12 +34,31 @@ func TestSwapUnderLoad(t *testing.T) {
 		Assess("and the way back neither", in(func(s *scene) {
 			s.requireSmooth("visits2", "visits")
 		})).
-		Assess("to a Redis that refuses the handle stops at its first Pod, and is undone by the same one line", in(func(s *scene) {
+		Assess("to a Redis that refuses the handle is refused before anything is touched", in(func(s *scene) {
 			s.foreign("refused", "redis://:not-the-password@visits2:6379")
-			s.awaitService("refused")
-			since := s.rollouts("pinger")
+			since, said := s.rollouts("pinger"), s.watchConditions()
 			s.load(http.MethodPost, "/reset")
 			s.swap("pinger-visits", "refused")
+			s.awaitUnverified("refused", v1alpha1.ReasonCredentialsRefused)
+			s.awaitReason("pinger-visits", v1alpha1.ReasonServiceNotVerified)
+			s.awaitAnswers(enoughRequests / 5)
+			s.requireServed(s.load(http.MethodPost, "/reset"), "visits")
+			s.requireRolloutsOf(since, 0, 0)
+			if injected := said.end()["Binding/pinger-visits RolledOut"]; slices.ContainsFunc(injected, func(step string) bool {
+				return strings.HasSuffix(step, v1alpha1.ReasonRollingOut)
+			}) {
+				s.Errorf("the Binding said %q", injected)
+			}
+			s.swap("pinger-visits", "visits")
+			s.awaitBinding("pinger-visits")
+			s.requireRolloutsOf(since, 0, 0)
+		})).
+		Assess("that does not ask for proof stops at its first Pod, and is undone by the same one line", in(func(s *scene) {
+			since := s.rollouts("pinger")
+			s.load(http.MethodPost, "/reset")
+			edit(s, "pinger-visits", func(b *v1alpha1.Binding) {
+				b.Spec.Swap.Verify, b.Spec.ServiceRef.Name = v1alpha1.VerifyNever, "refused"
+			})
 			s.await("the first new Pod runs", patience, func() string {
 				for _, pod := range s.pods(map[string]string{"app.kubernetes.io/name": "pinger"}) {
 					if secretIn(&pod, "REDIS_URL") == "refused-handle" && pod.Status.Phase == corev1.PodRunning {
@@ -80,58 +90,9 @@ func (s *scene) requireSmooth(from, to string) {
 	s.swap("pinger-visits", to)
 	s.awaitBinding("pinger-visits")
 	s.requireAllOn(to, "pinger", "REDIS_URL")
-	s.await(fmt.Sprintf("%d requests are answered", enoughRequests), patience, func() string {
-		if l := s.load(http.MethodGet, "/stats"); l.Sent-l.InFlight < enoughRequests {
-			return fmt.Sprintf("%d were sent, of which %d are under way", l.Sent, l.InFlight)
-		}
-		return ""
-	})
+	s.awaitAnswers(enoughRequests)
 	s.requireServed(s.load(http.MethodPost, "/reset"), from, to)
 	pods.requireOnly(s, from, to)
-}
-
-// load is what the load client has counted.
-type load struct {
-	Ended         string                       `json:"ended"`
-	Sent          int                          `json:"sent"`
-	Failed        int                          `json:"failed"`
-	InFlight      int                          `json:"inFlight"`
-	Skipped       int                          `json:"skipped"`
-	Endpoints     map[string]int               `json:"endpoints"`
-	WithoutVisits int                          `json:"withoutVisits"`
-	LatencyMs     map[string]float64           `json:"latencyMs"`
-	Errors        []map[string]json.RawMessage `json:"errors"`
-}
-
-func (s *scene) load(method, path string) load {
-	s.Helper()
-	var l load
-	s.retry("the load client answers", soon, func() string {
-		text, err := s.request(method, "pods", "load:8080", path).DoRaw(s.ctx)
-		if err != nil {
-			return err.Error()
-		}
-		return errorText(json.Unmarshal(text, &l))
-	})
-	return l
-}
-
-// requireServed requires that every request was answered, by pinger with these Redis and no other.
-func (s *scene) requireServed(l load, services ...string) {
-	s.Helper()
-	s.Logf("load: %d requests sent, %d failed, %d without visits; answers by Redis: %v; latency in ms: %v",
-		l.Sent, l.Failed, l.WithoutVisits, l.Endpoints, l.LatencyMs)
-	if l.Failed > 0 || l.WithoutVisits > 0 || l.Ended != "" {
-		s.Errorf("load: %s", s.asJSON(l))
-	}
-	var want []string
-	for _, service := range services {
-		want = append(want, s.host(service, 6379))
-	}
-	slices.Sort(want)
-	if have := slices.Sorted(maps.Keys(l.Endpoints)); !slices.Equal(have, want) {
-		s.Errorf("answers came from %q, want each of %q and no other", have, want)
-	}
 }
 
 // requireAllOn requires what Ready=True says: every Pod of an app has the handle of this service, and none runs that has
@@ -164,8 +125,13 @@ type podWatch struct {
 // watchPods begins to look at the Pods of an app. It misses none that comes later.
 func (s *scene) watchPods(app, variable string) *podWatch {
 	s.Helper()
+	return s.watchPodsOf(client.MatchingLabels{"app.kubernetes.io/name": app}, variable)
+}
+
+func (s *scene) watchPodsOf(labels client.MatchingLabels, variable string) *podWatch {
+	s.Helper()
 	var pods corev1.PodList
-	of := []client.ListOption{client.InNamespace(s.namespace), client.MatchingLabels{"app.kubernetes.io/name": app}}
+	of := []client.ListOption{client.InNamespace(s.namespace), labels}
 	s.no(cluster.client.List(s.ctx, &pods, of...))
 	p := &podWatch{variable: variable, before: map[string]bool{}, secrets: map[string]string{}}
 	for i := range pods.Items {
@@ -192,14 +158,19 @@ func (p *podWatch) see(pod *corev1.Pod) {
 	}
 }
 
-// secretIn is the Secret that a variable of a Pod refers to; "" = it has none such.
+// secretIn is the Secret that a variable refers to in every container of a Pod; "" = there is a container without.
 func secretIn(pod *corev1.Pod, variable string) string {
-	for _, e := range pod.Spec.Containers[0].Env {
-		if e.Name == variable && e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-			return e.ValueFrom.SecretKeyRef.Name
+	found := ""
+	for _, c := range pod.Spec.Containers {
+		i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool {
+			return e.Name == variable && e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil
+		})
+		if i < 0 || found != "" && found != c.Env[i].ValueFrom.SecretKeyRef.Name {
+			return ""
 		}
+		found = c.Env[i].ValueFrom.SecretKeyRef.Name
 	}
-	return ""
+	return found
 }
 
 // requireOnly ends the watch, and requires that the variable of each Pod referred to the Secret of one of these services,
