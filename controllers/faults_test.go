@@ -121,6 +121,10 @@ func (s *schedule) next(method, object string) (fault, bool) {
 	attempt := s.attempts[key]
 	s.attempts[key]++
 	f, ok := faultOf(s.seed, key, attempt, method == http.MethodGet)
+	if ok && f.refusal && method == http.MethodDelete {
+		// What may not be deleted stays until something else happens to its service, which no schedule can wait for.
+		return fault{}, false
+	}
 	if ok && f.refusal {
 		s.refused++
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -476,4 +477,57 @@ func (w *world) checkLog(log string) error {
 		}
 	}
 	return nil
+}
+
+// The invariants notice what they are for.
+func TestWhatTheInvariantsNotice(t *testing.T) {
+	t.Parallel()
+	slot := podtemplate.Slot{Container: "app", Env: "REDIS_URL"}
+	entry := owned{binding: "b", service: "one", slot: slot, ref: podtemplate.Ref{Secret: "one-1", Key: "uri"}}
+	with := &workloadVersion{generation: 2, env: map[podtemplate.Slot]string{slot: "one-1/uri"}, ledger: []owned{entry}}
+	without := &workloadVersion{generation: 3}
+	other := entry
+	other.binding = "c"
+	for name, test := range map[string]struct {
+		history    []*workloadVersion
+		ours, asks bool
+		want       string
+	}{
+		"nothing where the variable stays":            {[]*workloadVersion{with, with}, true, true, ""},
+		"nothing where nobody asks for it any more":   {[]*workloadVersion{with, without}, true, false, ""},
+		"nothing where its owner took it away":        {[]*workloadVersion{with, without}, false, true, ""},
+		"a variable that was taken away":              {[]*workloadVersion{with, without}, true, true, "taken away"},
+		"a variable of two Bindings":                  {[]*workloadVersion{{env: with.env, ledger: []owned{entry, other}}}, true, true, "belongs to the Bindings b and c"},
+		"a variable that is in a container twice":     {[]*workloadVersion{{env: with.env, ledger: with.ledger, twice: []podtemplate.Slot{slot}}}, true, true, "twice"},
+		"nothing where the owner has put it in twice": {[]*workloadVersion{{env: with.env, ledger: with.ledger, twice: []podtemplate.Slot{slot}}}, false, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var history []version
+			for i, v := range test.history {
+				history = append(history, version{revision: uint64(i), workload: v})
+			}
+			got := strings.Join(checkWorkload(history, func(uint64) bool { return test.ours },
+				func(string, podtemplate.Slot, uint64) bool { return test.asks }), "; ")
+			if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+				t.Errorf("they say %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestALeakedPasswordIsNoticed(t *testing.T) {
+	t.Parallel()
+	password := strings.Repeat("aB3_-", 9)[:43]
+	w := &world{passwords: map[string]map[string]bool{"shop": {password: true}}}
+	for text, want := range map[string]bool{
+		`{"uri":"redis://default:` + password + `@visits"}`: true, "redis://u:" + canary + "@h": true, strings.Repeat("x", 99): false,
+	} {
+		if got := w.leak("shop", text) != ""; got != want {
+			t.Errorf("a leak in an object is noticed: %t, want %t", got, want)
+		}
+		if got := w.checkLog(text) != nil; got != want {
+			t.Errorf("a leak in a log is noticed: %t, want %t", got, want)
+		}
+	}
 }
