@@ -27,7 +27,7 @@ func TestRollouts(t *testing.T) {
 			s.provision("partner", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: &v1alpha1.ExternalSource{
 				URL: "http://pinger/v1",
 			}})
-			s.awaitService("visits", "visits2", "logs", "partner")
+			s.awaitVerified("visits", "visits2", "logs", "partner") // else each would come in when it is
 			s.awaitDeployment("pinger")
 		})).
 		Assess("four Bindings in one file make one rollout", in(func(s *scene) {
