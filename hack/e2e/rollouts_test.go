@@ -21,6 +21,7 @@ func TestRollouts(t *testing.T) {
 	suite.Test(t, features.New("one rollout").
 		Setup(in(func(s *scene) {
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml")
+			s.awaitDeployment("pinger") // which is the partner, too
 			s.provision("logs", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
 				Replicas: new(int32(1)), StoreRef: v1alpha1.LocalReference{Name: "visits"},
 			}})
@@ -28,7 +29,6 @@ func TestRollouts(t *testing.T) {
 				URL: "http://pinger/v1",
 			}})
 			s.awaitVerified("visits", "visits2", "logs", "partner") // else each would come in when it is
-			s.awaitDeployment("pinger")
 		})).
 		Assess("four Bindings in one file make one rollout", in(func(s *scene) {
 			since := s.rollouts("pinger")
