@@ -28,10 +28,12 @@ func TestQuiet(t *testing.T) {
 	suite.Test(t, features.New("an operator that starts where all is well").
 		Setup(in(func(s *scene) {
 			s.no(awaitNamespacesGone(s.ctx)) // where it would have something to do
+			s.apply("pinger.yaml")
+			s.awaitDeployment("pinger") // which is the partner, too
 			s.provision("partner", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: &v1alpha1.ExternalSource{
 				URL: "http://pinger/v1",
 			}})
-			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "pinger-visits.yaml", "logs.yaml", "somebody-elses-redis.yaml", "elsewhere.yaml")
+			s.apply("visits.yaml", "visits2.yaml", "pinger-visits.yaml", "logs.yaml", "somebody-elses-redis.yaml", "elsewhere.yaml")
 			s.awaitService("partner", "visits", "visits2", "logs", "elsewhere")
 			s.awaitBinding("pinger-visits", "pinger-logs", "logs-store")
 			began := time.Now()

@@ -21,14 +21,14 @@ func TestRollouts(t *testing.T) {
 	suite.Test(t, features.New("one rollout").
 		Setup(in(func(s *scene) {
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml")
+			s.awaitDeployment("pinger") // which is the partner, too
 			s.provision("logs", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
 				Replicas: new(int32(1)), StoreRef: v1alpha1.LocalReference{Name: "visits"},
 			}})
 			s.provision("partner", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: &v1alpha1.ExternalSource{
 				URL: "http://pinger/v1",
 			}})
-			s.awaitService("visits", "visits2", "logs", "partner")
-			s.awaitDeployment("pinger")
+			s.awaitVerified("visits", "visits2", "logs", "partner") // else each would come in when it is
 		})).
 		Assess("four Bindings in one file make one rollout", in(func(s *scene) {
 			since := s.rollouts("pinger")

@@ -245,6 +245,17 @@ func (s *scene) awaitService(names ...string) {
 	}
 }
 
+// awaitVerified waits until the handles of BackingServices were tried, and passed.
+func (s *scene) awaitVerified(names ...string) {
+	s.Helper()
+	for _, name := range names {
+		s.await("the handle of BackingService "+name+" is verified", patience, func() string {
+			b := get[v1alpha1.BackingService](s, name)
+			return unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionVerified, metav1.ConditionTrue, "")
+		})
+	}
+}
+
 // awaitBinding waits until Bindings are Ready, with the service that their spec names.
 func (s *scene) awaitBinding(names ...string) {
 	s.Helper()
@@ -388,7 +399,7 @@ func (s *scene) variables(deployment, container string) map[string]corev1.Secret
 // kubernetesOwn are finalizers that Kubernetes itself puts on objects, and takes off again.
 var kubernetesOwn = []string{
 	"kubernetes.io/pvc-protection", "kubernetes.io/pv-protection", "foregroundDeletion", "orphan",
-	"customresourcecleanup.apiextensions.k8s.io",
+	"customresourcecleanup.apiextensions.k8s.io", "batch.kubernetes.io/job-tracking",
 }
 
 // foreignFinalizers are those of an object that Kubernetes does not answer for.

@@ -173,14 +173,19 @@ func secretIn(pod *corev1.Pod, variable string) string {
 	return found
 }
 
+// end ends the watch, and returns the Secrets that the variable referred to, by the name of the Pod.
+func (p *podWatch) end() map[string]string {
+	p.watch.Stop()
+	p.done.Wait()
+	return p.secrets
+}
+
 // requireOnly ends the watch, and requires that the variable of each Pod referred to the Secret of one of these services,
 // and that there were Pods of each.
 func (p *podWatch) requireOnly(s *scene, services ...string) {
 	s.Helper()
-	p.watch.Stop()
-	p.done.Wait()
 	counts := map[string]int{}
-	for pod, secret := range p.secrets {
+	for pod, secret := range p.end() {
 		service := ""
 		for _, name := range services {
 			if s.secretOf(name) == secret {

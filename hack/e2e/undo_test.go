@@ -7,6 +7,9 @@ import (
 	"slices"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
@@ -14,7 +17,7 @@ import (
 )
 
 // `kubectl rollout undo` knows nothing of Bindery: it puts back a Pod template of before, with the handle of before. The
-// Secret that it names is there, so its Pods start; and then the app gets what its Binding says.
+// Secret that it names is there, so that its Pods start; and then the app gets what its Binding says.
 func TestUndo(t *testing.T) {
 	t.Parallel()
 	var first, second string
@@ -31,30 +34,66 @@ func TestUndo(t *testing.T) {
 			s.awaitBinding("app-partner")
 			first = s.secretOf("partner")
 		})).
-		Assess("after the handle got another revision starts Pods with the one of before", in(func(s *scene) {
+		Assess("finds the Secret of the handle of before, when there is another one", in(func(s *scene) {
 			edit(s, "partner", func(b *v1alpha1.BackingService) { b.Spec.External.URL = "https://two.example.com" })
+			s.await("the service has another handle", soon, func() string {
+				if second = s.secretOf("partner"); second == first {
+					return "it has " + first
+				}
+				return ""
+			})
 			s.awaitHandle("app", "PARTNER_URL", "partner")
 			s.awaitBinding("app-partner")
-			second = s.secretOf("partner")
-			if kept := get[v1alpha1.BackingService](s, "partner").Status.Revisions; first == second || !slices.Contains(kept, first) {
+			if kept := get[v1alpha1.BackingService](s, "partner").Status.Revisions; !slices.Contains(kept, first) {
 				s.Fatalf("the handle is in Secret %s, after %s; kept are %q", second, first, kept)
 			}
+			// Not with an undo, which would be mended before its Pod is seen to run.
+			s.startPodOf("app", "PARTNER_URL", first)
+		})).
+		Assess("is followed by what the Binding says", in(func(s *scene) {
 			pods := s.watchPodsOf(client.MatchingLabels{"app": "app"}, "PARTNER_URL")
+			was := get[appsv1.Deployment](s, "app").Generation
 			s.kubectl("rollout", "undo", "deployment/app")
-			s.await("a Pod runs with the handle of before", patience, func() string {
-				return s.noneReady("app", "PARTNER_URL", first)
+			s.await("the app was rolled out again after the undo", patience, func() string {
+				if now := get[appsv1.Deployment](s, "app").Generation; now < was+2 {
+					return fmt.Sprintf("it is of generation %d, after %d", now, was)
+				}
+				return ""
 			})
+			s.awaitHandle("app", "PARTNER_URL", "partner")
 			s.awaitBinding("app-partner")
 			s.awaitDeployment("app")
-			pods.watch.Stop()
-			pods.done.Wait()
-			for pod, secret := range pods.secrets {
+			for pod, secret := range pods.end() {
 				if secret != first && secret != second {
 					s.Errorf("Pod %s had PARTNER_URL from Secret %q", pod, secret)
 				}
 			}
 		})).
 		Feature())
+}
+
+// startPodOf starts a Pod of that template in the history of a Deployment which has a variable from this Secret, and waits
+// until it is ready.
+func (s *scene) startPodOf(deployment, variable, secret string) {
+	s.Helper()
+	var sets appsv1.ReplicaSetList
+	s.no(cluster.client.List(s.ctx, &sets, client.InNamespace(s.namespace)))
+	for i := range sets.Items {
+		template := sets.Items[i].Spec.Template
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "of-before"}, Spec: template.Spec}
+		if !metav1.IsControlledBy(&sets.Items[i], get[appsv1.Deployment](s, deployment)) || secretIn(pod, variable) != secret {
+			continue
+		}
+		s.create(pod)
+		s.await("a Pod of ReplicaSet "+sets.Items[i].Name+" runs", patience, func() string {
+			if now := get[corev1.Pod](s, pod.Name); !isReady(now) {
+				return s.asJSON(now.Status)
+			}
+			return ""
+		})
+		return
+	}
+	s.Fatalf("Deployment %s has no ReplicaSet with %s from Secret %s", deployment, variable, secret)
 }
 
 // awaitHandle waits until a variable of a Deployment refers to the handle that a service has now, in its Pods, too.
@@ -69,17 +108,4 @@ func (s *scene) awaitHandle(deployment, variable, service string) {
 		}
 		return ""
 	})
-}
-
-// noneReady says that no Pod of an app is ready with a variable from this Secret; "" where there is one.
-func (s *scene) noneReady(app, variable, secret string) string {
-	var seen []string
-	for _, pod := range s.pods(map[string]string{"app": app}) {
-		have := secretIn(&pod, variable)
-		if have == secret && isReady(&pod) {
-			return ""
-		}
-		seen = append(seen, fmt.Sprintf("%s with %s is %s", pod.Name, have, pod.Status.Phase))
-	}
-	return fmt.Sprint(seen)
 }
