@@ -292,6 +292,10 @@ type Swap struct {
 	// +optional
 	StartedAt metav1.Time `json:"startedAt,omitempty"`
 
+	// bindingGeneration is the generation of the Binding that asked for it.
+	// +optional
+	BindingGeneration int64 `json:"bindingGeneration,omitempty"`
+
 	// outcome of the rollout.
 	// +required
 	Outcome SwapOutcome `json:"outcome"`

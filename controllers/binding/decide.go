@@ -157,8 +157,11 @@ func (p *planner) isOn(b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
 	if a, ok := p.recorded.find(b.Name); ok {
 		return a.Service == s.Name && a.Secret == s.Status.Handle.SecretName
 	}
-	current := b.Status.Current
-	return current != nil && current.Service == s.Name && current.SecretName == s.Status.Handle.SecretName
+	if current := b.Status.Current; current != nil {
+		return current.Service == s.Name && current.SecretName == s.Status.Handle.SecretName
+	}
+	// It was born with it, and nobody has looked at it yet.
+	return len(p.held[b.Name]) > 0 && b.Status.Injection != nil && b.Status.Injection.SecretName == s.Status.Handle.SecretName
 }
 
 func (p *planner) checkEnv(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {

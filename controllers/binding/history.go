@@ -15,7 +15,7 @@ func lastSwap(status v1alpha1.BindingStatus) v1alpha1.Swap {
 
 // noteSwap writes a swap into the history, where an attachment is another one than before. A workload that was deleted and
 // created again, and carries what it did before, is no swap.
-func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment) {
+func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bindingGeneration int64) {
 	if was != nil && was.Service == now.Service && was.SecretName == now.SecretName {
 		return
 	}
@@ -23,7 +23,10 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment) {
 	if was == nil && last.To == now.Service && last.SecretName == now.SecretName && last.Outcome == v1alpha1.SwapSucceeded {
 		return
 	}
-	swap := v1alpha1.Swap{To: now.Service, SecretName: now.SecretName, StartedAt: now.Since, Outcome: v1alpha1.SwapInProgress}
+	swap := v1alpha1.Swap{
+		To: now.Service, SecretName: now.SecretName, StartedAt: now.Since, BindingGeneration: bindingGeneration,
+		Outcome: v1alpha1.SwapInProgress,
+	}
 	if was != nil {
 		swap.From, status.Previous = was.Service, was
 	}
@@ -40,11 +43,14 @@ func noteTurnedBack(status *v1alpha1.BindingStatus, a attachment) {
 	}
 	for i, swap := range status.History {
 		if swap.SecretName == t.Secret && swap.StartedAt.Equal(&t.Since) {
-			status.History[i].Outcome = v1alpha1.SwapRolledBack
+			status.History[i].Outcome, status.History[i].BindingGeneration = v1alpha1.SwapRolledBack, t.BindingGeneration
 			return
 		}
 	}
-	push(status, v1alpha1.Swap{From: a.Service, To: t.Service, SecretName: t.Secret, StartedAt: t.Since, Outcome: v1alpha1.SwapRolledBack})
+	push(status, v1alpha1.Swap{
+		From: a.Service, To: t.Service, SecretName: t.Secret, StartedAt: t.Since, BindingGeneration: t.BindingGeneration,
+		Outcome: v1alpha1.SwapRolledBack,
+	})
 }
 
 // supersede closes a swap that has not come to its end and will not.

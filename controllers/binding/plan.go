@@ -312,11 +312,18 @@ func (p *planner) adopted(b v1alpha1.Binding) attachment {
 	a := attachment{
 		Binding: b.Name, BindingUID: string(b.UID), DefinitionUID: p.definition.uid, Generation: p.workload.object.Generation,
 	}
-	if current := b.Status.Current; current != nil {
+	current, injection, last := b.Status.Current, b.Status.Injection, lastSwap(b.Status)
+	switch s := p.services[b.Spec.ServiceRef.Name]; {
+	case current != nil:
 		a.Service, a.Type = current.Service, current.Type
 		if current.WorkloadUID == string(p.workload.object.UID) {
 			a.Generation = current.WorkloadGeneration
 		}
+	case injection == nil:
+	case s.Status.Handle != nil && s.Status.Handle.SecretName == injection.SecretName:
+		a.Service, a.Type = s.Name, s.Spec.Type
+	case last.SecretName == injection.SecretName:
+		a.Service = last.To
 	}
 	return a
 }

@@ -87,7 +87,7 @@ func (p *planner) setCurrent(status *v1alpha1.BindingStatus, carried ledger, bin
 	}
 	status.Current = now
 	if a.TurnedBack == nil {
-		noteSwap(status, was, now)
+		noteSwap(status, was, now, a.BindingGeneration)
 	}
 }
 

@@ -231,10 +231,10 @@ func (p *planner) wasTurnedBack(b v1alpha1.Binding, s *v1alpha1.BackingService) 
 		return ""
 	}
 	// The ledger was lost, with the workload or with its annotations.
-	ready := condition.Find(b.Status.Conditions, v1alpha1.ConditionReady)
-	if last := lastSwap(b.Status); ready.Reason == v1alpha1.ReasonRolledBack && ready.ObservedGeneration == b.Generation &&
-		last.Outcome == v1alpha1.SwapRolledBack && last.To == s.Name && last.SecretName == h.SecretName {
-		return ready.Message
+	if last := lastSwap(b.Status); last.Outcome == v1alpha1.SwapRolledBack && last.BindingGeneration == b.Generation &&
+		last.To == s.Name && last.SecretName == h.SecretName {
+		return fmt.Sprintf("to attach BackingService %s failed (%s) and was turned back: edit the spec of the Binding to try again",
+			last.To, last.StartedAt.UTC().Format(time.RFC3339))
 	}
 	return ""
 }

@@ -327,6 +327,29 @@ func TestBornAttached(t *testing.T) {
 	}
 }
 
+// A service that restarts while a workload is born with its handle is no reason to take the workload for somebody else's.
+func TestBornAttachedToAServiceThatRestarts(t *testing.T) {
+	w := newWorld(t).service("visits").bind("b", "visits").settle().service("visits", notReady)
+	entry := corev1.EnvVar{Name: "REDIS_URL", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+		LocalObjectReference: corev1.LocalObjectReference{Name: "visits-1"}, Key: "uri"}}}
+	w.deploy(corev1.Container{Name: "pinger", Env: []corev1.EnvVar{entry}}).settle()
+	if status := w.status("b"); w.generations != 0 || w.says("b", v1alpha1.ConditionReady) != "True/Ready" || status.Current.Service != "visits" {
+		t.Errorf("%d more generations, Ready=%s, current %v", w.generations, w.says("b", v1alpha1.ConditionReady), status.Current)
+	}
+}
+
+// What failed is not what the next workload of the name is born with.
+func TestNotBornWithWhatWasTurnedBack(t *testing.T) {
+	w := swapped(t).rollOut().pass(time.Second).loses().pass(time.Second).settle()
+	w.deployment = nil
+	if got := w.settle().status("b").Injection; got == nil || got.SecretName != "visits-1" {
+		t.Errorf("a workload that is created again is to be born with %v", got)
+	}
+	if w.deploy().settle(); w.carries("pinger", "REDIS_URL") == "visits2-1/uri" || w.says("b", v1alpha1.ConditionReady) != "False/RolledBack" {
+		t.Errorf("it carries %s, Ready=%s", w.carries("pinger", "REDIS_URL"), w.says("b", v1alpha1.ConditionReady))
+	}
+}
+
 func TestAWorkloadIsNotBornWithWhatWasNotVerified(t *testing.T) {
 	unverified := func(s *v1alpha1.BackingService) { s.Status.Conditions = s.Status.Conditions[:1] }
 	w := newWorld(t).service("visits", unverified).bind("b", "visits").settle()
