@@ -81,10 +81,49 @@ func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 		}
 		if v.blocked() {
 			v.want = p.held[b.Name]
+			if lost := p.lost(b, owners); len(v.want) == 0 && v.obstacle.Reason != v1alpha1.ReasonContested {
+				v.want = lost
+			}
 		}
 		verdicts[b.Name] = v
 	}
 	return verdicts
+}
+
+// lost is what a workload had from a Binding before it was created again, or replaced: what it would have been born with.
+// It gets that back also while it cannot have what the Binding asks for now; nothing where a variable is not free.
+func (p *planner) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) podtemplate.Entries {
+	if !p.hasContainers(b) {
+		return nil
+	}
+	had := b.Status.Injection
+	if a, known := p.recorded.find(b.Name); known {
+		had = injectionOf(a.entries())
+	}
+	if had == nil {
+		return nil
+	}
+	entries := podtemplate.Entries{}
+	for _, container := range p.containers(b) {
+		for _, e := range had.Env {
+			entries[podtemplate.Slot{Container: container, Env: e.Name}] = podtemplate.Ref{Secret: had.SecretName, Key: e.Key}
+		}
+	}
+	for slot := range entries {
+		presence, _ := podtemplate.Lookup(p.workload.pod(), slot)
+		if presence != podtemplate.Absent || owners[slot] != "" && owners[slot] != b.Name {
+			return nil
+		}
+	}
+	if p.contested && p.vanished(b, entries) {
+		return nil
+	}
+	return entries
+}
+
+func (p *planner) hasContainers(b v1alpha1.Binding) bool {
+	have := podtemplate.Containers(p.workload.pod())
+	return !slices.ContainsFunc(b.Spec.Containers, func(name string) bool { return !slices.Contains(have, name) })
 }
 
 // judgeService says whether the service of a Binding may be attached at all.
@@ -160,8 +199,8 @@ func (p *planner) isOn(b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
 	if current := b.Status.Current; current != nil {
 		return current.Service == s.Name && current.SecretName == s.Status.Handle.SecretName
 	}
-	// It was born with it, and nobody has looked at it yet.
-	return len(p.held[b.Name]) > 0 && b.Status.Injection != nil && b.Status.Injection.SecretName == s.Status.Handle.SecretName
+	// It is born with it, or will be put on it as if it had been.
+	return b.Status.Injection != nil && b.Status.Injection.SecretName == s.Status.Handle.SecretName
 }
 
 func (p *planner) checkEnv(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {

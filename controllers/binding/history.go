@@ -13,14 +13,33 @@ func lastSwap(status v1alpha1.BindingStatus) v1alpha1.Swap {
 	return status.History[0]
 }
 
+// lastSuccess is the newest swap that succeeded.
+func lastSuccess(status v1alpha1.BindingStatus) v1alpha1.Swap {
+	for _, swap := range status.History {
+		if swap.Outcome == v1alpha1.SwapSucceeded {
+			return swap
+		}
+	}
+	return v1alpha1.Swap{}
+}
+
+// serviceOf is the service that a Secret was the handle of; "" where the history does not know.
+func serviceOf(status v1alpha1.BindingStatus, secretName string) string {
+	for _, swap := range status.History {
+		if swap.SecretName == secretName {
+			return swap.To
+		}
+	}
+	return ""
+}
+
 // noteSwap writes a swap into the history, where an attachment is another one than before. A workload that was deleted and
 // created again, and carries what it did before, is no swap.
 func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bindingGeneration int64) {
 	if was != nil && was.Service == now.Service && was.SecretName == now.SecretName {
 		return
 	}
-	last := lastSwap(*status)
-	if was == nil && last.To == now.Service && last.SecretName == now.SecretName && last.Outcome == v1alpha1.SwapSucceeded {
+	if worked := lastSuccess(*status); was == nil && worked.To == now.Service && worked.SecretName == now.SecretName {
 		return
 	}
 	swap := v1alpha1.Swap{

@@ -287,6 +287,9 @@ func (p *planner) attachment(b v1alpha1.Binding, v verdict) attachment {
 	case v.turnedBack != nil:
 		return p.putBack(b, was, v)
 	case v.blocked():
+		if len(p.held[b.Name]) == 0 && len(v.want) > 0 { // it gets back what it had
+			was.Generation, was.Since, was.From = p.workload.object.Generation+1, p.second(), nil
+		}
 		return was.withEntries(v.want)
 	}
 	now := attachment{
@@ -312,7 +315,7 @@ func (p *planner) adopted(b v1alpha1.Binding) attachment {
 	a := attachment{
 		Binding: b.Name, BindingUID: string(b.UID), DefinitionUID: p.definition.uid, Generation: p.workload.object.Generation,
 	}
-	current, injection, last := b.Status.Current, b.Status.Injection, lastSwap(b.Status)
+	current, injection := b.Status.Current, b.Status.Injection
 	switch s := p.services[b.Spec.ServiceRef.Name]; {
 	case current != nil:
 		a.Service, a.Type = current.Service, current.Type
@@ -322,8 +325,8 @@ func (p *planner) adopted(b v1alpha1.Binding) attachment {
 	case injection == nil:
 	case s.Status.Handle != nil && s.Status.Handle.SecretName == injection.SecretName:
 		a.Service, a.Type = s.Name, s.Spec.Type
-	case last.SecretName == injection.SecretName:
-		a.Service = last.To
+	default:
+		a.Service = serviceOf(b.Status, injection.SecretName)
 	}
 	return a
 }

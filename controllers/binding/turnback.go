@@ -222,15 +222,12 @@ func (p *planner) wasTurnedBack(b v1alpha1.Binding, s *v1alpha1.BackingService) 
 		return ""
 	}
 	h := s.Status.Handle
-	if a, known := p.recorded.find(b.Name); known {
-		t := a.TurnedBack
-		if t != nil && a.BindingUID == string(b.UID) && t.BindingGeneration == b.Generation &&
-			t.Service == s.Name && t.Secret == h.SecretName && t.Revision == h.Revision {
-			return t.Message
-		}
-		return ""
+	a, _ := p.recorded.find(b.Name)
+	if t := a.TurnedBack; t != nil && a.BindingUID == string(b.UID) && t.BindingGeneration == b.Generation &&
+		t.Service == s.Name && t.Secret == h.SecretName && t.Revision == h.Revision {
+		return t.Message
 	}
-	// The ledger was lost, with the workload or with its annotations.
+	// The ledger may have been lost, with the workload or with its annotations.
 	if last := lastSwap(b.Status); last.Outcome == v1alpha1.SwapRolledBack && last.BindingGeneration == b.Generation &&
 		last.To == s.Name && last.SecretName == h.SecretName {
 		return fmt.Sprintf("to attach BackingService %s failed (%s) and was turned back: edit the spec of the Binding to try again",
@@ -260,9 +257,9 @@ func (p *planner) before(b v1alpha1.Binding, was attachment, known bool, want po
 
 // isReturn says whether a Binding puts back what the app had, and has lost with its workload or by an owner's replace.
 func (p *planner) isReturn(b v1alpha1.Binding, want podtemplate.Entries) bool {
-	last, injection := lastSwap(b.Status), injectionOf(want)
-	return injection != nil && len(p.held[b.Name]) == 0 && last.Outcome == v1alpha1.SwapSucceeded &&
-		last.SecretName == injection.SecretName && reflect.DeepEqual(injection, b.Status.Injection)
+	injection := injectionOf(want)
+	return injection != nil && len(p.held[b.Name]) == 0 && lastSuccess(b.Status).SecretName == injection.SecretName &&
+		reflect.DeepEqual(injection, b.Status.Injection)
 }
 
 // putBack is what the ledger shall say of an attachment that is turned back.

@@ -345,8 +345,26 @@ func TestNotBornWithWhatWasTurnedBack(t *testing.T) {
 	if got := w.settle().status("b").Injection; got == nil || got.SecretName != "visits-1" {
 		t.Errorf("a workload that is created again is to be born with %v", got)
 	}
-	if w.deploy().settle(); w.carries("pinger", "REDIS_URL") == "visits2-1/uri" || w.says("b", v1alpha1.ConditionReady) != "False/RolledBack" {
+	if w.deploy().settle(); w.carries("pinger", "REDIS_URL") != "visits-1/uri" || w.says("b", v1alpha1.ConditionReady) != "False/RolledBack" {
 		t.Errorf("it carries %s, Ready=%s", w.carries("pinger", "REDIS_URL"), w.says("b", v1alpha1.ConditionReady))
+	}
+}
+
+// The app stays on what it has, also where its workload is replaced meanwhile.
+func TestAWorkloadThatIsReplacedGetsBackWhatItHad(t *testing.T) {
+	unverified := func(s *v1alpha1.BackingService) { s.Status.Conditions = s.Status.Conditions[:1] }
+	w := byHand(attached(t).service("visits2", unverified).edit("b", serviceRef("visits2")).settle(), func(d *appsv1.Deployment) {
+		d.Spec.Template.Spec.Containers[0].Env, d.Annotations = nil, nil
+	}).settle()
+	if got := w.carries("pinger", "REDIS_URL"); got != "visits-1/uri" || w.generations != 2 {
+		t.Errorf("it carries %q after %d generations", got, w.generations)
+	}
+	if current := w.status("b").Current; current == nil || current.Service != "visits" || w.says("b", v1alpha1.ConditionReady) != "False/ServiceNotVerified" {
+		t.Errorf("current %v, Ready=%s", current, w.says("b", v1alpha1.ConditionReady))
+	}
+	w.service("visits2").settle()
+	if got := w.carries("pinger", "REDIS_URL"); got != "visits2-1/uri" || w.says("b", v1alpha1.ConditionReady) != "True/Ready" {
+		t.Errorf("it carries %q, Ready=%s", got, w.says("b", v1alpha1.ConditionReady))
 	}
 }
 
