@@ -126,7 +126,10 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 		// The cache has not seen our last write yet. There is nothing wrong with it.
 		return reconcile.Result{RequeueAfter: staleRetry}, nil
 	}
-	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, until(p.wake, o.now))}, err
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, until(p.wake, o.now))}, nil
 }
 
 // look observes and plans. Where the plan takes the cache for stale, all is read past it: then it is the workload that was

@@ -80,7 +80,8 @@ func (p *planner) failed(unsettled map[string]attachment) condition.State {
 	}
 	for _, b := range p.bindings {
 		a, ok := unsettled[b.Name]
-		if limit := b.Spec.Swap.Limit(); ok && limit > 0 && p.due(a.Since.Add(limit)) {
+		// Since has no fraction of a second, and nobody is to be turned back early.
+		if limit := b.Spec.Swap.Limit(); ok && limit > 0 && p.due(a.Since.Add(limit+time.Second)) {
 			return condition.False(v1alpha1.ReasonProgressDeadlineExceeded, fmt.Sprintf(
 				"the rollout of %s did not end within spec.swap.timeout of Binding %s, %s: %s", p.key, b.Name, limit, p.progress()))
 		}
