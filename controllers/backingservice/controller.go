@@ -169,7 +169,7 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 func (r *reconciler) forget(service types.NamespacedName) {
 	r.happenings.take(service)
 	r.injections.forget(service)
-	for _, kind := range provisionedKinds {
+	for _, kind := range repaired {
 		r.contests.Forget(childKey{service, kind})
 	}
 }

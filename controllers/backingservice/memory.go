@@ -7,10 +7,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// provisionedKinds are the children that are put right when somebody changes them.
-var provisionedKinds = []string{"Service", "StatefulSet", "Deployment"}
+// repaired are the ways in which a child is put right, by its kind: one that was changed, and one that was deleted. Each has
+// a count of its own: who edits a Service and deletes it is nobody that fights.
+var repaired = []string{
+	"Service", "StatefulSet", "Deployment",
+	deleted("Service"), deleted("StatefulSet"), deleted("Deployment"),
+}
 
-// childKey is a child of a service: its kind.
+func deleted(kind string) string { return kind + " (deleted)" }
+
+// childKey is a way in which a child of a service is put right.
 type childKey struct {
 	service types.NamespacedName
 	kind    string

@@ -87,7 +87,7 @@ func (r *reconciler) observeChildren(ctx context.Context, o *observation) error 
 	}
 	o.children.service = service
 	o.children.contested = map[string]time.Duration{}
-	for _, kind := range provisionedKinds {
+	for _, kind := range repaired {
 		o.children.contested[kind] = r.contests.Wait(childKey{client.ObjectKeyFromObject(&o.service), kind}, o.now)
 	}
 	if o.service.Spec.Redis != nil {

@@ -63,7 +63,7 @@ type children struct {
 	binding     *v1alpha1.Binding
 	// foreign are objects that have the name of a child and belong to somebody else.
 	foreign []string
-	// contested is how long to leave a child as it is, by kind, because something else keeps changing it.
+	// contested is how long to leave a child as it is, by the way to put it right, because something else keeps at it.
 	contested map[string]time.Duration
 	// injectedSince is when the Binding of a collector was first seen to say what the collector is born with.
 	injectedSince time.Time
@@ -123,7 +123,7 @@ func (p *plan) lookAgain(after time.Duration) {
 	}
 }
 
-// repair is a child that is put right, and the state that it was found in.
+// repair is the way in which a child is put right, and the state that it was found in.
 type repair struct{ kind, sight string }
 
 // secret is a handle revision that is to be created.

@@ -320,7 +320,7 @@ func TestWhatCountsAsARepair(t *testing.T) {
 		repairs     []string
 	}{
 		"the first creation does not":       {observed(redisSpec), nil},
-		"a child that was deleted":          {observed(redisSpec, withHandle("x", "uri", 1)), []string{"Service", "StatefulSet"}},
+		"a child that was deleted":          {observed(redisSpec, withHandle("x", "uri", 1)), []string{"Service (deleted)", "StatefulSet (deleted)"}},
 		"a child that was changed":          {observed(redisSpec, redisChildren(1, ""), withHandle("x", "uri", 1)), []string{"Service", "StatefulSet"}},
 		"an edit of the spec does not":      {observed(redisSpec, redisChildren(1, "1/older"), withHandle("x", "uri", 1)), []string{"Service"}},
 		"the first of a collector does not": {observed(collectorSpec), nil},

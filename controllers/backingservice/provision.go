@@ -191,14 +191,18 @@ func (o *observation) planService(p *plan, desired *acorev1.ServiceApplyConfigur
 // is left alone for a while: each answer may restart the service.
 func (o *observation) putRight(p *plan, kind string, found *metav1.ObjectMeta, desired runtime.ApplyConfiguration) (applied bool) {
 	sight, repairs := o.repairs(found)
-	if wait := o.children.contested[kind]; repairs && wait > 0 {
+	how := kind
+	if found == nil {
+		how = deleted(kind)
+	}
+	if wait := o.children.contested[how]; repairs && wait > 0 {
 		p.contested = append(p.contested, kind+" "+o.service.Name)
 		p.lookAgain(wait)
 		return false
 	}
 	p.apply = append(p.apply, desired)
 	if repairs {
-		p.repairs = append(p.repairs, repair{kind: kind, sight: sight})
+		p.repairs = append(p.repairs, repair{kind: how, sight: sight})
 	}
 	return true
 }
