@@ -27,10 +27,12 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 )
 
-// Leader election is patient: an API server that is away for a minute does not end the operator.
+// Leader election is patient: an API server that is away for a minute does not end the operator. That takes a renewDeadline
+// of more than that minute and the retryPeriod before it. The price is that the lease of an operator that was killed lasts
+// as long as leaseDuration.
 const (
-	leaseDuration = 60 * time.Second
-	renewDeadline = 40 * time.Second
+	leaseDuration = 90 * time.Second
+	renewDeadline = 75 * time.Second
 	retryPeriod   = 10 * time.Second
 
 	leaseName = "bindery-operator"

@@ -90,8 +90,8 @@ func applyConfiguration(b *v1alpha1.Binding) (runtime.ApplyConfiguration, error)
 	return client.ApplyConfigurationFromUnstructured(u), nil
 }
 
-// createSecret creates a handle revision. One that exists already was created by an operator that was stopped before it
-// could write the status, because the name tells this service and this revision from all others.
+// createSecret creates a handle revision. One that exists already, and whose name tells this service and this revision from
+// all others, was created by an operator that was stopped before it could write the status.
 func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret) error {
 	object := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -106,8 +106,16 @@ func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret)
 		StringData: s.content(newPassword()),
 	}
 	object.OwnerReferences[0].BlockOwnerDeletion = new(false)
-	err := r.client.Create(ctx, object, client.FieldOwner(v1alpha1.ManagedBy))
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	err := r.client.Create(ctx, object.DeepCopy(), client.FieldOwner(v1alpha1.ManagedBy))
+	if apierrors.IsAlreadyExists(err) && !s.kept {
+		// It may be of a service of the same name that is gone, and about to be collected with it; or somebody's who knew
+		// the name. Which it is only a reader could tell, so it is made anew.
+		err = r.client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: object.Namespace, Name: object.Name}})
+		if err == nil || apierrors.IsNotFound(err) {
+			err = r.client.Create(ctx, object, client.FieldOwner(v1alpha1.ManagedBy))
+		}
+	}
+	if err != nil && (!apierrors.IsAlreadyExists(err) || !s.kept) {
 		return writeError("creating Secret "+s.name, err)
 	}
 	return nil

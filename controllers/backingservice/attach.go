@@ -2,6 +2,7 @@ package backingservice
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -79,9 +80,13 @@ func (o *observation) planURL() plan {
 		o.setReady(&p.status, condition.False(v1alpha1.ReasonInvalidSpec, err.Error()))
 		return p
 	}
-	name := handle.RevisionName(s.Name, string(s.UID), 0, url)
+	// The name is of the content alone. A BackingService that comes back, with its definition or out of git, has the handle
+	// that its apps carry, so none of them changes.
+	name := handle.ContentName(s.Name, s.Spec.Type, url)
 	if s.Status.Handle == nil || s.Status.Handle.SecretName != name {
-		p.secret = &secret{name: name, content: func(string) map[string]string { return content }}
+		p.secret = &secret{
+			name: name, content: func(string) map[string]string { return content }, kept: slices.Contains(s.Status.Revisions, name),
+		}
 	}
 	p.status.Endpoint = handle.Endpoint(content)
 	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(content))

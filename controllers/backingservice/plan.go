@@ -129,8 +129,11 @@ type repair struct{ kind, sight string }
 // secret is a handle revision that is to be created.
 type secret struct {
 	name string
-	// content makes the Secret's content from a fresh password. Handles without credentials leave it unused.
+	// content makes the Secret's content from a fresh password. Handles without credentials leave it unused, so that one
+	// that exists may be replaced.
 	content func(password string) map[string]string
+	// kept: it was made for this very service before, and has been kept.
+	kept bool
 }
 
 // makePlan decides what a BackingService consists of, and what its status says.

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 // urls lets a service have these URLs one after the other, and returns the last plan.
@@ -24,7 +25,7 @@ func urls(o *observation, list ...string) plan {
 	return p
 }
 
-func nameOf(url string) string { return engineName("uid-1", 0, url) }
+func nameOf(url string) string { return handle.ContentName("visits", v1alpha1.TypeCollector, url) }
 
 func TestTheSecretsOfEarlierHandlesAreKept(t *testing.T) {
 	const a, b, c = "http://a", "http://b", "http://c"

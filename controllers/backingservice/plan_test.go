@@ -107,11 +107,11 @@ func TestWhatTheStatusSays(t *testing.T) {
 	}{
 		"a Redis that was just asked for": {
 			observation: observed(redisSpec), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
-			handle: engineName("uid-1", 1, "") + "/uri#1",
+			handle: engineName("uid-1", 1) + "/uri#1",
 		},
 		"a Redis without a ready Pod": {
 			observation: observed(redisSpec, redisChildren(0, "")), ready: "False/Provisioning", mention: []string{"kubectl describe pod visits-0"},
-			endpoint: "visits.shop.svc:6379", handle: engineName("uid-1", 1, "") + "/uri#1",
+			endpoint: "visits.shop.svc:6379", handle: engineName("uid-1", 1) + "/uri#1",
 		},
 		"a Redis that serves": {
 			observation: observed(redisSpec, redisChildren(1, ""), withHandle("visits-x", "uri", 1)), ready: "True/Ready",
@@ -175,11 +175,11 @@ func TestWhatTheStatusSays(t *testing.T) {
 		},
 		"a URL": {
 			observation: observed(urlSpec("http://logs.example.com:4001/in")), ready: "True/Ready", endpoint: "logs.example.com:4001",
-			handle: engineName("uid-1", 0, "http://logs.example.com:4001/in") + "/uri#1",
+			handle: handle.ContentName("visits", v1alpha1.TypeCollector, "http://logs.example.com:4001/in") + "/uri#1",
 		},
 		"a URL without a port has the protocol's": {
 			observation: observed(urlSpec("https://logs.example.com/in")), ready: "True/Ready", endpoint: "logs.example.com:443",
-			handle: engineName("uid-1", 0, "https://logs.example.com/in") + "/uri#1",
+			handle: handle.ContentName("visits", v1alpha1.TypeCollector, "https://logs.example.com/in") + "/uri#1",
 		},
 		"a URL that is none": {
 			observation: observed(urlSpec("http://[::1")), ready: "False/InvalidSpec", stalled: true, mention: []string{"spec.external.url"},
@@ -228,8 +228,8 @@ func TestWhatTheStatusSays(t *testing.T) {
 	}
 }
 
-func engineName(uid string, revision int64, identity string) string {
-	return handle.RevisionName("visits", uid, revision, identity)
+func engineName(uid string, revision int64) string {
+	return handle.RevisionName("visits", uid, revision, "")
 }
 
 func TestWhatIsWritten(t *testing.T) {

@@ -163,7 +163,7 @@ func (o *observation) ownRevision(p *plan, content func(password string) map[str
 		return s.Status.Handle.SecretName
 	}
 	name := handle.RevisionName(s.Name, string(s.UID), 1, "")
-	p.secret = &secret{name: name, content: content}
+	p.secret = &secret{name: name, content: content, kept: true} // the UID is in the name: what exists is this service's
 	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(example))
 	return name
 }

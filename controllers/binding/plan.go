@@ -205,10 +205,11 @@ func (p *planner) findHeld() map[string]podtemplate.Entries {
 		}
 	}
 	for _, b := range p.bindings {
-		if _, known := p.recorded.find(b.Name); known {
-			continue
+		remembered := p.bornWith(b)
+		if _, known := p.recorded.find(b.Name); !known {
+			maps.Copy(remembered, p.hadBefore(b))
 		}
-		for slot, ref := range p.rememberedEntries(b) {
+		for slot, ref := range remembered {
 			presence, have := podtemplate.Lookup(p.workload.pod(), slot)
 			if !taken[slot] && presence == podtemplate.Refers && have.Secret == ref.Secret && (ref.Key == "" || ref.Key == have.Key) {
 				hold(b.Name, slot, have)
@@ -218,17 +219,25 @@ func (p *planner) findHeld() map[string]podtemplate.Entries {
 	return held
 }
 
-// rememberedEntries are the entries that the status of a Binding speaks of: those that its workload had, without their keys,
-// and those that a workload is born with.
-func (p *planner) rememberedEntries(b v1alpha1.Binding) podtemplate.Entries {
+// bornWith are the entries that a workload is born with: the API server puts them in too, into a new workload, or into a
+// container that its owner has renamed.
+func (p *planner) bornWith(b v1alpha1.Binding) podtemplate.Entries {
 	entries := podtemplate.Entries{}
-	for _, container := range p.containers(b) {
-		if injection := b.Status.Injection; injection != nil {
+	if injection := b.Status.Injection; injection != nil {
+		for _, container := range p.containers(b) {
 			for _, e := range injection.Env {
 				entries[podtemplate.Slot{Container: container, Env: e.Name}] = podtemplate.Ref{Secret: injection.SecretName, Key: e.Key}
 			}
 		}
-		if current := b.Status.Current; current != nil {
+	}
+	return entries
+}
+
+// hadBefore are the entries that the workload had, as the status of a Binding knows them: without their keys.
+func (p *planner) hadBefore(b v1alpha1.Binding) podtemplate.Entries {
+	entries := podtemplate.Entries{}
+	if current := b.Status.Current; current != nil {
+		for _, container := range p.containers(b) {
 			for _, env := range current.Env {
 				entries[podtemplate.Slot{Container: container, Env: env}] = podtemplate.Ref{Secret: current.SecretName}
 			}

@@ -186,14 +186,18 @@ func TestWhatThePodTemplateCarries(t *testing.T) {
 			}).settle().unbind("b"),
 			want: slots{"app/REDIS_URL": "", "side/REDIS_URL": "visits-1/uri"}, generations: 2,
 		},
-		"and in a container that the Binding asks for, it is a conflict": {
+		"and in a container that the Binding asks for, it is what the API server puts there": {
 			world: byHand(attached(t), func(d *appsv1.Deployment) {
 				d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{
 					Name: "side", Env: d.Spec.Template.Spec.Containers[0].Env,
 				})
 			}),
 			want: slots{"pinger/REDIS_URL": "visits-1/uri", "side/REDIS_URL": "visits-1/uri"}, generations: 1,
-			ready: map[string]string{"b": "False/Conflict"},
+			ready: map[string]string{"b": "True/Ready"},
+		},
+		"a container that was renamed, and has its variable from the API server, is attached": {
+			world: byHand(attached(t), func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Name = "renamed" }),
+			want:  slots{"renamed/REDIS_URL": "visits-1/uri"}, generations: 1, ready: map[string]string{"b": "True/Ready"},
 		},
 		"a container that the owner renamed is attached under its new name": {
 			world: byHand(attached(t), func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0] = corev1.Container{Name: "renamed"} }),

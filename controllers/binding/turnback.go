@@ -167,10 +167,10 @@ func (p *planner) barred(back map[string]attachment, verdicts map[string]verdict
 
 // turnBack makes a verdict say that what was before is put back.
 func (p *planner) turnBack(b v1alpha1.Binding, a attachment, v *verdict) {
-	message := fmt.Sprintf("the swap to BackingService %s failed, and %s carries BackingService %s as before. %s. %s", a.Service, p.key,
+	message := fmt.Sprintf("the swap to BackingService %s failed, and %s carries BackingService %s as before: %s. %s", a.Service, p.key,
 		a.From.Service, p.failure.state.Message, p.mend(a))
 	if len(a.From.Env) == 0 {
-		message = fmt.Sprintf("to attach BackingService %s failed, and %s is as it was before. %s. %s", a.Service, p.key,
+		message = fmt.Sprintf("to attach BackingService %s failed, and %s is as it was before: %s. %s", a.Service, p.key,
 			p.failure.state.Message, p.mend(a))
 	}
 	v.block(v1alpha1.ReasonRolledBack, message)

@@ -22,14 +22,27 @@ import (
 // revisions of one service in one namespace apart.
 const suffixLength = 8
 
+// contentLength is how many are in the name of a handle that is told by its content: 80 bits, which nobody can aim at.
+const contentLength = 16
+
 // RevisionName names the Secret of a revision: the name of the service and a digest of what makes the revision that one.
 // It is deterministic, so that an operator which was stopped between the creation of the Secret and the write of the
 // status finds its own Secret again, without reading one. identity must hold no credential, and must differ wherever
 // the content differs.
 func RevisionName(service, uid string, revision int64, identity string) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{uid, strconv.FormatInt(revision, 10), identity}, "\x00")))
-	digest := base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])
-	return service + "-" + strings.ToLower(digest[:suffixLength])
+	return service + "-" + digest(suffixLength, uid, strconv.FormatInt(revision, 10), identity)
+}
+
+// ContentName names the Secret of a handle without credentials, by the name of the service and a digest of all that is in
+// it: the same handle has the same name for whichever object of that name. Bindery replaces what has this name, so the
+// digest is too long for anybody to find a URL that leads to a Secret of his choice.
+func ContentName(service string, t v1alpha1.ServiceType, url string) string {
+	return service + "-" + digest(contentLength, string(t), url)
+}
+
+func digest(length int, parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])[:length])
 }
 
 // Host returns the name that the Pods of the cluster find a Service under.
