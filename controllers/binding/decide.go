@@ -48,6 +48,7 @@ func (p *planner) decide() map[string]verdict {
 	kept := p.held
 	for {
 		verdicts := p.judge(p.owners(kept))
+		p.waitForOthers(verdicts)
 		p.answerFailure(verdicts)
 		next := map[string]podtemplate.Entries{}
 		for name, v := range verdicts {
@@ -124,6 +125,32 @@ func (p *planner) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) p
 func (p *planner) hasContainers(b v1alpha1.Binding) bool {
 	have := podtemplate.Containers(p.workload.pod())
 	return !slices.ContainsFunc(b.Spec.Containers, func(name string) bool { return !slices.Contains(have, name) })
+}
+
+// waitForOthers holds a change back while the handle of another Binding of the workload is being verified, so that what is
+// applied together is one rollout. A Job that verifies ends, or is ended after a minute; later trials hold nobody. What a
+// workload has lost is put back at once.
+func (p *planner) waitForOthers(verdicts map[string]verdict) {
+	var verifying string
+	for _, b := range p.bindings {
+		v, s := verdicts[b.Name], p.services[b.Spec.ServiceRef.Name]
+		if v.obstacle.Reason == v1alpha1.ReasonServiceNotVerified &&
+			present(&s, v1alpha1.ConditionVerified, "").Reason == v1alpha1.ReasonVerifying {
+			verifying = fmt.Sprintf("BackingService %s, of Binding %s", s.Name, b.Name)
+		}
+	}
+	if verifying == "" {
+		return
+	}
+	for _, b := range p.bindings {
+		v := verdicts[b.Name]
+		if v.blocked() || maps.Equal(v.want, p.held[b.Name]) || p.isReturn(b, v.want) || p.vanished(b, v.want) {
+			continue
+		}
+		v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("%s is being verified: what changes about %s together is one rollout", verifying, p.key))
+		v.want = p.held[b.Name]
+		verdicts[b.Name] = v
+	}
 }
 
 // judgeService says whether the service of a Binding may be attached at all.

@@ -289,6 +289,38 @@ func TestAServiceThatWasNotVerifiedLeavesTheAppOnWhatItHas(t *testing.T) {
 	}
 }
 
+// What is applied together is one rollout, also where one of its services takes longer to verify.
+func TestOneRolloutForWhatIsVerifiedOneAfterTheOther(t *testing.T) {
+	verifying := func(s *v1alpha1.BackingService) {
+		condition.Set(&s.Status.Conditions, v1alpha1.ConditionVerified,
+			condition.False(v1alpha1.ReasonVerifying, "a Job is trying the handle"), s.Generation, noon)
+	}
+	refused := func(s *v1alpha1.BackingService) {
+		condition.Set(&s.Status.Conditions, v1alpha1.ConditionVerified,
+			condition.False(v1alpha1.ReasonCredentialsRefused, "Redis refused the password"), s.Generation, noon)
+	}
+	begin := func() *world {
+		return newWorld(t).deploy().service("s").service("slow", verifying).
+			bind("a", "s", env("A", "uri")).bind("b", "slow", env("B", "uri")).settle()
+	}
+	w := begin()
+	if w.generations != 0 || w.says("a", v1alpha1.ConditionReady) != "False/ServiceNotVerified" {
+		t.Errorf("while one is being verified: %d generations, %s", w.generations, w.says("a", v1alpha1.ConditionReady))
+	}
+	w.service("slow").settle()
+	if w.generations != 1 || w.carries("pinger", "A") == "" || w.carries("pinger", "B") == "" {
+		t.Errorf("afterwards: %d generations, A %q, B %q", w.generations, w.carries("pinger", "A"), w.carries("pinger", "B"))
+	}
+	if w = begin().service("slow", refused).settle(); w.carries("pinger", "A") == "" || w.says("b", v1alpha1.ConditionReady) != "False/ServiceNotVerified" {
+		t.Errorf("when it was refused: A %q, b %s", w.carries("pinger", "A"), w.says("b", v1alpha1.ConditionReady))
+	}
+	w = byHand(begin().service("slow").settle(), func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Env, d.Annotations = nil, nil }).
+		service("slow2", verifying).edit("b", serviceRef("slow2")).settle()
+	if w.carries("pinger", "A") == "" {
+		t.Error("what was lost waits for a verification")
+	}
+}
+
 func TestAnotherTypeUnderTheSameVariableIsRefused(t *testing.T) {
 	w := attached(t).service("queue", ofType(v1alpha1.TypeRabbitMQ)).edit("b", func(b *v1alpha1.Binding) {
 		serviceRef("queue")(b)
