@@ -13,7 +13,7 @@ import (
 
 // progressEvery is how often, at most, a status is written for nothing but how far a rollout is. It keeps a quick swap at
 // two writes of the status, and a slow one readable.
-const progressEvery = 10 * time.Second
+const progressEvery = 5 * time.Second
 
 // rollouts remembers what was seen of the rollouts that are watched. An operator that starts anew begins to watch anew:
 // a rollout then takes a little longer to count as settled.

@@ -71,7 +71,7 @@ func OfDeployment(d *appsv1.Deployment) State {
 		s.Figures.AvailableSince = available.LastTransitionTime.Time
 	}
 	if status.ObservedGeneration < d.Generation {
-		return s.in(Progressing, "waiting for the Deployment controller to see the new Pod template")
+		return s.unseen("Deployment")
 	}
 	return s.ofDeployment(d, want)
 }
@@ -111,7 +111,7 @@ func OfStatefulSet(set *appsv1.StatefulSet) State {
 	}
 	switch {
 	case status.ObservedGeneration < set.Generation:
-		return s.in(Progressing, "waiting for the StatefulSet controller to see the new Pod template")
+		return s.unseen("StatefulSet")
 	case status.UpdatedReplicas < want && set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType:
 		return s.in(OnDelete, fmt.Sprintf("spec.updateStrategy is OnDelete: delete the other %d, one after the other", want-status.UpdatedReplicas))
 	case keeps > 0 && status.UpdatedReplicas >= want-keeps && status.UpdatedReplicas < want:
@@ -138,7 +138,7 @@ func OfDaemonSet(set *appsv1.DaemonSet) State {
 	}}
 	switch {
 	case status.ObservedGeneration < set.Generation:
-		return s.in(Progressing, "waiting for the DaemonSet controller to see the new Pod template")
+		return s.unseen("DaemonSet")
 	case status.UpdatedNumberScheduled < want && set.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType:
 		return s.in(OnDelete, fmt.Sprintf("spec.updateStrategy is OnDelete: delete the other %d, node by node", want-status.UpdatedNumberScheduled))
 	case status.UpdatedNumberScheduled < want:
@@ -153,6 +153,12 @@ func OfDaemonSet(set *appsv1.DaemonSet) State {
 func (s State) in(phase Phase, message string) State {
 	s.Phase, s.Message = phase, message
 	return s
+}
+
+// unseen is the state of a workload whose status is about an older template: none of its Pods is of the new one.
+func (s State) unseen(kind string) State {
+	s.Figures.Updated = 0
+	return s.in(Progressing, fmt.Sprintf("waiting for the %s controller to see the new Pod template", kind))
 }
 
 func (s State) complete() State {
