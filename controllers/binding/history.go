@@ -58,7 +58,7 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bin
 func noteTurnedBack(status *v1alpha1.BindingStatus, a attachment) {
 	t := a.TurnedBack
 	if status.Previous != nil && status.Previous.Service == a.Service && status.Previous.SecretName == a.Secret {
-		status.Previous = nil // it is what the workload carries again
+		status.Previous = before(*status, a) // that one is what the workload carries again
 	}
 	for i, swap := range status.History {
 		if swap.SecretName == t.Secret && swap.StartedAt.Equal(&t.Since) {
@@ -70,6 +70,21 @@ func noteTurnedBack(status *v1alpha1.BindingStatus, a attachment) {
 		From: a.Service, To: t.Service, SecretName: t.Secret, StartedAt: t.Since, BindingGeneration: t.BindingGeneration,
 		Outcome: v1alpha1.SwapRolledBack,
 	})
+}
+
+// before is what the history knows of what a workload carried before it carried an attachment; nil = nothing.
+func before(status v1alpha1.BindingStatus, a attachment) *v1alpha1.Attachment {
+	for i, swap := range status.History {
+		if swap.To != a.Service || swap.SecretName != a.Secret || swap.From == "" {
+			continue
+		}
+		for _, older := range status.History[i+1:] {
+			if older.To == swap.From && older.Outcome == v1alpha1.SwapSucceeded {
+				return &v1alpha1.Attachment{Service: older.To, SecretName: older.SecretName, Since: older.StartedAt, Env: variables(a.entries())}
+			}
+		}
+	}
+	return nil
 }
 
 // supersede closes a swap that has not come to its end and will not.

@@ -416,6 +416,16 @@ func TestAWorkloadIsNotBornWithWhatWasNotVerified(t *testing.T) {
 	}
 }
 
+// What was before stays known when a swap is turned back.
+func TestPreviousAfterARolloutThatWasTurnedBack(t *testing.T) {
+	w := attached(t).service("visits3").later(time.Minute).edit("b", serviceRef("visits2")).settle()
+	w.later(time.Minute).edit("b", serviceRef("visits3")).pass(time.Second).rollOut().pass(time.Second).loses().pass(time.Second).settle()
+	status := w.status("b")
+	if status.Current.Service != "visits2" || status.Previous == nil || status.Previous.Service != "visits" || status.Previous.SecretName != "visits-1" {
+		t.Errorf("current %v, previous %v", status.Current, status.Previous)
+	}
+}
+
 func TestTheHistoryIsBounded(t *testing.T) {
 	w := attached(t)
 	for i := range 14 {
