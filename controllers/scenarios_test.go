@@ -163,7 +163,7 @@ func describe(objects []client.Object) []string {
 	return lines
 }
 
-var revisionName = regexp.MustCompile(`\b([a-z][a-z0-9-]*)-[0-9a-v]{8}\b`)
+var revisionName = regexp.MustCompile(`\b([a-z][a-z0-9-]*)-(?:[0-9a-v]{16}|[0-9a-v]{8})\b`)
 
 // anonymous replaces what differs from namespace to namespace: its name, and the names of handle revisions.
 func anonymous(line, namespace string, secrets map[string]string) string {
