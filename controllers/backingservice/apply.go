@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -107,16 +108,34 @@ func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret)
 	}
 	object.OwnerReferences[0].BlockOwnerDeletion = new(false)
 	err := r.client.Create(ctx, object.DeepCopy(), client.FieldOwner(v1alpha1.ManagedBy))
-	if apierrors.IsAlreadyExists(err) && !s.kept {
-		// It may be of a service of the same name that is gone, and about to be collected with it; or somebody's who knew
-		// the name. Which it is only a reader could tell, so it is made anew.
-		err = r.client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: object.Namespace, Name: object.Name}})
-		if err == nil || apierrors.IsNotFound(err) {
-			err = r.client.Create(ctx, object, client.FieldOwner(v1alpha1.ManagedBy))
-		}
+	if err == nil || apierrors.IsAlreadyExists(err) && s.kept {
+		return nil
 	}
-	if err != nil && (!apierrors.IsAlreadyExists(err) || !s.kept) {
-		return writeError("creating Secret "+s.name, err)
+	if apierrors.IsAlreadyExists(err) {
+		return r.replaceSecret(ctx, o, object)
+	}
+	return writeError("creating Secret "+s.name, err)
+}
+
+// replaceSecret makes a Secret anew that exists, and that the status does not speak of yet. It may be of a service of the
+// same name that is gone, and about to be collected with it; or somebody's who knew the name; or this service's own, and
+// the operator was stopped: which it is only a reader could tell. As long as the status does not name it, the next pass
+// makes it again, whatever becomes of this one. So the status is read past the cache, which may not have seen the last
+// write.
+func (r *reconciler) replaceSecret(ctx context.Context, o observation, object *corev1.Secret) error {
+	var live v1alpha1.BackingService
+	if err := r.live.Get(ctx, client.ObjectKeyFromObject(&o.service), &live); err != nil {
+		return fmt.Errorf("reading BackingService %s: %w", o.service.Name, err)
+	}
+	if h := live.Status.Handle; h != nil && h.SecretName == object.Name || slices.Contains(live.Status.Revisions, object.Name) {
+		return nil
+	}
+	key := metav1.ObjectMeta{Namespace: object.Namespace, Name: object.Name}
+	if err := r.client.Delete(ctx, &corev1.Secret{ObjectMeta: key}); client.IgnoreNotFound(err) != nil {
+		return writeError("replacing Secret "+object.Name, err)
+	}
+	if err := r.client.Create(ctx, object, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
+		return writeError("creating Secret "+object.Name, err)
 	}
 	return nil
 }
