@@ -438,10 +438,11 @@ func keptWithoutThePolicy(s *policedScene) {
 		s.expectApp(name+", at first", "app[OWN=mine URL_0=s0-1/uri]", 1)
 		scenes[name] = s
 	}
+	await := s.awaitPolicy(true)
 	binding := &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "bindery-born-attached"}}
 	ok(s, s.Get(s.ctx, client.ObjectKeyFromObject(binding), binding))
 	ok(s, s.Delete(s.ctx, binding))
-	s.awaitPolicy(false)
+	await(false)
 	for name, s := range scenes {
 		s.kubectl(s.manifest("app:1", "app[OWN=mine]"), owners[name].change...)
 		if name == "kubectl replace" { // nobody else puts it back but the operator
@@ -459,21 +460,27 @@ func keptWithoutThePolicy(s *policedScene) {
 	s.awaitPolicy(true)
 }
 
-// awaitPolicy waits until workloads are born attached, or are not any more.
-func (s *policedScene) awaitPolicy(attaches bool) {
+// awaitPolicy waits until workloads are born attached, or are not. It returns a function that waits for the one or the other
+// with the same Binding: of a new one it cannot be told whether the policy is gone, or has not heard of it yet.
+func (s *policedScene) awaitPolicy(attaches bool) (again func(attaches bool)) {
 	s.Helper()
 	trial := s.scene(s.TB)
 	binding := trial.bindingOf("b", ofApp)
 	ok(s, s.Create(s.ctx, binding))
 	trial.inject(binding, visits1)
-	s.await("the policy", func() string {
-		d := deploymentOf(trial.namespace, "app", containersOf("app[]")...)
-		ok(s, s.Create(s.ctx, d, client.DryRunAll))
-		if (refersTo(d, "URL") != "") != attaches {
-			return "a new workload would carry " + carried(d.Spec.Template)
-		}
-		return ""
-	})
+	again = func(attaches bool) {
+		s.Helper()
+		s.await("the policy", func() string {
+			d := deploymentOf(trial.namespace, "app", containersOf("app[]")...)
+			ok(s, s.Create(s.ctx, d, client.DryRunAll))
+			if (refersTo(d, "URL") != "") != attaches {
+				return "a new workload would carry " + carried(d.Spec.Template)
+			}
+			return ""
+		})
+	}
+	again(attaches)
+	return again
 }
 
 // withAnotherPolicy adds a container after the policy has had its turn.

@@ -401,7 +401,7 @@ func wants(b *v1alpha1.Binding, workload identity, slot podtemplate.Slot) bool {
 }
 
 // checkDeletions looks at what an operator has deleted: no service that is in use, or before its time; no Secret that a
-// Pod template names.
+// Pod template names, but to make it again at once.
 func (w *world) checkDeletions(o *operator) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -420,7 +420,7 @@ func (w *world) checkDeletions(o *operator) error {
 					errs = append(errs, fmt.Errorf("the operator deleted %s at %s: deprovisionAt %v, %d attachments",
 						id, r.at, at, last.service.Status.AttachmentCount))
 				}
-			case resource == "secrets" && last.workload != nil && !last.deleted:
+			case resource == "secrets" && last.workload != nil && !last.deleted && !o.madeAgain(r):
 				for slot, ref := range last.workload.env {
 					if strings.HasPrefix(ref, name+"/") {
 						errs = append(errs, fmt.Errorf("the operator deleted Secret %s/%s, which %s names in %v", namespace, name, id, slot))
@@ -430,6 +430,15 @@ func (w *world) checkDeletions(o *operator) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// madeAgain says whether an operator made a Secret again right after it had deleted it: that is how it takes over one whose
+// owner it cannot read.
+func (o *operator) madeAgain(deletion request) bool {
+	collection := deletion.path[:strings.LastIndex(deletion.path, "/")]
+	return len(o.sent(0, func(r request) bool {
+		return r.method == "POST" && r.path == collection && r.status/100 == 2 && r.at.After(deletion.at) && r.at.Sub(deletion.at) < 5*time.Second
+	})) > 0
 }
 
 // lastBefore returns the last version that was seen before a moment; nil where there was none.
