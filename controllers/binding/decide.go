@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -127,16 +128,24 @@ func (p *planner) hasContainers(b v1alpha1.Binding) bool {
 	return !slices.ContainsFunc(b.Spec.Containers, func(name string) bool { return !slices.Contains(have, name) })
 }
 
+// verifyPatience is how long a change waits for the verification of another Binding's handle. A Job ends, or is ended after a
+// minute; but one that something suspends (a queue of Jobs) must not hold up what has nothing to do with it.
+const verifyPatience = 90 * time.Second
+
 // waitForOthers holds a change back while the handle of another Binding of the workload is being verified, so that what is
-// applied together is one rollout. A Job that verifies ends, or is ended after a minute; later trials hold nobody. What a
-// workload has lost is put back at once.
+// applied together is one rollout. Later trials hold nobody, and what a workload has lost is put back at once.
 func (p *planner) waitForOthers(verdicts map[string]verdict) {
 	var verifying string
 	for _, b := range p.bindings {
 		v, s := verdicts[b.Name], p.services[b.Spec.ServiceRef.Name]
-		if v.obstacle.Reason == v1alpha1.ReasonServiceNotVerified &&
-			present(&s, v1alpha1.ConditionVerified, "").Reason == v1alpha1.ReasonVerifying {
+		trial := s.Status.Verification
+		if v.obstacle.Reason != v1alpha1.ReasonServiceNotVerified || trial == nil ||
+			present(&s, v1alpha1.ConditionVerified, "").Reason != v1alpha1.ReasonVerifying {
+			continue
+		}
+		if until := trial.StartedAt.Add(verifyPatience); p.now.Before(until) {
 			verifying = fmt.Sprintf("BackingService %s, of Binding %s", s.Name, b.Name)
+			p.holdUntil = latest(p.holdUntil, until)
 		}
 	}
 	if verifying == "" {
@@ -149,8 +158,15 @@ func (p *planner) waitForOthers(verdicts map[string]verdict) {
 		}
 		v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("%s is being verified: what changes about %s together is one rollout", verifying, p.key))
 		v.want = p.held[b.Name]
-		verdicts[b.Name] = v
+		verdicts[b.Name], p.holds = v, true
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // judgeService says whether the service of a Binding may be attached at all.

@@ -115,10 +115,14 @@ func makePlan(o observation) plan {
 		next, _ = p.nextLedger(verdicts)
 	}
 	statuses := p.statuses(verdicts, next)
-	if !waits(statuses) {
-		return plan{statuses: statuses}
+	result := plan{statuses: statuses, watches: waits(statuses)}
+	if result.watches {
+		result.wake = p.wake
 	}
-	return plan{statuses: statuses, watches: true, wake: p.wake}
+	if p.holds && (result.wake.IsZero() || p.holdUntil.Before(result.wake)) {
+		result.wake = p.holdUntil
+	}
+	return result
 }
 
 // waits says whether an attachment has not settled yet.
@@ -144,8 +148,11 @@ type planner struct {
 	held map[string]podtemplate.Entries
 	// failure of the rollout of what is held; nil = none so far.
 	failure *failure
-	// wake is the earliest time that anything depends on.
+	// wake is the earliest time that the rollout depends on.
 	wake time.Time
+	// holds: a change waits for another Binding's verification, until holdUntil at most.
+	holds     bool
+	holdUntil time.Time
 }
 
 func olderFirst(a, b v1alpha1.Binding) int {

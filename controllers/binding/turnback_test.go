@@ -291,7 +291,9 @@ func TestAServiceThatWasNotVerifiedLeavesTheAppOnWhatItHas(t *testing.T) {
 
 // What is applied together is one rollout, also where one of its services takes longer to verify.
 func TestOneRolloutForWhatIsVerifiedOneAfterTheOther(t *testing.T) {
+	w := newWorld(t)
 	verifying := func(s *v1alpha1.BackingService) {
+		s.Status.Verification = &v1alpha1.Verification{SecretName: "slow-1", Key: "uri", Attempt: 1, StartedAt: metav1.NewTime(w.now)}
 		condition.Set(&s.Status.Conditions, v1alpha1.ConditionVerified,
 			condition.False(v1alpha1.ReasonVerifying, "a Job is trying the handle"), s.Generation, noon)
 	}
@@ -300,10 +302,14 @@ func TestOneRolloutForWhatIsVerifiedOneAfterTheOther(t *testing.T) {
 			condition.False(v1alpha1.ReasonCredentialsRefused, "Redis refused the password"), s.Generation, noon)
 	}
 	begin := func() *world {
-		return newWorld(t).deploy().service("s").service("slow", verifying).
-			bind("a", "s", env("A", "uri")).bind("b", "slow", env("B", "uri")).settle()
+		w = newWorld(t)
+		w.deploy().service("s").service("slow", verifying).bind("a", "s", env("A", "uri")).bind("b", "slow", env("B", "uri"))
+		return w.pass(3 * time.Second)
 	}
-	w := begin()
+	begin()
+	if got, want := w.wake, noon.Add(verifyPatience); !got.Equal(want) {
+		t.Errorf("to be planned again at %s, want %s", got, want)
+	}
 	if w.generations != 0 || w.says("a", v1alpha1.ConditionReady) != "False/ServiceNotVerified" {
 		t.Errorf("while one is being verified: %d generations, %s", w.generations, w.says("a", v1alpha1.ConditionReady))
 	}
@@ -313,6 +319,9 @@ func TestOneRolloutForWhatIsVerifiedOneAfterTheOther(t *testing.T) {
 	}
 	if w = begin().service("slow", refused).settle(); w.carries("pinger", "A") == "" || w.says("b", v1alpha1.ConditionReady) != "False/ServiceNotVerified" {
 		t.Errorf("when it was refused: A %q, b %s", w.carries("pinger", "A"), w.says("b", v1alpha1.ConditionReady))
+	}
+	if begin().settle(); w.generations != 1 || w.carries("pinger", "A") == "" || w.carries("pinger", "B") != "" {
+		t.Errorf("a trial that does not end: %d generations, A %q, B %q", w.generations, w.carries("pinger", "A"), w.carries("pinger", "B"))
 	}
 	w = byHand(begin().service("slow").settle(), func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Env, d.Annotations = nil, nil }).
 		service("slow2", verifying).edit("b", serviceRef("slow2")).settle()
