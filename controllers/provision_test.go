@@ -58,7 +58,10 @@ func TestAProvisionedRedis(t *testing.T) {
 	if b.Status.Endpoint != fmt.Sprintf("visits.%s.svc:6379", s.namespace) || b.Status.Binding.Name != secret.Name {
 		t.Errorf("endpoint %s, binding %+v", b.Status.Endpoint, b.Status.Binding)
 	}
-	for _, object := range []client.Object{secret, get(s, &appsv1.StatefulSet{}, "visits"), get(s, &corev1.Service{}, "visits")} {
+	if len(secret.OwnerReferences)+len(secret.Finalizers) > 0 {
+		t.Errorf("the Secret does not outlive the service: %+v", secret.ObjectMeta)
+	}
+	for _, object := range []client.Object{get(s, &appsv1.StatefulSet{}, "visits"), get(s, &corev1.Service{}, "visits")} {
 		if !metav1.IsControlledBy(object, b) || len(object.GetFinalizers()) > 0 {
 			t.Errorf("%T: owners %+v, finalizers %v", object, object.GetOwnerReferences(), object.GetFinalizers())
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -23,6 +24,7 @@ func (s *scene) keptFor(name string, d time.Duration) {
 	s.Helper()
 	s.service(name, v1alpha1.BackingServiceSpec{
 		Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}, Retention: &v1alpha1.Retention{DeprovisionAfter: metav1.Duration{Duration: d}},
+		DeletionPolicy: v1alpha1.DeletionDelete,
 	})
 }
 
@@ -91,6 +93,35 @@ func TestAServiceThatNobodyUsesGoes(t *testing.T) {
 	})
 	if e := s.eventsOf("DeprovisionSoon")[0]; e.Regarding.Name != "visits" || !strings.Contains(e.Note, "3s") {
 		t.Errorf("about %s: %s", e.Regarding.Name, e.Note)
+	}
+}
+
+// What an app needs in order to start, and the password that it knows, stay with the data.
+func TestARedisThatComesBackIsTheSameToItsApps(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "back")
+	s.runPods()
+	s.deploy("app")
+	spec := v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}}
+	s.service("visits", spec)
+	b := s.awaitService("visits", "True/Ready")
+	s.bind("b", "app", "visits")
+	s.awaitAttached("visits", 1)
+	template := s.deployment("app").Spec.Template
+	secret := get(s, &corev1.Secret{}, b.Status.Handle.SecretName)
+
+	s.dropInUse("visits")
+	s.awaitGone(&appsv1.StatefulSet{}, "visits")
+	s.awaitGone(&corev1.Service{}, "visits")
+	s.service("visits", spec)
+	s.awaitService("visits", "True/Ready")
+	s.awaitAttached("visits", 1)
+	s.awaitQuiet()
+	if diff := cmp.Diff(template, s.deployment("app").Spec.Template); diff != "" {
+		t.Errorf("the app was changed (-before +after):\n%s", diff)
+	}
+	if have := get(s, &corev1.Secret{}, secret.Name); have.UID != secret.UID {
+		t.Error("the Secret is another one")
 	}
 }
 

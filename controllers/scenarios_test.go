@@ -340,12 +340,12 @@ func (s *stage) remove(object client.Object, name string) {
 }
 
 // dropInUse deletes a service that an app is on.
-func (s *stage) dropInUse(name string) {
+func (s *scene) dropInUse(name string) {
 	s.Helper()
-	update(s.scene, &v1alpha1.BackingService{}, name, func(b *v1alpha1.BackingService) {
+	update(s, &v1alpha1.BackingService{}, name, func(b *v1alpha1.BackingService) {
 		b.Annotations = map[string]string{v1alpha1.DeleteInUseAnnotation: "true"}
 	})
-	s.remove(&v1alpha1.BackingService{}, name)
+	s.must(admin.Delete(s.ctx, get(s, &v1alpha1.BackingService{}, name)))
 }
 
 // onOne is what most scenarios begin with: app is attached to the first of some services.
@@ -599,7 +599,7 @@ var scenarios = map[string]scenario{
 		end: []string{
 			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
 			"BackingService/two attached=1 Ready=True/Ready",
-			"no BackingService/one", "no StatefulSet/one", "no Service/one", "no Secret/@old:one", "no Job that verified one",
+			"no BackingService/one", "no StatefulSet/one", "no Service/one", "Secret/@old:one", "no Job that verified one",
 		},
 	},
 	"swap of a StatefulSet": {

@@ -113,8 +113,10 @@ type BackingServiceSpec struct {
 	// +optional
 	ResourceRef *ResourceReference `json:"resourceRef,omitempty"`
 
-	// deletionPolicy says what becomes of the data volume when the BackingService is deleted. Retain keeps the
-	// PersistentVolumeClaim (a BackingService of the same name finds its data again); Delete removes it.
+	// deletionPolicy says what becomes of the data volume, and of the Secrets that Bindery made for its handle, when the
+	// BackingService is deleted. Retain keeps them: a BackingService of the same name finds its data and its password
+	// again, and apps that are attached can start their Pods meanwhile. Delete removes them. A Secret stays or goes by what
+	// the policy was when it was made.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
@@ -128,22 +130,22 @@ type BackingServiceSpec struct {
 // Retention says how long an unused service is kept.
 type Retention struct {
 	// deprovisionAfter is how long after its last detachment the BackingService is deleted, and with it all that was
-	// provisioned for it; deletionPolicy says what becomes of its data volume. A service that was never attached is kept.
+	// provisioned for it; deletionPolicy says what of it stays. A service that was never attached is kept.
 	// To attach it again stops the clock. Example: 72h.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="must be between 1s and 8760h (a year), for example 72h"
 	DeprovisionAfter metav1.Duration `json:"deprovisionAfter"`
 }
 
-// DeletionPolicy says what becomes of a data volume.
+// DeletionPolicy says what becomes of a service's data and handle.
 //
 // +kubebuilder:validation:Enum=Retain;Delete
 type DeletionPolicy string
 
 const (
-	// DeletionRetain keeps the data volume.
+	// DeletionRetain keeps the data volume and the Secrets.
 	DeletionRetain DeletionPolicy = "Retain"
-	// DeletionDelete removes the data volume together with the service.
+	// DeletionDelete removes the data volume and the Secrets together with the service.
 	DeletionDelete DeletionPolicy = "Delete"
 )
 

@@ -91,22 +91,24 @@ func applyConfiguration(b *v1alpha1.Binding) (runtime.ApplyConfiguration, error)
 	return client.ApplyConfigurationFromUnstructured(u), nil
 }
 
-// createSecret creates a handle revision. One that exists already, and whose name tells this service and this revision from
-// all others, was created by an operator that was stopped before it could write the status.
+// createSecret creates a handle revision. One that exists already and is to be kept was created by an operator that was
+// stopped before it could write the status, or for a service of this name that is gone and that it has outlived.
 func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret) error {
 	object := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: o.service.Namespace, Name: s.name,
 			Labels: map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ServiceLabel: o.service.Name},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&o.service,
-				v1alpha1.GroupVersion.WithKind("BackingService"))},
 		},
 		// The Service Binding Specification asks for a type of this form.
 		Type:       corev1.SecretType("servicebinding.io/" + string(o.service.Spec.Type)),
 		Immutable:  new(true),
 		StringData: s.content(newPassword()),
 	}
-	object.OwnerReferences[0].BlockOwnerDeletion = new(false)
+	if !s.outlives {
+		owner := metav1.NewControllerRef(&o.service, v1alpha1.GroupVersion.WithKind("BackingService"))
+		owner.BlockOwnerDeletion = new(false)
+		object.OwnerReferences = []metav1.OwnerReference{*owner}
+	}
 	err := r.client.Create(ctx, object.DeepCopy(), client.FieldOwner(v1alpha1.ManagedBy))
 	if err == nil || apierrors.IsAlreadyExists(err) && s.kept {
 		return nil

@@ -132,8 +132,10 @@ type secret struct {
 	// content makes the Secret's content from a fresh password. Handles without credentials leave it unused, so that one
 	// that exists may be replaced.
 	content func(password string) map[string]string
-	// kept: it was made for this very service before, and has been kept.
+	// kept: one that exists was made for this service, or for one before it, and stays as it is.
 	kept bool
+	// outlives: it stays when the BackingService goes.
+	outlives bool
 }
 
 // makePlan decides what a BackingService consists of, and what its status says.

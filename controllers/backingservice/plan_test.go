@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
@@ -107,11 +108,19 @@ func TestWhatTheStatusSays(t *testing.T) {
 	}{
 		"a Redis that was just asked for": {
 			observation: observed(redisSpec), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
-			handle: engineName("uid-1", 1) + "/uri#1",
+			handle: lasting + "/uri#1",
+		},
+		"whichever BackingService of that name it is": {
+			observation: observed(redisSpec, withUID("uid-2")), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
+			handle: lasting + "/uri#1",
+		},
+		"a Redis that is to leave nothing behind": {
+			observation: observed(redisSpec, leavingNothing, withUID("uid-2")), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
+			handle: handle.RevisionName("visits", "uid-2", 1, "") + "/uri#1",
 		},
 		"a Redis without a ready Pod": {
 			observation: observed(redisSpec, redisChildren(0, "")), ready: "False/Provisioning", mention: []string{"kubectl describe pod visits-0"},
-			endpoint: "visits.shop.svc:6379", handle: engineName("uid-1", 1) + "/uri#1",
+			endpoint: "visits.shop.svc:6379", handle: lasting + "/uri#1",
 		},
 		"a Redis that serves": {
 			observation: observed(redisSpec, redisChildren(1, ""), withHandle("visits-x", "uri", 1)), ready: "True/Ready",
@@ -228,8 +237,40 @@ func TestWhatTheStatusSays(t *testing.T) {
 	}
 }
 
-func engineName(uid string, revision int64) string {
-	return handle.RevisionName("visits", uid, revision, "")
+// lasting is the name of the Secret of a Redis that outlives its BackingService.
+var lasting = handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@visits.shop.svc:6379/0")
+
+func withUID(uid types.UID) func(*observation) {
+	return func(o *observation) { o.service.UID = uid }
+}
+
+func leavingNothing(o *observation) { o.service.Spec.DeletionPolicy = v1alpha1.DeletionDelete }
+
+// What holds a password is made once. All of it goes, or stays, with the data.
+func TestWhatBecomesOfAHandle(t *testing.T) {
+	url := urlSpec("http://a")
+	before := func(o *observation) {
+		o.service.Status.Revisions = []string{handle.ContentName("visits", v1alpha1.TypeCollector, "http://a")}
+	}
+	for name, test := range map[string]struct {
+		observation observation
+		want        secret
+	}{
+		"a Redis":                            {observed(redisSpec), secret{kept: true, outlives: true}},
+		"a collector":                        {observed(collectorSpec), secret{outlives: true}},
+		"a URL":                              {observed(url), secret{outlives: true}},
+		"a URL that was there before":        {observed(url, before), secret{kept: true, outlives: true}},
+		"a Redis that leaves nothing behind": {observed(redisSpec, leavingNothing), secret{kept: true}},
+		"a collector that does not":          {observed(collectorSpec, leavingNothing), secret{}},
+		"a URL that does not":                {observed(url, leavingNothing), secret{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := makePlan(test.observation).secret
+			if got == nil || got.kept != test.want.kept || got.outlives != test.want.outlives {
+				t.Errorf("%+v, want %+v", got, test.want)
+			}
+		})
+	}
 }
 
 func TestWhatIsWritten(t *testing.T) {

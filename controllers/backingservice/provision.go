@@ -36,7 +36,7 @@ func (o *observation) planRedis() plan {
 		o.setProvisioned(&p.status, state)
 		return p
 	}
-	name := o.ownRevision(&p, func(password string) map[string]string { return engine.RedisSecret(s, password) })
+	name := o.ownHandle(&p, func(password string) map[string]string { return engine.RedisSecret(s, password) })
 
 	o.planService(&p, engine.RedisService(s))
 	statefulSet := engine.RedisStatefulSet(s, name, o.images)
@@ -74,7 +74,7 @@ func (o *observation) planCollector() plan {
 		o.setProvisioned(&p.status, state)
 		return p
 	}
-	o.ownRevision(&p, func(string) map[string]string { return engine.CollectorSecret(s) })
+	o.ownHandle(&p, func(string) map[string]string { return engine.CollectorSecret(s) })
 
 	o.planService(&p, engine.CollectorService(s))
 	binding := engine.CollectorBinding(s)
@@ -154,18 +154,34 @@ func orNotYet(message string) string {
 	return message
 }
 
-// ownRevision plans the handle of a service that Bindery provisions: one revision, made once. It returns its name.
-func (o *observation) ownRevision(p *plan, content func(password string) map[string]string) string {
+// ownHandle plans the handle of a service that Bindery provisions: one revision, made once. It returns its name.
+//
+// One that outlives the service is named by where the service is, and not by which object it is: a BackingService that
+// comes back, with its definition or out of git, finds the handle that its apps carry, so that none of them changes, and
+// the password that they know. One that goes with the service has its UID in the name, because garbage collection may
+// take it a while after the next service of that name is there.
+func (o *observation) ownHandle(p *plan, content func(password string) map[string]string) string {
 	s := &o.service
 	example := content("")
 	p.status.Endpoint = handle.Endpoint(example)
 	if s.Status.Handle != nil {
 		return s.Status.Handle.SecretName
 	}
-	name := handle.RevisionName(s.Name, string(s.UID), 1, "")
-	p.secret = &secret{name: name, content: content, kept: true} // the UID is in the name: what exists is this service's
+	_, credentials := example[v1alpha1.KeyPassword]
+	name := handle.ContentName(s.Name, s.Spec.Type, example[v1alpha1.KeyURI])
+	if credentials && !o.outlives() {
+		name = handle.RevisionName(s.Name, string(s.UID), 1, "")
+	}
+	// A password that exists is in use. What holds none is made anew: it may be about to be collected, or be somebody's
+	// who knew the name.
+	p.secret = &secret{name: name, content: content, kept: credentials, outlives: o.outlives()}
 	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(example))
 	return name
+}
+
+// outlives says whether what an app needs in order to start stays when the BackingService goes.
+func (o *observation) outlives() bool {
+	return o.service.Spec.DeletionPolicy != v1alpha1.DeletionDelete
 }
 
 // planService applies the Service. The ports of a Service are told apart by their number, so to an apply a port that

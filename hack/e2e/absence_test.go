@@ -51,11 +51,12 @@ func TestAbsence(t *testing.T) {
 		Assess("a BackingService can be deleted, provisioned or not, in use or not", in(func(s *scene) {
 			s.apply("elsewhere.yaml")
 			s.kubectl("annotate", "bsvc", "logs", v1alpha1.DeleteInUseAnnotation+"=true")
+			logs, visits2 := s.secretOf("logs"), s.secretOf("visits2")
 			s.deletes("bsvc", "logs")
 			s.deletes("bsvc", "visits2")
 			s.deletes("bsvc", "elsewhere")
-			s.requireAllGone("logs")
-			s.requireAllGone("visits2")
+			s.requireAllGone("logs", logs)
+			s.requireAllGone("visits2", visits2)
 		})).
 		Assess("the app goes on as it is", in(func(s *scene) {
 			s.requireNames("pinger", "COLLECTOR_URL", "REDIS_URL")

@@ -16,7 +16,7 @@ import (
 )
 
 // attachedApps are the apps of TestDefinitions, by the service that they are attached to. Of elsewhere and abroad
-// somebody else keeps the Secret; that of partner is Bindery's, and so is all of visits2.
+// somebody else keeps the Secret; that of partner is Bindery's, and all of visits2 is.
 var attachedApps = map[string][]string{
 	"elsewhere": numbered("elsewhere", 7),
 	"abroad":    numbered("abroad", 7),
@@ -32,9 +32,9 @@ func numbered(name string, count int) []string {
 	return names
 }
 
-// Whoever deletes both definitions deletes every BackingService and every Binding with them. No app is touched, neither
-// then nor when all is applied again; but a Redis that Bindery had provisioned is gone with its BackingService, and the apps
-// of that one have to be told of the next.
+// Whoever deletes both definitions deletes every BackingService and every Binding with them, and every Redis that Bindery
+// had provisioned. No app is touched, neither then nor when all is applied again, and a Pod that is started meanwhile has
+// its variable.
 //
 // Not in parallel with other tests, which need the definitions.
 func TestDefinitions(t *testing.T) {
@@ -67,24 +67,36 @@ func TestDefinitions(t *testing.T) {
 				return cmp.Diff(before, s.appStates(), cmp.AllowUnexported(appState{}, rollouts{}))
 			})
 		})).
+		Assess("and start their Pods again", in(func(s *scene) {
+			for _, names := range attachedApps {
+				s.kubectl("delete", "pod", "-l", "app="+names[0])
+			}
+			for _, names := range attachedApps {
+				s.await("a Pod of "+names[0]+" runs", patience, func() string {
+					for _, pod := range s.pods(map[string]string{"app": names[0]}) {
+						if isReady(&pod) {
+							return ""
+						}
+					}
+					return "none is ready"
+				})
+				s.awaitDeployment(names[0])
+			}
+			before = s.appStates()
+		})).
 		Assess("and meanwhile Deployments can be created and changed", in(func(s *scene) {
 			s.create(idleDeployment("newcomer"))
 			edit(s, "newcomer", func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(2)) })
 			s.awaitDeployment("newcomer")
 			s.kubectl("delete", "deployment", "newcomer")
 		})).
-		Assess("and when all is applied again, but for a Redis that is another one", in(func(s *scene) {
+		Assess("and when all is applied again", in(func(s *scene) {
 			s.install()
 			s.attachAll()
 			after := s.appStates()
-			for service, names := range attachedApps {
+			for _, names := range attachedApps {
 				for _, name := range names {
 					was, is := before[name], after[name]
-					if service == "visits2" {
-						s.awaitDeployment(name)
-						s.requireRollouts(was.rollouts, 1)
-						continue
-					}
 					is.rollouts.generation = was.rollouts.generation // it counts annotations, too, one of which names the new Binding
 					if diff := cmp.Diff(was, is, cmp.AllowUnexported(appState{}, rollouts{})); diff != "" {
 						s.Errorf("Deployment %s was touched (-before +after):\n%s", name, diff)

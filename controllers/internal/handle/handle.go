@@ -33,9 +33,10 @@ func RevisionName(service, uid string, revision int64, identity string) string {
 	return service + "-" + digest(suffixLength, uid, strconv.FormatInt(revision, 10), identity)
 }
 
-// ContentName names the Secret of a handle without credentials, by the name of the service and a digest of all that is in
-// it: the same handle has the same name for whichever object of that name. Bindery replaces what has this name, so the
-// digest is too long for anybody to find a URL that leads to a Secret of his choice.
+// ContentName names the Secret of a handle by the name of the service and a digest of all that is in it but the
+// credentials, which the URL must not hold: the same handle has the same name for whichever object of that name. Bindery
+// replaces or takes over what has this name, so the digest is too long for anybody to find a URL that leads to a Secret of
+// his choice.
 func ContentName(service string, t v1alpha1.ServiceType, url string) string {
 	return service + "-" + digest(contentLength, string(t), url)
 }
