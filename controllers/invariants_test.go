@@ -292,16 +292,23 @@ func (w *world) lastChange(path string) string {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var last []version // of the object that was changed last of those that have had this name
 	for id, history := range w.history[parts[len(parts)-3]] {
-		if strings.ToLower(id.kind)+"s" != parts[len(parts)-2] || id.name != parts[len(parts)-1] || len(history) < 2 {
-			continue
+		if strings.ToLower(id.kind)+"s" == parts[len(parts)-2] && id.name == parts[len(parts)-1] &&
+			(len(last) == 0 || last[len(last)-1].revision < history[len(history)-1].revision) {
+			last = history
 		}
-		switch before, after := history[len(history)-2], history[len(history)-1]; {
-		case before.binding != nil:
-			return cmp.Diff(before.binding.Status, after.binding.Status)
-		case before.service != nil:
-			return cmp.Diff(before.service.Status, after.service.Status)
-		}
+	}
+	if len(last) < 2 {
+		return ""
+	}
+	before, after := last[len(last)-2], last[len(last)-1]
+	times := fmt.Sprintf("%s, and then %s:\n", before.at.Format(time.TimeOnly), after.at.Format(time.TimeOnly))
+	switch {
+	case before.binding != nil:
+		return times + cmp.Diff(before.binding.Status, after.binding.Status)
+	case before.service != nil:
+		return times + cmp.Diff(before.service.Status, after.service.Status)
 	}
 	return ""
 }

@@ -49,13 +49,13 @@ type stage struct {
 // quietFor is how long nothing must have been sent until a stage counts as at rest: longer than changes are held back.
 const quietFor = 400 * time.Millisecond
 
-// staged are the namespaces of all stages.
+// staged are the namespaces of all stages, with the names of their tests.
 var staged sync.Map
 
 func newStage(t *testing.T, prefix string) *stage {
 	t.Helper()
 	s := newScene(t, prefix)
-	staged.Store(s.namespace, true)
+	staged.Store(s.namespace, t.Name())
 	return &stage{scene: s, operator: newOperator(operated.config, s.namespace)}
 }
 
@@ -112,6 +112,9 @@ func (s *stage) awaitLines(lines []string, whole bool, quiet time.Duration) []st
 			got = slices.Compact(got)
 		}
 		missing := missingIn(got, lines, whole)
+		if quiet > 0 {
+			missing = strings.TrimPrefix(missing+"\n"+lagging(objects), "\n")
+		}
 		if missing == "" && s.operator.idle() >= quiet {
 			return got
 		}
@@ -128,6 +131,28 @@ func (s *stage) awaitLines(lines []string, whole bool, quiet time.Duration) []st
 		case <-time.After(interval):
 		}
 	}
+}
+
+// lagging says whose controller has still to write a status, which a Binding's messages tell of.
+func lagging(objects []client.Object) string {
+	var behind []string
+	for _, object := range objects {
+		switch o := object.(type) {
+		case *appsv1.Deployment:
+			if o.Status.ObservedGeneration < o.Generation || o.Status.UpdatedReplicas < *o.Spec.Replicas {
+				behind = append(behind, "the Deployment controller, about "+o.Name)
+			}
+		case *appsv1.StatefulSet:
+			if o.Status.ObservedGeneration < o.Generation || o.Status.UpdatedReplicas < *o.Spec.Replicas {
+				behind = append(behind, "the StatefulSet controller, about "+o.Name)
+			}
+		case *appsv1.DaemonSet:
+			if o.Status.ObservedGeneration < o.Generation {
+				behind = append(behind, "the DaemonSet controller, about "+o.Name)
+			}
+		}
+	}
+	return strings.Join(behind, "\n")
 }
 
 func missingIn(got, lines []string, whole bool) string {
@@ -579,7 +604,8 @@ var scenarios = map[string]scenario{
 		},
 		end: []string{
 			"Deployment/app generation=2 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
-			"Binding/b service=bad Ready=False/ServiceNotVerified", "BackingService/one attached=1 Ready=True/Ready",
+			"Binding/b service=bad Ready=False/ServiceNotVerified Injected=False/ServiceNotVerified RolledOut=False/NotInjected " +
+				"ServiceReady=False/ServiceNotVerified Stalled=True/ServiceNotVerified", "BackingService/one attached=1 Ready=True/Ready",
 			"BackingService/bad attached=0 Ready=True/Ready Stalled=True/CredentialsRefused Verified=False/CredentialsRefused",
 		},
 		retries: true,
@@ -727,10 +753,9 @@ func alone(t *testing.T) {
 			}
 		}
 		for _, r := range operated.sent(mark, request.isWrite) {
-			if _, ours := staged.Load(r.namespace()); !ours || watched.retries(r.namespace()) {
-				continue
+			if of, ours := staged.Load(r.namespace()); ours && !watched.retries(r.namespace()) {
+				t.Errorf("an operator that takes over after %s writes: %s %s\n%s", of, r.method, r.path, watched.lastChange(r.path))
 			}
-			t.Errorf("an operator that takes over writes: %s %s\n%s", r.method, r.path, watched.lastChange(r.path))
 		}
 	})
 }

@@ -36,7 +36,7 @@ import (
 )
 
 // parallel is how many of the tests that may run together do. They mostly wait, for Pods that start and end.
-const parallel = "4"
+const parallel = "6"
 
 // suite runs the features of a test, each test in a namespace of its own.
 var suite env.Environment
@@ -82,6 +82,9 @@ func openScene(ctx context.Context, config *envconf.Config, t *testing.T) (conte
 		}
 		s.requireNoFinalizers()
 		s.closeScene()
+		if text, failed := complaints.Load(s.namespace); failed {
+			t.Logf("what went wrong, once more:\n%s", text)
+		}
 		t.Logf("%s took %s in namespace %s", t.Name(), time.Since(began).Round(time.Second), s.namespace)
 	})
 	return ctx, nil

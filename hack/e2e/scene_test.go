@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +46,43 @@ type scene struct {
 	*testing.T
 	ctx       context.Context
 	namespace string
+}
+
+// complaints are what went wrong in each namespace. They are said again at the end of a test, where a reader finds them.
+var complaints sync.Map
+
+// Errorf says what went wrong, now and at the end.
+func (s *scene) Errorf(format string, args ...any) {
+	s.Helper()
+	s.complain(fmt.Sprintf(format, args...))
+	s.T.Errorf(format, args...)
+}
+
+// Fatalf does the same, and ends the test.
+func (s *scene) Fatalf(format string, args ...any) {
+	s.Helper()
+	s.complain(fmt.Sprintf(format, args...))
+	s.T.Fatalf(format, args...)
+}
+
+// Error is Errorf without a format.
+func (s *scene) Error(args ...any) {
+	s.Helper()
+	s.complain(fmt.Sprintln(args...))
+	s.T.Error(args...)
+}
+
+// Fatal is Fatalf without a format.
+func (s *scene) Fatal(args ...any) {
+	s.Helper()
+	s.complain(fmt.Sprintln(args...))
+	s.T.Fatal(args...)
+}
+
+func (s *scene) complain(text string) {
+	const limit = 2000
+	before, _ := complaints.LoadOrStore(s.namespace, "")
+	complaints.Store(s.namespace, before.(string)+strings.TrimSuffix(text[:min(len(text), limit)], "\n")+"\n")
 }
 
 // await waits until nothing is missing any more, and says how long that took. The test fails with what was missing last

@@ -4,7 +4,7 @@
 TEST_FLAGS ?=
 
 .PHONY: test
-test: test-unit test-e2e test-docs ## Run every test: unit, API server, the real cluster, and every command of the documents.
+test: test-unit test-e2e ## Run every test: unit, API server, the real cluster, and every command of the documents.
 
 .PHONY: test-unit
 test-unit: $(BIN)/kubernetes $(BIN)/etcd redis-server ## Run the tests that need no cluster; some start an API server, some a Redis.
@@ -12,7 +12,7 @@ test-unit: $(BIN)/kubernetes $(BIN)/etcd redis-server ## Run the tests that need
 	cd hack/images && go test $(TEST_FLAGS) ./...
 
 .PHONY: test-e2e
-test-e2e: deploy $(BIN)/helm ## Run the tests with real Pods in the development cluster, which is brought up if it is not.
+test-e2e: deploy $(BIN)/helm ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 40m -v $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
