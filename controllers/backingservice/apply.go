@@ -199,6 +199,7 @@ func (r *reconciler) applyStatus(ctx context.Context, s v1alpha1.BackingService,
 	if err := r.client.Status().Update(ctx, &s, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
 		return fmt.Errorf("writing the status of BackingService %s: %w", s.Name, err)
 	}
+	r.written.Put(client.ObjectKeyFromObject(&s), s)
 	for _, n := range notesOf(was, now) {
 		r.events.Eventf(&s, nil, n.eventType, n.reason, n.action, "%s", n.message)
 	}

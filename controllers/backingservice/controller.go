@@ -30,6 +30,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/contest"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/written"
 )
 
 // +kubebuilder:rbac:groups=bindery.dev,resources=backingservices,verbs=get;list;watch;delete
@@ -75,6 +76,7 @@ type reconciler struct {
 	happenings *happenings
 	injections *sightings
 	contests   *contest.Book[childKey]
+	written    *written.Book[types.NamespacedName, v1alpha1.BackingService, *v1alpha1.BackingService]
 }
 
 // Add adds the controller to the manager.
@@ -90,6 +92,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		happenings: newHappenings(),
 		injections: newSightings(),
 		contests:   contest.New[childKey](),
+		written:    written.New[types.NamespacedName, v1alpha1.BackingService](),
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -104,14 +107,16 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 
 // Reconcile brings one BackingService to what its spec asks for.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	var s v1alpha1.BackingService
-	if err := r.client.Get(ctx, request.NamespacedName, &s); err != nil {
+	found := make([]v1alpha1.BackingService, 1)
+	if err := r.client.Get(ctx, request.NamespacedName, &found[0]); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.forget(request.NamespacedName)
 			return reconcile.Result{}, nil
 		}
 		return reconcile.Result{}, fmt.Errorf("reading BackingService %s: %w", request.Name, err)
 	}
+	r.written.Overlay(request.NamespacedName, found)
+	s := found[0]
 	if s.DeletionTimestamp != nil {
 		return reconcile.Result{}, nil // its objects go with it: to mend them now would hold it up
 	}
@@ -169,6 +174,7 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 func (r *reconciler) forget(service types.NamespacedName) {
 	r.happenings.take(service)
 	r.injections.forget(service)
+	r.written.Overlay(service, nil)
 	for _, kind := range repaired {
 		r.contests.Forget(childKey{service, kind})
 	}

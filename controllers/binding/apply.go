@@ -87,7 +87,7 @@ func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses 
 			}
 			continue
 		}
-		r.written.put(o.key, b)
+		r.written.Put(o.key, b)
 		r.rollouts.wrote(o.key, o.now)
 		for _, e := range transitions(o.key, was, now) {
 			r.events.Eventf(&b, nil, e.eventType, e.reason, e.action, "%s", e.text)

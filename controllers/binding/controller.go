@@ -25,7 +25,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/contest"
+	"github.com/bindery-dev/bindery/controllers/internal/written"
 )
 
 // +kubebuilder:rbac:groups=bindery.dev,resources=bindings,verbs=get;list;watch
@@ -56,7 +58,7 @@ type reconciler struct {
 	bursts   *bursts
 	contests *contest.Book[Key]
 	rollouts *rollouts
-	written  *written
+	written  *written.Book[Key, v1alpha1.Binding, *v1alpha1.Binding]
 }
 
 // Add adds the controller to the manager.
@@ -70,7 +72,7 @@ func Add(ctx context.Context, mgr manager.Manager) error {
 		bursts:   newBursts(),
 		contests: contest.New[Key](),
 		rollouts: newRollouts(),
-		written:  newWritten(),
+		written:  written.New[Key, v1alpha1.Binding](),
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err

@@ -63,7 +63,7 @@ func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observatio
 		return fmt.Errorf("listing the Bindings of %s: %w", key, err)
 	}
 	bindings.Items = slices.DeleteFunc(bindings.Items, func(b v1alpha1.Binding) bool { return KeyOf(&b) != key })
-	r.written.overlay(key, bindings.Items)
+	r.written.Overlay(key, bindings.Items)
 	for _, b := range bindings.Items {
 		if b.DeletionTimestamp != nil {
 			continue // with foreground deletion it stays for a while, and means to go

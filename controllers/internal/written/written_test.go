@@ -1,4 +1,4 @@
-package binding
+package written
 
 import (
 	"testing"
@@ -10,7 +10,7 @@ import (
 )
 
 func TestWhatWasWrittenIsReadUntilTheCacheHasSeenIt(t *testing.T) {
-	key := Key{"shop", "Deployment", "pinger"}
+	const key = "shop/Deployment/pinger"
 	at := func(uid types.UID, version, current string) v1alpha1.Binding {
 		b := v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Name: "b", UID: uid, ResourceVersion: version}}
 		b.Status.Current = &v1alpha1.Attachment{Service: current}
@@ -28,10 +28,10 @@ func TestWhatWasWrittenIsReadUntilTheCacheHasSeenIt(t *testing.T) {
 		"a version that is not a number is given": {at("u", "x", "old"), "old", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWritten()
-			w.put(key, at("u", "10", "new"))
+			w := New[string, v1alpha1.Binding]()
+			w.Put(key, at("u", "10", "new"))
 			listed := []v1alpha1.Binding{test.listed}
-			w.overlay(key, listed)
+			w.Overlay(key, listed)
 			if got := listed[0].Status.Current.Service; got != test.want {
 				t.Errorf("reads %s, want %s", got, test.want)
 			}
@@ -40,9 +40,9 @@ func TestWhatWasWrittenIsReadUntilTheCacheHasSeenIt(t *testing.T) {
 			}
 		})
 	}
-	w := newWritten()
-	w.put(key, at("u", "10", "new"))
-	if w.overlay(key, nil); len(w.seen) > 0 {
+	w := New[string, v1alpha1.Binding]()
+	w.Put(key, at("u", "10", "new"))
+	if w.Overlay(key, nil); len(w.seen) > 0 {
 		t.Error("a Binding that is gone is kept")
 	}
 }
