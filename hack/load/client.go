@@ -16,6 +16,10 @@ import (
 const (
 	requestTimeout = 5 * time.Second
 	mostBody       = 1 << 20 // bytes of an answer that are read
+	// silence is how long a kept connection may go unused. The app's server closes silent ones a second after it has begun
+	// to stop, and in HTTP/1.1 such a close may cross a request (RFC 9112, section 9.3.1): so the side that sends has to be
+	// the first to give up a connection that it does not use.
+	silence = 500 * time.Millisecond
 )
 
 // client sends single requests, on kept connections or on new ones.
@@ -39,6 +43,7 @@ func newClient(target *url.URL, timeout time.Duration) *client {
 			// No proxy: it would be the one to decide where the requests go.
 			DialContext:         (&net.Dialer{Control: controlDial}).DialContext,
 			MaxIdleConnsPerHost: mostConcurrency,
+			IdleConnTimeout:     silence,
 			DisableKeepAlives:   !keepAlive,
 		}
 	}
