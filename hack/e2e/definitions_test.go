@@ -16,11 +16,12 @@ import (
 )
 
 // attachedApps are the apps of TestDefinitions, by the service that they are attached to. Of elsewhere and abroad
-// somebody else keeps the Secret; that of partner is Bindery's, and all of visits2 is.
+// somebody else keeps the Secret; that of partner is Bindery's, and all of visits2, a Redis, and of logs, a collector, is.
 var attachedApps = map[string][]string{
-	"elsewhere": numbered("elsewhere", 7),
-	"abroad":    numbered("abroad", 7),
+	"elsewhere": numbered("elsewhere", 6),
+	"abroad":    numbered("abroad", 6),
 	"visits2":   numbered("visits2", 3),
+	"logs":      numbered("logs", 2),
 	"partner":   numbered("partner", 3),
 }
 
@@ -32,9 +33,9 @@ func numbered(name string, count int) []string {
 	return names
 }
 
-// Whoever deletes both definitions deletes every BackingService and every Binding with them, and every Redis that Bindery
-// had provisioned. No app is touched, neither then nor when all is applied again, and a Pod that is started meanwhile has
-// its variable.
+// Whoever deletes both definitions deletes every BackingService and every Binding with them, and every Redis and collector
+// that Bindery had provisioned. No app is touched, neither then nor when all is applied again, and a Pod that is started
+// meanwhile has its variable.
 //
 // Not in parallel with other tests, which need the definitions.
 func TestDefinitions(t *testing.T) {
@@ -63,6 +64,7 @@ func TestDefinitions(t *testing.T) {
 			s.Logf("both are gone after %.1f s", time.Since(began).Seconds())
 			awaitGone[appsv1.StatefulSet](s, "visits2", patience)
 			awaitGone[corev1.Pod](s, "visits2-0", patience)
+			awaitGone[appsv1.Deployment](s, "logs", patience)
 			s.holds("no app is touched", untouched, func() string {
 				return cmp.Diff(before, s.appStates(), cmp.AllowUnexported(appState{}, rollouts{}))
 			})
@@ -127,6 +129,9 @@ func (s *scene) attachAll() {
 	s.apply("elsewhere.yaml", "visits2.yaml")
 	s.provision("abroad", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
 		SecretRef: &v1alpha1.SecretKeyReference{Name: "elsewhere-handle", Key: "url"},
+	}})
+	s.provision("logs", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
+		StoreRef: v1alpha1.LocalReference{Name: "visits2"},
 	}})
 	s.provision("partner", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
 		URL: "redis://somebody-elses-redis:6379",
