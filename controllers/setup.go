@@ -2,6 +2,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -38,6 +39,9 @@ const (
 	leaseName = "bindery-operator"
 )
 
+// DefaultBurstWindow is the BurstWindow where none is given.
+const DefaultBurstWindow = binding.DefaultBurstWindow
+
 // Options of the operator.
 type Options struct {
 	// RedisImage and CollectorImage are run where a BackingService names no image of its own.
@@ -48,6 +52,9 @@ type Options struct {
 	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
 	MetricsAddress string
 	HealthAddress  string
+	// BurstWindow is how long nothing more must have been changed, at most, until a workload is: what comes in meanwhile is
+	// one rollout. Default: DefaultBurstWindow, one second. A negative one is an error.
+	BurstWindow time.Duration
 	// LeaderElection lets only one of several operators work.
 	LeaderElection bool
 	// LeaderElectionNamespace of the lease. Default: the namespace that the operator runs in.
@@ -80,7 +87,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	}); err != nil {
 		return nil, err
 	}
-	if err := binding.Add(ctx, mgr); err != nil {
+	if err := binding.Add(ctx, mgr, cmp.Or(options.BurstWindow, DefaultBurstWindow)); err != nil {
 		return nil, err
 	}
 	// Reconcile reads it from the cache: its informer is to be full before the first one.

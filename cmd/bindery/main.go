@@ -39,6 +39,8 @@ func parse() (controllers.Options, logr.Logger) {
 		"The `image` of the operator itself, which the Jobs that verify a handle run.")
 	flag.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8080", "The `address` of /metrics; 0 = none.")
 	flag.StringVar(&options.HealthAddress, "health-probe-bind-address", ":8081", "The `address` of /healthz and /readyz; 0 = none.")
+	flag.DurationVar(&options.BurstWindow, "burst-window", controllers.DefaultBurstWindow,
+		"How long nothing more must have been changed, at most, until a workload is: what comes in meanwhile is one rollout.")
 	flag.BoolVar(&options.LeaderElection, "leader-elect", false, "Let only one of several operators work at a time.")
 	flag.StringVar(&options.LeaderElectionNamespace, "leader-election-namespace", "",
 		"The `namespace` of the lease. Default: the one that the operator runs in.")

@@ -61,15 +61,19 @@ type reconciler struct {
 	written  *written.Book[Key, v1alpha1.Binding, *v1alpha1.Binding]
 }
 
-// Add adds the controller to the manager.
-func Add(ctx context.Context, mgr manager.Manager) error {
+// Add adds the controller to the manager. The window is the most that a workload is held back after each change of a
+// Binding or a service of it.
+func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
+	if window <= 0 {
+		return fmt.Errorf("the burst window is %s: want more than 0", window)
+	}
 	r := &reconciler{
 		client: mgr.GetClient(),
 		live:   mgr.GetAPIReader(),
 		events: mgr.GetEventRecorder("bindery"),
 		now:    time.Now,
 
-		bursts:   newBursts(),
+		bursts:   newBursts(window),
 		contests: contest.New[Key](),
 		rollouts: newRollouts(),
 		written:  written.New[Key, v1alpha1.Binding](),

@@ -86,15 +86,15 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 }
 
 func (r *reconciler) workloadOfBinding(_ context.Context, b *v1alpha1.Binding) []Key {
-	key := KeyOf(b)
-	r.bursts.changed(key, r.now())
-	return []Key{key}
+	keys := []Key{KeyOf(b)}
+	r.bursts.changed(b.Namespace, keys, r.now())
+	return keys
 }
 
 func (r *reconciler) workloadsOfService(ctx context.Context, s *v1alpha1.BackingService) []Key {
 	keys := r.keys(ctx, s.Namespace, ServiceField, s.Name)
-	for _, key := range keys {
-		r.bursts.changed(key, r.now())
+	if len(keys) > 0 {
+		r.bursts.changed(s.Namespace, keys, r.now())
 	}
 	return keys
 }

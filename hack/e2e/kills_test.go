@@ -18,7 +18,7 @@ const (
 	// kills is how many swaps the operator is killed in.
 	kills = 20
 	// deciding is the beginning of a swap, in which the operator does most of what it writes; swapping is all of it.
-	deciding, swapping = 500 * time.Millisecond, 5 * time.Second
+	deciding, swapping = 1500 * time.Millisecond, 6 * time.Second
 )
 
 // However often the operator is killed, and whatever it was about to do: each swap ends where its line says, with one

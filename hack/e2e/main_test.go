@@ -36,7 +36,7 @@ import (
 )
 
 // parallel is how many of the tests that may run together do. They mostly wait, for Pods that start and end.
-const parallel = "6"
+const parallel = "5"
 
 // suite runs the features of a test, each test in a namespace of its own.
 var suite env.Environment

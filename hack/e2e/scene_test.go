@@ -376,13 +376,15 @@ type rollouts struct {
 
 func (s *scene) rollouts(deployment string) rollouts {
 	s.Helper()
-	d := get[appsv1.Deployment](s, deployment)
-	r := rollouts{deployment: deployment, generation: d.Generation}
-	var err error
-	r.revision, err = strconv.ParseInt(d.Annotations["deployment.kubernetes.io/revision"], 10, 64)
-	if err != nil {
-		s.Fatalf("Deployment %s has no revision yet: %v", deployment, err)
-	}
+	var d *appsv1.Deployment
+	r := rollouts{deployment: deployment}
+	s.retry("the Deployment controller has written the revision of "+deployment, soon, func() (missing string) {
+		var err error
+		d = get[appsv1.Deployment](s, deployment)
+		r.revision, err = strconv.ParseInt(d.Annotations["deployment.kubernetes.io/revision"], 10, 64)
+		return errorText(err)
+	})
+	r.generation = d.Generation
 	var sets appsv1.ReplicaSetList
 	s.no(cluster.client.List(s.ctx, &sets, client.InNamespace(s.namespace)))
 	for i := range sets.Items {
