@@ -1,6 +1,7 @@
 package binding
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -28,7 +29,8 @@ type bursts struct {
 	// window is the most that is waited after a change.
 	window time.Duration
 	seen   map[Key]burst
-	flows  map[string]flow // by namespace, for as long as changes come within a window
+	flows  map[string]flow // by namespace
+	swept  time.Time       // when flows were last looked through for those that have ended
 }
 
 type burst struct{ first, last time.Time }
@@ -47,12 +49,8 @@ func newBursts(window time.Duration) *bursts {
 func (b *bursts) changed(namespace string, keys []Key, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for name, f := range b.flows {
-		if now.Sub(f.last) > b.window {
-			delete(b.flows, name)
-		}
-	}
-	if f, flows := b.flows[namespace]; flows {
+	b.sweep(now)
+	if f, ok := b.flows[namespace]; ok && !b.ended(f, now) {
 		b.flows[namespace] = flow{first: f.first, last: now, pauses: f.pauses + 1}
 	} else {
 		b.flows[namespace] = flow{first: now, last: now}
@@ -65,6 +63,18 @@ func (b *bursts) changed(namespace string, keys []Key, now time.Time) {
 		s.last = now
 		b.seen[key] = s
 	}
+}
+
+// ended says whether nothing has come for so long that what comes next has nothing to do with it.
+func (b *bursts) ended(f flow, now time.Time) bool { return now.Sub(f.last) > b.window }
+
+// sweep forgets the namespaces that are at rest, once in a while.
+func (b *bursts) sweep(now time.Time) {
+	if now.Sub(b.swept) <= b.window {
+		return
+	}
+	b.swept = now
+	maps.DeleteFunc(b.flows, func(_ string, f flow) bool { return b.ended(f, now) })
 }
 
 // wait says how long to hold the workload back, 0 = go on. After 0 it has forgotten the workload.
