@@ -19,11 +19,13 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/contest"
@@ -39,14 +41,12 @@ import (
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 const (
-	// refusalRetry is how soon a refused patch is tried again: what refused it (a policy, a quota) sends no event.
-	refusalRetry = time.Minute
-
 	// staleRetry is how soon a status is written again when the cache had not seen the last write.
 	staleRetry = 100 * time.Millisecond
 
-	// workers plan different workloads at once.
-	workers = 8
+	// workers plan different workloads at once. A namespace that is alone has half of them (shares.go). One more goroutine
+	// takes what comes out of the queue, so that what may not be worked on yet is parked, and stands in nobody's way.
+	workers = 16
 )
 
 type reconciler struct {
@@ -57,7 +57,9 @@ type reconciler struct {
 
 	bursts   *bursts
 	contests *contest.Book[Key]
+	refusals *refusals
 	rollouts *rollouts
+	shares   *shares
 	written  *written.Book[Key, v1alpha1.Binding, *v1alpha1.Binding]
 }
 
@@ -75,6 +77,7 @@ func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
 
 		bursts:   newBursts(window),
 		contests: contest.New[Key](),
+		refusals: newRefusals(),
 		rollouts: newRollouts(),
 		written:  written.New[Key, v1alpha1.Binding](),
 	}
@@ -82,19 +85,43 @@ func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
 		return err
 	}
 	c, err := controller.NewTyped("binding", mgr, controller.TypedOptions[Key]{
-		Reconciler: r, MaxConcurrentReconciles: workers, LogConstructor: logConstructor(mgr.GetLogger()),
+		Reconciler: r, MaxConcurrentReconciles: workers + 1, LogConstructor: logConstructor(mgr.GetLogger()),
 	})
 	if err != nil {
 		return fmt.Errorf("making the controller of Bindings: %w", err)
 	}
+	if err := r.share(c); err != nil {
+		return err
+	}
 	return r.watch(c, mgr.GetCache())
+}
+
+// share has the workers shared out among the namespaces. What is parked goes back into the controller's own queue.
+func (r *reconciler) share(c controller.TypedController[Key]) error {
+	err := c.Watch(source.TypedFunc[Key](func(_ context.Context, queue workqueue.TypedRateLimitingInterface[Key]) error {
+		r.shares = newShares(workers, queue.Add)
+		return nil
+	}))
+	if err != nil {
+		return fmt.Errorf("sharing the workers: %w", err)
+	}
+	return nil
 }
 
 // Reconcile brings one workload, and the status of its Bindings, to what the Bindings ask for.
 func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
+	if !r.shares.enter(key) {
+		return reconcile.Result{}, nil // it comes back when the turn of its namespace has come
+	}
+	defer r.shares.leave(key)
 	if wait := r.bursts.wait(key, r.now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
+	return r.pass(ctx, key)
+}
+
+// pass observes, plans and applies once.
+func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error) {
 	o, p, err := r.look(ctx, key)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -106,23 +133,14 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 			p = makePlan(o)
 		}
 	}
-	if len(p.patch) > 0 {
-		after, err := r.applyPatch(ctx, key, p.patch)
-		switch {
-		case errors.Is(err, errRefused):
-			o.refusal, retryAfter = err.Error(), refusalRetry
-			log.FromContext(ctx).Error(err, "the change of the workload was refused", "retryAfter", refusalRetry)
-		case err != nil:
+	if len(p.patch) == 0 {
+		r.refusals.forget(key)
+	} else {
+		refused, err := r.change(ctx, key, &o, &p)
+		if err != nil {
 			return reconcile.Result{}, err
-		default:
-			r.recordPatch(ctx, key, after, p, o.now)
-			o.workload, o.seen = after, r.rollouts.look(key, after, o.now)
 		}
-		if p = makePlan(o); len(p.patch) > 0 {
-			// The API server took the patch, and the answer is not what it makes: a webhook undoes it.
-			o.refusal, retryAfter = "something undid it at once, as a mutating webhook may", refusalRetry
-			p = makePlan(o)
-		}
+		retryAfter = soonest(retryAfter, refused)
 	}
 	if !p.watches {
 		r.rollouts.forget(key)
@@ -136,6 +154,38 @@ func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, until(p.wake, o.now))}, nil
+}
+
+// change carries out the patch of a plan, and plans again with the workload as it is then. It says how soon to try again
+// where the patch was refused, now or a while ago.
+func (r *reconciler) change(ctx context.Context, key Key, o *observation, p *plan) (retryAfter time.Duration, err error) {
+	o.refusal, retryAfter = r.refusals.wait(key, o.sight(), o.now)
+	if o.refusal != "" {
+		*p = makePlan(*o)
+		return retryAfter, nil
+	}
+	after, err := r.applyPatch(ctx, key, p.patch)
+	switch {
+	case errors.Is(err, errRefused):
+		o.refusal = refusedBy(key, err.Error())
+	case err != nil:
+		return 0, err
+	default:
+		r.recordPatch(ctx, key, after, *p, o.now)
+		o.workload, o.seen = after, r.rollouts.look(key, after, o.now)
+	}
+	if *p = makePlan(*o); len(p.patch) > 0 {
+		// The API server took the patch, and the answer is not what it makes.
+		o.refusal = undoneAtOnce(key)
+		*p = makePlan(*o)
+	}
+	if o.refusal == "" {
+		r.refusals.forget(key)
+		return 0, nil
+	}
+	retryAfter = r.refusals.add(key, o.sight(), o.refusal, o.now)
+	log.FromContext(ctx).Info("a change of the workload was refused", "why", o.refusal, "retryAfter", retryAfter)
+	return retryAfter, nil
 }
 
 // look observes and plans. Where the plan takes the cache for stale, all is read past it: then it is the workload that was

@@ -3,9 +3,9 @@ package binding
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -64,20 +64,28 @@ func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observatio
 	}
 	bindings.Items = slices.DeleteFunc(bindings.Items, func(b v1alpha1.Binding) bool { return KeyOf(&b) != key })
 	r.written.Overlay(key, bindings.Items)
+	names := map[string]bool{}
 	for _, b := range bindings.Items {
 		if b.DeletionTimestamp != nil {
 			continue // with foreground deletion it stays for a while, and means to go
 		}
 		o.bindings = append(o.bindings, b)
-		var s v1alpha1.BackingService
-		err := from.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: b.Spec.ServiceRef.Name}, &s)
-		if apierrors.IsNotFound(err) {
-			continue
+		names[b.Spec.ServiceRef.Name] = true
+	}
+	var all func() ([]v1alpha1.BackingService, error)
+	if from == r.live {
+		all = func() ([]v1alpha1.BackingService, error) {
+			var list v1alpha1.BackingServiceList
+			err := from.List(ctx, &list, client.InNamespace(key.Namespace))
+			return list.Items, err
 		}
-		if err != nil {
-			return fmt.Errorf("reading BackingService %s: %w", b.Spec.ServiceRef.Name, err)
-		}
-		o.services[s.Name] = s
+	}
+	services, err := lookUp(ctx, from, key.Namespace, slices.Sorted(maps.Keys(names)), all)
+	if err != nil {
+		return fmt.Errorf("reading the BackingServices of %s: %w", key, err)
+	}
+	for name, s := range services {
+		o.services[name] = *s
 	}
 	return nil
 }
@@ -91,18 +99,21 @@ func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *observat
 	o.definition.uid = string(definition.UID)
 
 	missing := o.missing()
-	for _, name := range missing {
-		b := &v1alpha1.Binding{}
-		err := r.live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, b)
-		missing := apierrors.IsNotFound(err)
-		if err != nil && !missing {
-			return fmt.Errorf("reading Binding %s: %w", name, err)
-		}
-		// One of the same name that was made since, for another workload, is not the one that the ledger names.
-		o.gone[name] = missing || b.DeletionTimestamp != nil || KeyOf(b) != key
-	}
 	if len(missing) == 0 {
 		return nil
+	}
+	found, err := lookUp(ctx, r.live, key.Namespace, missing, func() ([]v1alpha1.Binding, error) {
+		var list v1alpha1.BindingList
+		err := r.live.List(ctx, &list, client.InNamespace(key.Namespace))
+		return list.Items, err
+	})
+	if err != nil {
+		return fmt.Errorf("reading the Bindings that %s names: %w", key, err)
+	}
+	for _, name := range missing {
+		b, exists := found[name]
+		// One of the same name that was made since, for another workload, is not the one that the ledger names.
+		o.gone[name] = !exists || b.DeletionTimestamp != nil || KeyOf(b) != key
 	}
 	// In this order: a Binding that was found missing while its definition was live was not taken away with it.
 	definition = Definition()
@@ -132,4 +143,35 @@ func (o *observation) missing() []string {
 		}
 	}
 	return names
+}
+
+// aFew is how many objects are read past the cache one by one. To list a namespace is one request, however much somebody
+// has made the names of.
+const aFew = 3
+
+// lookUp reads objects of a namespace by their names; those that do not exist are not in the answer. Where all is not nil,
+// it lists them all, for when that costs less.
+func lookUp[T any, P interface {
+	*T
+	client.Object
+}](ctx context.Context, from client.Reader, namespace string, names []string, all func() ([]T, error)) (map[string]P, error) {
+	found := map[string]P{}
+	if all != nil && len(names) > aFew {
+		objects, err := all()
+		for i := range objects {
+			found[P(&objects[i]).GetName()] = &objects[i]
+		}
+		return found, client.IgnoreNotFound(err) // the definition is gone, and all of its objects
+	}
+	for _, name := range names {
+		object := P(new(T))
+		err := from.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, object)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, err
+		}
+		if err == nil {
+			found[name] = object
+		}
+	}
+	return found, nil
 }

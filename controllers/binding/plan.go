@@ -38,7 +38,7 @@ type observation struct {
 	seen rollout.Seen
 	// fresh: everything was read past the cache, so nothing of it is older than what is written on the workload.
 	fresh bool
-	// refusal is the API server's answer to the patch of this plan, where it would have none of it.
+	// refusal says why the patch of this plan was tried in vain, and is not to be tried now.
 	refusal string
 }
 
@@ -104,15 +104,19 @@ func makePlan(o observation) plan {
 		return plan{stale: true}
 	}
 	p.forgetOlder()
+	if o.fresh {
+		p.forgetNewer()
+	}
 	p.held = p.findHeld()
 	p.failure = p.findFailure()
 	verdicts := p.decide()
 	next, detached := p.nextLedger(verdicts)
 	if patch := p.patch(next); len(patch) > 0 {
-		if o.refusal == "" {
+		refusal := cmp.Or(o.refusal, p.tooMuch(next))
+		if refusal == "" {
 			return plan{patch: patch, detached: detached, reinjects: p.reinjects(verdicts)}
 		}
-		p.refuse(verdicts)
+		p.refuse(verdicts, refusal)
 		next, _ = p.nextLedger(verdicts)
 	}
 	statuses := p.statuses(verdicts, next)
@@ -189,6 +193,21 @@ func (p *planner) forgetOlder() {
 				current.WorkloadGeneration > a.Generation {
 				p.recorded.Attachments[i].Generation, p.recorded.Attachments[i].From = p.workload.object.Generation, nil
 			}
+		}
+	}
+}
+
+// forgetNewer corrects a ledger that says it was made from a Binding or a service which is newer than the live one: that one
+// was restored, or somebody has made it up. Else each pass would take the cache for stale, and read everything past it.
+func (p *planner) forgetNewer() {
+	for i, a := range p.recorded.Attachments {
+		for _, b := range p.bindings {
+			if b.Name == a.Binding && string(b.UID) == a.BindingUID {
+				p.recorded.Attachments[i].BindingGeneration = min(a.BindingGeneration, b.Generation)
+			}
+		}
+		if s, ok := p.services[a.Service]; ok && string(s.UID) == a.ServiceUID && s.Status.Handle != nil {
+			p.recorded.Attachments[i].Revision = min(a.Revision, s.Status.Handle.Revision)
 		}
 	}
 }
@@ -366,18 +385,6 @@ func (p *planner) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
 		}
 	}
 	return false
-}
-
-// refuse turns each change into a refusal: the workload keeps what it has.
-func (p *planner) refuse(verdicts map[string]verdict) {
-	for name, v := range verdicts {
-		if (!v.blocked() || v.turnedBack != nil) && !maps.Equal(p.held[name], v.want) {
-			v.turnedBack = nil
-			v.block(v1alpha1.ReasonPatchRefused, fmt.Sprintf("the API server refused the change of %s: %s", p.key, p.refusal))
-			v.want = p.held[name]
-			verdicts[name] = v
-		}
-	}
 }
 
 // patch returns the JSON patch that leads from what is held to what the next ledger says.

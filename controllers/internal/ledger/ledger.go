@@ -79,13 +79,15 @@ type Entry struct {
 // WorkloadName is how a workload is called in a ledger.
 func WorkloadName(namespace, kind, name string) string { return namespace + "/" + kind + "/" + name }
 
-// Parse reads the annotation of a workload that is called so. A damaged one, and one that was written on another workload,
-// is answered like none at all: what it said is found again through the status of the Bindings.
+// Parse reads the annotation of a workload that is called so, as far as it can be believed (believe.go). A damaged one, and
+// one that was written on another workload, is answered like none at all: what it said is found again through the status of
+// the Bindings.
 func Parse(annotation, workload string) Ledger {
 	var l Ledger
-	if json.Unmarshal([]byte(annotation), &l) != nil || l.Workload != workload {
+	if json.Unmarshal([]byte(annotation), &l) != nil || l.Workload != workload || l.Excess() != "" {
 		return Ledger{}
 	}
+	l.Attachments = believable(l.Attachments)
 	return l
 }
 
