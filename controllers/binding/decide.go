@@ -68,6 +68,7 @@ func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 	verdicts := map[string]verdict{}
 	for _, b := range p.bindings {
 		v := p.judgeService(b)
+		p.checkOwner(b, &v)
 		for _, check := range []func(v1alpha1.Binding, *verdict, map[podtemplate.Slot]string){
 			p.checkEnv, p.checkContainers, p.checkType, p.checkSlots,
 		} {
@@ -96,7 +97,7 @@ func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 // lost is what a workload had from a Binding before it was created again, or replaced: what it would have been born with.
 // It gets that back also while it cannot have what the Binding asks for now; nothing where a variable is not free.
 func (p *planner) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) podtemplate.Entries {
-	if !p.hasContainers(b) {
+	if !p.hasContainers(b) || p.isForeign(b) {
 		return nil
 	}
 	had := b.Status.Injection
@@ -184,7 +185,7 @@ func (p *planner) judgeService(b v1alpha1.Binding) verdict {
 }
 
 // owners says which Binding each variable belongs to: the one that keeps it; where none does, the oldest that asks for
-// it. What a Binding that is gone has left is free.
+// it. What a Binding that is gone has left is free, and one that is not for this workload asks for nothing.
 func (p *planner) owners(kept map[string]podtemplate.Entries) map[podtemplate.Slot]string {
 	owners := map[podtemplate.Slot]string{}
 	for _, b := range p.bindings {
@@ -193,6 +194,9 @@ func (p *planner) owners(kept map[string]podtemplate.Entries) map[podtemplate.Sl
 		}
 	}
 	for _, b := range p.bindings {
+		if p.isForeign(b) {
+			continue
+		}
 		for _, slot := range p.slots(b) {
 			if _, taken := owners[slot]; !taken {
 				owners[slot] = b.Name
@@ -277,6 +281,9 @@ func (p *planner) checkContainers(b v1alpha1.Binding, v *verdict, _ map[podtempl
 
 // checkType refuses a service of another type under a variable that the app reads as the type it has now.
 func (p *planner) checkType(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
+	if p.checkStore(b, v); v.blocked() {
+		return
+	}
 	was, known := p.recorded.Find(b.Name)
 	if !known {
 		was = p.adopted(b)

@@ -56,6 +56,9 @@ func (p *planner) injectionAtBirth(b v1alpha1.Binding) *v1alpha1.Injection {
 		return b.Status.Injection
 	}
 	v := verdict{service: s}
+	if p.checkStore(b, &v); v.blocked() {
+		return nil
+	}
 	if p.checkEnv(b, &v, nil); v.blocked() {
 		return b.Status.Injection
 	}

@@ -52,6 +52,9 @@ func (p *planner) statuses(verdicts map[string]verdict, carried ledger.Ledger) m
 			p.setCurrent(status, carried, b.Name)
 			status.Injection = injectionOf(v.want)
 		}
+		if p.isForeign(b) {
+			status.Injection = nil // nor is anything born into it
+		}
 		c := conditions{serviceReady: v.serviceReady, injected: v.obstacle, rolledOut: notInjected, needsPerson: v.needsPerson && v.blocked()}
 		rolledOut := p.rolledOut(b, v, status)
 		if !v.blocked() {

@@ -196,6 +196,8 @@ func (p *planner) mend(a ledger.Attachment) string {
 // staysBecause says why an attachment whose rollout failed is not turned back; "" = it is.
 func (p *planner) staysBecause(b v1alpha1.Binding, a ledger.Attachment) string {
 	switch {
+	case p.isForeign(b):
+		return "the workload is somebody else's"
 	case a.TurnedBack != nil:
 		return "it is what was put back already"
 	case a.From == nil:
