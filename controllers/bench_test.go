@@ -211,3 +211,39 @@ func heap() float64 {
 	runtime.ReadMemStats(&stats)
 	return float64(stats.HeapAlloc)
 }
+
+// BenchmarkAnnotations counts what the operator keeps of large annotations of Bindings and BackingServices.
+func BenchmarkAnnotations(b *testing.B) {
+	const n, size = 120, 250_000
+	namespace := prepare(b, n, "visits")
+	parallel(b, n, func(i int) error { return admin.Create(b.Context(), bindingOf(namespace, i, "visits")) })
+	parallel(b, n, func(i int) error {
+		name := fmt.Sprintf("more-%d", i)
+		return admin.Create(b.Context(), &v1alpha1.BackingService{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: urlSpec(name),
+		})
+	})
+	settle(b)
+	for b.Loop() {
+		without := heap()
+		for _, kind := range []func(int) client.Object{
+			func(i int) client.Object { return bindingOf(namespace, i, "visits") },
+			func(i int) client.Object {
+				return &v1alpha1.BackingService{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("more-%d", i)}}
+			},
+		} {
+			parallel(b, n, func(i int) error {
+				// The next write of a status is answered with the whole object.
+				patch := fmt.Sprintf(`{"metadata":{"annotations":{"note":%q}}}`, strings.Repeat("x", size))
+				return admin.Patch(b.Context(), kind(i), client.RawPatch("application/merge-patch+json", []byte(patch)))
+			})
+		}
+		parallel(b, n, func(i int) error {
+			patch := `{"spec":{"swap":{"onFailure":"Hold"}}}`
+			return admin.Patch(b.Context(), bindingOf(namespace, i, "visits"), client.RawPatch("application/merge-patch+json", []byte(patch)))
+		})
+		settle(b)
+		b.ReportMetric((heap()-without)/1e6, "MB-heap")
+		b.ReportMetric(2*n*size/1e6, "MB-annotations")
+	}
+}

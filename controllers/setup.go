@@ -26,6 +26,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/backingservice"
 	"github.com/bindery-dev/bindery/controllers/binding"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/slim"
 )
 
 // Leader election is patient: an API server that is away for a minute does not end the operator. That takes a renewDeadline
@@ -72,6 +73,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	}
 	children, err := addCache(mgr, cache.Options{
 		DefaultLabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}),
+		DefaultTransform:     stripChild,
 	})
 	if err != nil {
 		return nil, err
@@ -102,7 +104,9 @@ func managerOptions(options Options) manager.Options {
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 	byObject := map[client.Object]cache.ByObject{
-		binding.Definition(): {Field: fields.OneTermEqualSelector("metadata.name", binding.DefinitionName)},
+		binding.Definition():       {Field: fields.OneTermEqualSelector("metadata.name", binding.DefinitionName), Transform: stripMetadata},
+		&v1alpha1.Binding{}:        {Transform: stripMetadata},
+		&v1alpha1.BackingService{}: {Transform: stripMetadata},
 	}
 	for _, kind := range binding.Kinds() {
 		byObject[kind] = cache.ByObject{Transform: stripWorkload}
@@ -127,6 +131,22 @@ func managerOptions(options Options) manager.Options {
 	}
 }
 
+// stripMetadata keeps of an object what Bindery looks at. Its spec and its status are bounded by its schema.
+func stripMetadata(object any) (any, error) {
+	if o, ok := object.(metav1.Object); ok {
+		slim.Metadata(o)
+	}
+	return object, nil
+}
+
+// stripChild keeps of what has Bindery's label that which Bindery has made.
+func stripChild(object any) (any, error) {
+	if o, ok := object.(slim.Object); ok {
+		return slim.Child(o), nil
+	}
+	return object, nil
+}
+
 // isAttached are the annotations of every attached workload in the cache.
 var isAttached = map[string]string{v1alpha1.AttachmentsAnnotation: ""}
 
@@ -136,13 +156,13 @@ func stripWorkload(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
-	slim := &metav1.PartialObjectMetadata{TypeMeta: d.TypeMeta, ObjectMeta: metav1.ObjectMeta{
+	kept := &metav1.PartialObjectMetadata{TypeMeta: d.TypeMeta, ObjectMeta: metav1.ObjectMeta{
 		Namespace: d.Namespace, Name: d.Name, UID: d.UID, ResourceVersion: d.ResourceVersion, Generation: d.Generation,
 	}}
 	if _, attached := d.Annotations[v1alpha1.AttachmentsAnnotation]; attached {
-		slim.Annotations = isAttached // what it says is read from the workload itself
+		kept.Annotations = isAttached // what it says is read from the workload itself
 	}
-	return slim, nil
+	return kept, nil
 }
 
 // addCache adds a cache to the manager, beside the one that it has.

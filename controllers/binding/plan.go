@@ -104,9 +104,6 @@ func makePlan(o observation) plan {
 		return plan{stale: true}
 	}
 	p.forgetOlder()
-	if o.fresh {
-		p.forgetNewer()
-	}
 	p.held = p.findHeld()
 	p.failure = p.findFailure()
 	verdicts := p.decide()
@@ -193,21 +190,6 @@ func (p *planner) forgetOlder() {
 				current.WorkloadGeneration > a.Generation {
 				p.recorded.Attachments[i].Generation, p.recorded.Attachments[i].From = p.workload.object.Generation, nil
 			}
-		}
-	}
-}
-
-// forgetNewer corrects a ledger that says it was made from a Binding or a service which is newer than the live one: that one
-// was restored, or somebody has made it up. Else each pass would take the cache for stale, and read everything past it.
-func (p *planner) forgetNewer() {
-	for i, a := range p.recorded.Attachments {
-		for _, b := range p.bindings {
-			if b.Name == a.Binding && string(b.UID) == a.BindingUID {
-				p.recorded.Attachments[i].BindingGeneration = min(a.BindingGeneration, b.Generation)
-			}
-		}
-		if s, ok := p.services[a.Service]; ok && string(s.UID) == a.ServiceUID && s.Status.Handle != nil {
-			p.recorded.Attachments[i].Revision = min(a.Revision, s.Status.Handle.Revision)
 		}
 	}
 }

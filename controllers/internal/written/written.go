@@ -7,6 +7,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"github.com/bindery-dev/bindery/controllers/internal/slim"
 )
 
 // Object is a pointer to a T of the API.
@@ -28,8 +30,10 @@ func New[K comparable, T any, P Object[T]]() *Book[K, T, P] {
 	return &Book[K, T, P]{seen: map[K]map[string]T{}}
 }
 
-// Put keeps what the API server answered to a write. The caller must not change it any more.
+// Put keeps what the API server answered to a write, with no more of its metadata than the cache keeps. The caller must not
+// change it any more.
 func (b *Book[K, T, P]) Put(key K, object T) {
+	slim.Metadata(P(&object))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.seen[key] == nil {

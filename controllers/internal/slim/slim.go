@@ -1,0 +1,102 @@
+// Package slim keeps of an object's metadata what Bindery looks at. What somebody may write into the rest is as large as he
+// likes, and the operator keeps every Binding and BackingService of the cluster in its memory.
+//
+// A status that is written with such an object changes nothing else of it: the API server takes nothing but the status out
+// of what is sent to the status subresource.
+package slim
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+// maxText is longer than any name, kind, version or UID.
+const maxText = 253
+
+// Object is an object of the API.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Metadata takes out of an object the annotations, the labels, the finalizers, the owners other than a BackingService that
+// controls it, and who wrote which field.
+func Metadata(object metav1.Object) {
+	object.SetAnnotations(nil)
+	object.SetLabels(nil)
+	object.SetFinalizers(nil)
+	object.SetManagedFields(nil)
+	object.SetGenerateName("")
+	object.SetSelfLink("")
+	object.SetOwnerReferences(ownersOf(object))
+}
+
+// Child takes out of an object that has Bindery's label all that is not Bindery's. Anybody may set the label: what no
+// BackingService controls keeps its name, and nothing else.
+func Child(object Object) Object {
+	annotations, labels, written := object.GetAnnotations(), object.GetLabels(), object.GetManagedFields()
+	if len(ownersOf(object)) == 0 {
+		object = nameOf(object)
+	}
+	Metadata(object)
+	object.SetAnnotations(ours(annotations))
+	object.SetLabels(ours(labels))
+	if len(object.GetOwnerReferences()) == 0 {
+		return object
+	}
+	for _, entry := range written {
+		// An apply is compared with what the last one wrote.
+		if entry.Manager == v1alpha1.ManagedBy && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
+			object.SetManagedFields([]metav1.ManagedFieldsEntry{entry})
+		}
+	}
+	return object
+}
+
+// nameOf is an object of the same kind that has the name of another one, and nothing else that could be large.
+func nameOf(object Object) Object {
+	bare, ok := reflect.New(reflect.TypeOf(object).Elem()).Interface().(Object)
+	if !ok {
+		return object
+	}
+	bare.GetObjectKind().SetGroupVersionKind(object.GetObjectKind().GroupVersionKind())
+	bare.SetNamespace(object.GetNamespace())
+	bare.SetName(object.GetName())
+	bare.SetUID(object.GetUID())
+	bare.SetResourceVersion(object.GetResourceVersion())
+	bare.SetGeneration(object.GetGeneration())
+	bare.SetCreationTimestamp(object.GetCreationTimestamp())
+	bare.SetDeletionTimestamp(object.GetDeletionTimestamp())
+	return bare
+}
+
+// ownersOf is the BackingService that controls an object; empty where none does.
+func ownersOf(object metav1.Object) []metav1.OwnerReference {
+	owner := metav1.GetControllerOf(object)
+	if owner == nil || owner.Kind != "BackingService" || len(owner.APIVersion)+len(owner.Name)+len(owner.UID) > 3*maxText ||
+		schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).Group != v1alpha1.GroupVersion.Group {
+		return nil
+	}
+	return []metav1.OwnerReference{*owner}
+}
+
+// prefixes of the labels and annotations that Bindery gives to what it makes.
+var prefixes = []string{v1alpha1.GroupVersion.Group + "/", "app.kubernetes.io/"}
+
+// ours are the labels or annotations that may be Bindery's, but for the one that is read from the workload itself.
+func ours(all map[string]string) map[string]string {
+	kept := maps.Clone(all)
+	maps.DeleteFunc(kept, func(key, _ string) bool {
+		return key == v1alpha1.AttachmentsAnnotation ||
+			!slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+	})
+	return kept
+}
