@@ -31,10 +31,12 @@ func TestAStatusThatIsWrittenLeavesTheMetadataAlone(t *testing.T) {
 	}}
 	for _, object := range []client.Object{service, binding} {
 		s.must(admin.Create(s.ctx, object))
-		defer func() { // nothing here removes a finalizer
-			s.must(admin.Patch(s.ctx, object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
-		}()
 	}
+	defer func() { // nothing here removes a finalizer
+		for _, object := range []client.Object{service, binding} {
+			s.must(admin.Patch(s.ctx, object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
+		}
+	}()
 	s.awaitBinding("b", "True/Ready")
 	s.awaitVerified("one", "True/Verified")
 	for _, object := range []client.Object{get(s, &v1alpha1.BackingService{}, "one"), get(s, &v1alpha1.Binding{}, "b")} {

@@ -43,7 +43,7 @@ func TestWhatIsNotBelievedTouchesNothing(t *testing.T) {
 			`{"binding":"x","secret":"visits-1","env":[{"container":"pinger","name":"REDIS_URL","key":"uri"}]},` +
 			`{"binding":"b","secret":"visits-1","env":[{"container":"pinger","name":"REDIS_URL","key":"uri"}]}]}`,
 	} {
-		for state, make := range map[string]func() *world{
+		for state, app := range map[string]func() *world{
 			"an app that is attached": func() *world { return attached(t) },
 			"an app that rolls out": func() *world {
 				w := attached(t).edit("b", serviceRef("visits2"))
@@ -67,7 +67,7 @@ func TestWhatIsNotBelievedTouchesNothing(t *testing.T) {
 			},
 		} {
 			t.Run(what+" is written on "+state, func(t *testing.T) {
-				w := make()
+				w := app()
 				before := string(mustMarshal(w.deployment.Spec.Template))
 				w.write(annotation).settle()
 				if after := string(mustMarshal(w.deployment.Spec.Template)); after != before {

@@ -19,7 +19,8 @@ const storeType = v1alpha1.TypeRedis
 // ownerOf is the BackingService that owns a Binding; nil where none does.
 func ownerOf(b v1alpha1.Binding) *metav1.OwnerReference {
 	owner := metav1.GetControllerOf(&b)
-	if owner == nil || owner.Kind != "BackingService" || schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).Group != v1alpha1.GroupVersion.Group {
+	if owner == nil || owner.Kind != "BackingService" ||
+		schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).Group != v1alpha1.GroupVersion.Group {
 		return nil
 	}
 	return owner

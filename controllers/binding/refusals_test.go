@@ -7,12 +7,12 @@ import (
 
 func TestARefusedChangeIsTriedMoreAndMoreRarely(t *testing.T) {
 	r, now, key := newRefusals(), noon, Key{Namespace: "shop", Kind: "Deployment", Name: "app"}
-	for i, want := range []time.Duration{1, 1, 1, 2, 4, 8, 16, 32, 60, 60} {
+	for i, want := range []int{1, 1, 1, 2, 4, 8, 16, 32, 60, 60} {
 		if message, wait := r.wait(key, "as it is", now); message != "" || wait != 0 {
 			t.Fatalf("try %d: it is not tried for %s", i, wait)
 		}
 		got := r.add(key, "as it is", "no changes on Fridays", now)
-		if got != want*time.Minute {
+		if got.Minutes() != float64(want) {
 			t.Errorf("after %d tries: %s, want %d min", i+1, got, want)
 		}
 		if message, wait := r.wait(key, "as it is", now.Add(time.Second)); message != "no changes on Fridays" || wait != got-time.Second {

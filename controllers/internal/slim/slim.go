@@ -63,7 +63,7 @@ func Child(object Object) Object {
 
 // nameOf is an object of the same kind that has the name of another one, and nothing else that could be large.
 func nameOf(object Object) Object {
-	bare, ok := reflect.New(reflect.TypeOf(object).Elem()).Interface().(Object)
+	bare, ok := reflect.TypeAssert[Object](reflect.New(reflect.TypeOf(object).Elem()))
 	if !ok {
 		return object
 	}

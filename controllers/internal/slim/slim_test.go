@@ -32,9 +32,9 @@ func full(owners ...metav1.OwnerReference) metav1.ObjectMeta {
 			"team/" + large: "x", v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.VerifyLabel: "logs",
 		},
 		ManagedFields: []metav1.ManagedFieldsEntry{
-			{Manager: v1alpha1.ManagedBy, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte("{}")}},
+			{Manager: v1alpha1.ManagedBy, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1("{}")},
 			{Manager: v1alpha1.ManagedBy, Operation: metav1.ManagedFieldsOperationUpdate},
-			{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte(large)}},
+			{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1(large)},
 		},
 	}
 }
@@ -94,7 +94,7 @@ func TestOfAChildWhatBinderyWroteStays(t *testing.T) {
 		Annotations:     map[string]string{v1alpha1.RenderedAnnotation: "3/abc"},
 		Labels:          map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.VerifyLabel: "logs"},
 		ManagedFields: []metav1.ManagedFieldsEntry{
-			{Manager: v1alpha1.ManagedBy, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte("{}")}},
+			{Manager: v1alpha1.ManagedBy, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1("{}")},
 		},
 	}}
 	want.Spec = d.Spec
