@@ -107,7 +107,8 @@ const (
 	ReasonServiceNotVerified = "ServiceNotVerified"
 	// ReasonServiceReady: the BackingService is Ready.
 	ReasonServiceReady = "ServiceReady"
-	// ReasonConflict: a variable is set by the workload itself or belongs to another Binding.
+	// ReasonConflict: a variable is set by the workload itself or belongs to another Binding; or the Binding is of a
+	// BackingService, and the workload is not.
 	ReasonConflict = "Conflict"
 	// ReasonContainerNotFound: spec.containers names a container that the workload does not have.
 	ReasonContainerNotFound = "ContainerNotFound"
@@ -115,9 +116,11 @@ const (
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonEnvRequired: the type of the service has no usual variable, so spec.env must name one.
 	ReasonEnvRequired = "EnvRequired"
-	// ReasonTypeMismatch: the BackingService is of another type than the one that the variable carries now.
+	// ReasonTypeMismatch: the BackingService is of another type than the one that the variable carries now, or than the store
+	// of a collector must be.
 	ReasonTypeMismatch = "TypeMismatch"
-	// ReasonPatchRefused: the API server refused the change of the workload.
+	// ReasonPatchRefused: the API server refused the change of the workload, or it would have more Bindings than Bindery can
+	// write down.
 	ReasonPatchRefused = "PatchRefused"
 	// ReasonContested: something keeps taking the variables out of the workload; they are put back more and more rarely.
 	ReasonContested = "Contested"

@@ -36,6 +36,9 @@ func (p *planner) refuse(verdicts map[string]verdict, refusal string) {
 	}
 }
 
+// revisionAnnotation counts the templates of a Deployment. Its controller writes it, and it is no edit.
+const revisionAnnotation = "deployment.kubernetes.io/revision"
+
 // triedAgain ends what is said of a change that was refused.
 const triedAgain = "It is tried again more and more rarely, and at once when the Binding, its service or the workload is edited"
 
@@ -58,11 +61,13 @@ func (o *observation) sight() string {
 		Verified   string           `json:",omitempty"`
 	}
 	w := o.workload.object
+	annotations := maps.Clone(w.Annotations)
+	delete(annotations, revisionAnnotation)
 	seen := struct {
 		Workload            object
 		Labels, Annotations map[string]string
 		Bindings, Services  map[string]object
-	}{object{UID: w.UID, Generation: w.Generation}, w.Labels, w.Annotations, map[string]object{}, map[string]object{}}
+	}{object{UID: w.UID, Generation: w.Generation}, w.Labels, annotations, map[string]object{}, map[string]object{}}
 	for _, b := range o.bindings {
 		seen.Bindings[b.Name] = object{UID: b.UID, Generation: b.Generation}
 		if s, ok := o.services[b.Spec.ServiceRef.Name]; ok {

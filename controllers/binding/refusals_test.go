@@ -42,6 +42,7 @@ func TestWhatAChangeIsMadeOf(t *testing.T) {
 		"nothing":                       {func(*world) {}, true},
 		"time":                          {func(w *world) { w.later(time.Hour) }, true},
 		"a Pod that comes or goes":      {func(w *world) { w.loses(); w.deployment.ResourceVersion = "7" }, true},
+		"a rollout that has begun":      {func(w *world) { w.deployment.Annotations[revisionAnnotation] = "9" }, true},
 		"the spec of the Binding":       {func(w *world) { w.edit("b", serviceRef("visits2")) }, false},
 		"another Binding":               {func(w *world) { w.bind("c", "visits2", env("C", "uri")) }, false},
 		"the spec of the workload":      {func(w *world) { w.deployment.Generation++ }, false},
