@@ -38,7 +38,7 @@ func TestAStatusThatIsWrittenLeavesTheMetadataAlone(t *testing.T) {
 		}
 	}()
 	s.awaitBinding("b", "True/Ready")
-	s.awaitVerified("one", "True/Verified")
+	s.awaitService("one", "True/Ready")
 	for _, object := range []client.Object{get(s, &v1alpha1.BackingService{}, "one"), get(s, &v1alpha1.Binding{}, "b")} {
 		want := meta(object.GetName())
 		got := metav1.ObjectMeta{
