@@ -2,6 +2,8 @@ package controllers_test
 
 import (
 	"fmt"
+	"strings"
+	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -361,7 +364,7 @@ func serviceOfApps(s *policedScene) {
 		want   string
 	}{
 		"one that apps wait for":                    {`{}`, nil, ""},
-		"one that comes back to its apps":           {carries, nil, "spec: a change of it changes what is attached, and"},
+		"one that comes back to its apps":           {carries, nil, "spec: BackingService s is still attached, so that to create it changes the app, and"},
 		"one that comes back to them, with a right": {carries, []right{"patch apps/deployments:app"}, ""},
 	} {
 		s.run(name, func(s *policedScene) {
@@ -519,4 +522,77 @@ func roleEdit(s *policedScene) {
 	for _, o := range []client.Object{partner, b, b0, logs} {
 		s.answers(tool.Delete(s.ctx, o), "")
 	}
+}
+
+// TestPoliciesWithoutTheDefinitionOfBindings: two policies are evaluated for each Binding. An API server that knows no
+// Bindings, because their definition is not there yet or not there any more, must let go what is to go.
+func TestPoliciesWithoutTheDefinitionOfBindings(t *testing.T) {
+	t.Parallel()
+	p := startDefined(t, "../config/crd/bases/bindery.dev_backingservices.yaml")
+	s, other := p.scene(t), p.scene(t)
+	for _, s := range []*policedScene{s, other} {
+		s.service("visits", `{type: redis, external: {url: "redis://a"}}`, attachments(1, 1))
+		s.service("visits2", `{type: redis, redis: {}}`, attachments(0, 0))
+	}
+	ok(t, install(t.Context(), p, policyFolders...))
+	edit := func() error {
+		b := s.serviceNamed("visits")
+		ok(s, s.Get(s.ctx, client.ObjectKeyFromObject(b), b))
+		b.Spec.External.URL += "a"
+		return s.Update(s.ctx, b, client.DryRunAll)
+	}
+	refused := func() string {
+		if err := edit(); err == nil || !strings.Contains(err.Error(), "failed to find resource referenced by paramKind") {
+			return fmt.Sprintf("an edit of a service answers %v", err)
+		}
+		return ""
+	}
+	passes := func() string {
+		if err := edit(); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+
+	s.await("the refusal to judge without the definition", refused)
+	b := s.serviceNamed("visits")
+	ok(s, s.Get(s.ctx, client.ObjectKeyFromObject(b), b))
+	b.Status.Endpoint = "a:6379"
+	s.answers(s.Status().Update(s.ctx, b), "")
+	s.answers(s.Create(s.ctx, s.serviceOf("visits3", `{type: redis, redis: {}}`)), "")
+	s.answers(s.Delete(s.ctx, s.serviceNamed("visits2")), "")
+	ok(s, other.Delete(s.ctx, other.serviceNamed("visits"), client.PropagationPolicy(metav1.DeletePropagationForeground)))
+	other.ends()
+
+	_, err := envtest.InstallCRDs(p.config, envtest.CRDInstallOptions{Paths: []string{"../config/crd/bases"}})
+	ok(t, err)
+	began := time.Now()
+	s.await("the definition in the policies", passes)
+	s.Logf("the definition was in the policies after %s", time.Since(began))
+	kept := s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}}`)
+	kept.Finalizers = []string{"example.com/kept"}
+	ok(s, s.Create(s.ctx, kept))
+	s.learn()
+	author := s.as(s.author())
+	ok(s, s.Get(s.ctx, client.ObjectKeyFromObject(b), b))
+	b.Spec.External.URL = "redis://b"
+	s.answers(author.Update(s.ctx, b), "may not patch deployments.apps app")
+
+	// Its deletion waits for the finalizer of a Binding.
+	ok(s, envtest.UninstallCRDs(p.config, envtest.CRDInstallOptions{Paths: []string{"../config/crd/bases/bindery.dev_bindings.yaml"}}))
+	s.await("a service that can be edited while the definition goes", func() string {
+		if err := author.Update(s.ctx, b, client.DryRunAll); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	ok(s, s.Patch(s.ctx, kept, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
+	s.await("the end of the definition", func() string {
+		if err := s.Get(s.ctx, client.ObjectKeyFromObject(kept), kept); err == nil {
+			return "Bindings are served"
+		}
+		return ""
+	})
+	ok(s, author.Update(s.ctx, b))
+	s.ends()
 }

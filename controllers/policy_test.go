@@ -71,7 +71,18 @@ type policed struct {
 
 func startPoliced(tb testing.TB) *policed {
 	tb.Helper()
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	p := startDefined(tb, "../config/crd/bases")
+	ok(tb, install(tb.Context(), p, policyFolders...))
+	p.awaitPolicies(tb)
+	return p
+}
+
+var policyFolders = []string{"../config/rbac", "../config/policy", "../config/policy/born-attached"}
+
+// startDefined starts an API server, and the controllers of Kubernetes, with these definitions and without policies.
+func startDefined(tb testing.TB, definitions string) *policed {
+	tb.Helper()
+	environment := &envtest.Environment{CRDDirectoryPaths: []string{definitions}, ErrorIfCRDPathMissing: true}
 	config, err := environment.Start()
 	ok(tb, err)
 	tb.Cleanup(func() { ok(tb, environment.Stop()) })
@@ -83,8 +94,6 @@ func startPoliced(tb testing.TB) *policed {
 	ok(tb, os.WriteFile(p.kubeconfig, environment.KubeConfig, 0o600))
 	p.Client, err = client.New(p.config, client.Options{Scheme: scheme()})
 	ok(tb, err)
-	ok(tb, install(tb.Context(), p, "../config/rbac", "../config/policy", "../config/policy/born-attached"))
-	p.awaitPolicies(tb)
 	return p
 }
 
@@ -95,6 +104,8 @@ func (p *policed) awaitPolicies(tb testing.TB) {
 	s.service("visits", `{type: redis, external: {url: "redis://a"}}`, attachments(1, 1))
 	b := s.bindingOf("b0", `{workloadRef: {name: app0}, serviceRef: {name: visits}}`)
 	ok(s, s.Create(s.ctx, b))
+	b.Status.Current = &v1alpha1.Attachment{Service: "back", SecretName: "back-1"}
+	ok(s, s.Status().Update(s.ctx, b))
 	author := s.as(s.author("update bindery.dev/bindings/status"))
 	s.await("the policies", func() string {
 		edited := s.serviceOf("visits", `{type: redis, external: {url: "redis://b"}}`)
@@ -108,6 +119,8 @@ func (p *policed) awaitPolicies(tb testing.TB) {
 			return "anybody can name a Secret"
 		case author.Update(s.ctx, edited, client.DryRunAll) == nil:
 			return "anybody can change what is attached"
+		case author.Create(s.ctx, s.serviceOf("back", `{type: redis, redis: {}}`), client.DryRunAll) == nil:
+			return "anybody can create what is attached"
 		case author.Status().Update(s.ctx, b.DeepCopy(), client.DryRunAll) == nil:
 			return "anybody can write a status"
 		}
@@ -420,6 +433,12 @@ func collectionInUse(s *policedScene) {
 func namespaceInUse(s *policedScene) {
 	s.service("visits", `{type: redis, redis: {}}`, attachments(1, 1))
 	s.bound("visits", 1)
+	s.ends()
+}
+
+// ends deletes the namespace, and waits until it is gone.
+func (s *policedScene) ends() {
+	s.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
 	ok(s, s.Delete(s.ctx, namespace))
 	s.await("the end of the namespace", func() string {
