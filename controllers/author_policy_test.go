@@ -292,7 +292,7 @@ func serviceEditor(s *policedScene) {
 	}
 }
 
-// attached creates a Binding b of Deployment app to service s, with this status. The policies know of it when this returns.
+// attached creates Binding b with this spec and status, and waits until the policies know it.
 func (s *policedScene) attached(spec, status string) {
 	s.Helper()
 	b := s.bindingOf("b", spec)
