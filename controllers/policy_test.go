@@ -35,6 +35,14 @@ func TestPolicies(t *testing.T) {
 		"who changes a Binding may patch the workload":  bindingEditor,
 		"who names a Secret or an object may get it":    serviceAuthor,
 		"who changes what is named may get it":          serviceEditor,
+		"who deletes a Binding may patch the workload":  bindingDeleter,
+		"a collection of Bindings is judged one by one": bindingCollection,
+		"a Binding goes with its owner":                 bindingCollected,
+		"who changes what apps use may patch the apps":  serviceOfApps,
+		"and there may be many of them":                 serviceOfManyApps,
+		"who deletes what apps use may patch the apps":  serviceForced,
+		"who writes a status may do what is done by it": statusAuthor,
+		"the operator has the rights that are asked":    operatorAsAuthor,
 		"the cluster's own role edit is enough":         roleEdit,
 		"a workload is born attached":                   bornAttached,
 		"and so it is in other ways":                    bornOtherwise,
@@ -63,7 +71,18 @@ type policed struct {
 
 func startPoliced(tb testing.TB) *policed {
 	tb.Helper()
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	p := startDefined(tb, "../config/crd/bases")
+	ok(tb, install(tb.Context(), p, policyFolders...))
+	p.awaitPolicies(tb)
+	return p
+}
+
+var policyFolders = []string{"../config/rbac", "../config/policy", "../config/policy/born-attached"}
+
+// startDefined starts an API server, and the controllers of Kubernetes, with these definitions and without policies.
+func startDefined(tb testing.TB, definitions string) *policed {
+	tb.Helper()
+	environment := &envtest.Environment{CRDDirectoryPaths: []string{definitions}, ErrorIfCRDPathMissing: true}
 	config, err := environment.Start()
 	ok(tb, err)
 	tb.Cleanup(func() { ok(tb, environment.Stop()) })
@@ -75,8 +94,6 @@ func startPoliced(tb testing.TB) *policed {
 	ok(tb, os.WriteFile(p.kubeconfig, environment.KubeConfig, 0o600))
 	p.Client, err = client.New(p.config, client.Options{Scheme: scheme()})
 	ok(tb, err)
-	ok(tb, install(tb.Context(), p, "../config/rbac", "../config/policy", "../config/policy/born-attached"))
-	p.awaitPolicies(tb)
 	return p
 }
 
@@ -84,10 +101,15 @@ func startPoliced(tb testing.TB) *policed {
 func (p *policed) awaitPolicies(tb testing.TB) {
 	tb.Helper()
 	s := p.scene(tb)
-	s.service("visits", `{type: redis, redis: {}}`, attachments(1, 1))
-	ok(s, s.Create(s.ctx, s.bindingOf("b0", `{workloadRef: {name: app0}, serviceRef: {name: visits}}`)))
-	author := s.as(s.author())
+	s.service("visits", `{type: redis, external: {url: "redis://a"}}`, attachments(1, 1))
+	b := s.bindingOf("b0", `{workloadRef: {name: app0}, serviceRef: {name: visits}}`)
+	ok(s, s.Create(s.ctx, b))
+	b.Status.Current = &v1alpha1.Attachment{Service: "back", SecretName: "back-1"}
+	ok(s, s.Status().Update(s.ctx, b))
+	author := s.as(s.author("update bindery.dev/bindings/status"))
 	s.await("the policies", func() string {
+		edited := s.serviceOf("visits", `{type: redis, external: {url: "redis://b"}}`)
+		edited.ResourceVersion = s.versionOf(s.serviceNamed("visits"))
 		switch {
 		case p.Delete(s.ctx, s.serviceNamed("visits"), client.DryRunAll) == nil:
 			return "a service in use can be deleted"
@@ -95,10 +117,23 @@ func (p *policed) awaitPolicies(tb testing.TB) {
 			return "anybody can create a Binding"
 		case author.Create(s.ctx, s.serviceOf("s", `{type: redis, external: {secretRef: {name: x}}}`), client.DryRunAll) == nil:
 			return "anybody can name a Secret"
+		case author.Update(s.ctx, edited, client.DryRunAll) == nil:
+			return "anybody can change what is attached"
+		case author.Create(s.ctx, s.serviceOf("back", `{type: redis, redis: {}}`), client.DryRunAll) == nil:
+			return "anybody can create what is attached"
+		case author.Status().Update(s.ctx, b.DeepCopy(), client.DryRunAll) == nil:
+			return "anybody can write a status"
 		}
 		return ""
 	})
 	s.awaitPolicy(true)
+}
+
+// versionOf reads the resourceVersion of an object.
+func (s *policedScene) versionOf(o client.Object) string {
+	s.Helper()
+	ok(s, s.Get(s.ctx, client.ObjectKeyFromObject(o), o))
+	return o.GetResourceVersion()
 }
 
 // policedScene is a namespace of one test.
@@ -339,20 +374,27 @@ func serviceInUse(s *policedScene) {
 	}
 }
 
-// bound creates as many of the Bindings that attachments names, and waits until the policy knows them.
+// bound creates as many of the Bindings that attachments names, and waits until the policies know them.
 func (s *policedScene) bound(service string, n int) {
 	s.Helper()
 	for i := range n {
 		ok(s, s.Create(s.ctx, s.bindingOf(fmt.Sprintf("b%d", i), fmt.Sprintf(`{workloadRef: {name: app%d}, serviceRef: {name: %s}}`, i, service))))
 	}
-	if n == 0 {
-		return
+	if n > 0 {
+		s.learn()
 	}
-	// A service that only the last one is said to use can be deleted until the policy knows of it.
-	last := attachments(n, n)
-	last.Attachments = last.Attachments[n-1:]
-	s.service("looked-at", `{type: redis, redis: {}}`, last)
-	s.await("the Bindings in the policy", func() string {
+}
+
+// learn waits until the policies know all Bindings as they are. They learn of them in the order of their writes, so they
+// are so far when they know one more: a service that this one is said to use can be deleted until then.
+func (s *policedScene) learn() {
+	s.Helper()
+	marker := s.bindingOf("marker", `{workloadRef: {name: marker}, serviceRef: {name: looked-at}}`)
+	ok(s, s.Create(s.ctx, marker))
+	s.service("looked-at", `{type: redis, redis: {}}`, v1alpha1.BackingServiceStatus{
+		AttachmentCount: 1, Attachments: []v1alpha1.ServiceAttachment{{Binding: "marker", Workload: "Deployment/marker"}},
+	})
+	s.await("the Bindings in the policies", func() string {
 		if s.Delete(s.ctx, s.serviceNamed("looked-at"), client.DryRunAll) == nil {
 			return "a service in use can be deleted"
 		}
@@ -360,6 +402,7 @@ func (s *policedScene) bound(service string, n int) {
 	})
 	s.overridden("looked-at")
 	ok(s, s.Delete(s.ctx, s.serviceNamed("looked-at")))
+	ok(s, s.Delete(s.ctx, marker))
 }
 
 // overridden lets a service be deleted in spite of its apps.
@@ -390,6 +433,12 @@ func collectionInUse(s *policedScene) {
 func namespaceInUse(s *policedScene) {
 	s.service("visits", `{type: redis, redis: {}}`, attachments(1, 1))
 	s.bound("visits", 1)
+	s.ends()
+}
+
+// ends deletes the namespace, and waits until it is gone.
+func (s *policedScene) ends() {
+	s.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
 	ok(s, s.Delete(s.ctx, namespace))
 	s.await("the end of the namespace", func() string {
@@ -398,156 +447,4 @@ func namespaceInUse(s *policedScene) {
 		}
 		return ""
 	})
-}
-
-func bindingAuthor(s *policedScene) {
-	deployment := `{workloadRef: {name: app}, serviceRef: {name: visits}}`
-	for name, test := range map[string]struct {
-		rights []right
-		spec   string
-		want   string
-	}{
-		"without the right":                   {nil, deployment, "may not patch deployments.apps app in namespace"},
-		"with the right":                      {[]right{"patch apps/deployments"}, deployment, ""},
-		"with the right for this Deployment":  {[]right{"patch apps/deployments:app"}, deployment, ""},
-		"with the right for another one":      {[]right{"patch apps/deployments:other"}, deployment, "may not patch deployments.apps app"},
-		"with the right to read and replace":  {[]right{"get apps/deployments", "update apps/deployments"}, deployment, "may not patch deployments.apps app"},
-		"with the right for a subresource":    {[]right{"patch apps/deployments/status"}, deployment, "may not patch deployments.apps app"},
-		"with the right in the wrong group":   {[]right{"patch extensions/deployments"}, deployment, "may not patch deployments.apps app"},
-		"a StatefulSet, without the right":    {[]right{"patch apps/deployments"}, `{workloadRef: {kind: StatefulSet, name: db}, serviceRef: {name: visits}}`, "may not patch statefulsets.apps db"},
-		"a StatefulSet, with the right":       {[]right{"patch apps/statefulsets:db"}, `{workloadRef: {kind: StatefulSet, name: db}, serviceRef: {name: visits}}`, ""},
-		"a DaemonSet, without the right":      {[]right{"patch apps/deployments"}, `{workloadRef: {kind: DaemonSet, name: agent}, serviceRef: {name: visits}}`, "may not patch daemonsets.apps agent"},
-		"a DaemonSet, with the right":         {[]right{"patch apps/daemonsets"}, `{workloadRef: {kind: DaemonSet, name: agent}, serviceRef: {name: visits}}`, ""},
-		"with the right in another namespace": {nil, deployment, "may not patch deployments.apps app in namespace"},
-	} {
-		s.run(name, func(s *policedScene) {
-			user := s.author(test.rights...)
-			if name == "with the right in another namespace" {
-				s.grant(user, "default", "patch apps/deployments")
-			}
-			s.answers(s.as(user).Create(s.ctx, s.bindingOf("b", test.spec)), test.want)
-		})
-	}
-}
-
-// change is what somebody does to an object that somebody else has created.
-type change[T client.Object] struct {
-	rights []right
-	change func(T)
-	want   string
-}
-
-func bindingEditor(s *policedScene) {
-	const refused = "may not patch deployments.apps app"
-	for name, test := range map[string]change[*v1alpha1.Binding]{
-		"a label":                        {nil, func(b *v1alpha1.Binding) { b.Labels = map[string]string{"team": "shop"} }, ""},
-		"nothing":                        {nil, func(*v1alpha1.Binding) {}, ""},
-		"the service":                    {nil, func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = "other" }, refused},
-		"the variables":                  {nil, func(b *v1alpha1.Binding) { b.Spec.Env[0].Key = "password" }, refused},
-		"the containers":                 {nil, func(b *v1alpha1.Binding) { b.Spec.Containers = nil }, refused},
-		"how a swap goes":                {nil, func(b *v1alpha1.Binding) { b.Spec.Swap = &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever} }, refused},
-		"the service, with the right":    {[]right{"patch apps/deployments:app"}, func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = "other" }, ""},
-		"the containers, with the right": {[]right{"patch apps/deployments"}, func(b *v1alpha1.Binding) { b.Spec.Containers = nil }, ""},
-	} {
-		s.run(name, func(s *policedScene) {
-			user := s.author(test.rights...)
-			b := s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}, env: [{name: URL, key: uri}], containers: [app]}`)
-			ok(s, s.Create(s.ctx, b))
-			test.change(b)
-			s.answers(s.as(user).Update(s.ctx, b), test.want)
-		})
-	}
-	// The operator writes the status, and needs no right for that but the one to.
-	b := s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}}`)
-	ok(s, s.Create(s.ctx, b))
-	user := s.author("update bindery.dev/bindings/status")
-	b.Status.ObservedGeneration = 1
-	s.answers(s.as(user).Status().Update(s.ctx, b), "")
-}
-
-func serviceAuthor(s *policedScene) {
-	resource := func(apiVersion, kind string) string {
-		return fmt.Sprintf(`{type: generic, resourceRef: {apiVersion: %s, kind: %s, name: x}}`, apiVersion, kind)
-	}
-	secret := `{type: mysql, external: {secretRef: {name: rds, key: url}}}`
-	queue := resource("rabbitmq.com/v1beta1", "RabbitmqCluster")
-	for name, test := range map[string]struct {
-		rights []right
-		spec   string
-		want   string
-	}{
-		"a Redis":                                {nil, `{type: redis, redis: {}}`, ""},
-		"a URL":                                  {nil, `{type: redis, external: {url: "redis://a.example.com"}}`, ""},
-		"a Secret, without the right":            {nil, secret, "may not get secrets rds in namespace"},
-		"a Secret, with the right":               {[]right{"get /secrets"}, secret, ""},
-		"a Secret, with the right to it":         {[]right{"get /secrets:rds"}, secret, ""},
-		"a Secret, with the right to another":    {[]right{"get /secrets:other"}, secret, "may not get secrets rds"},
-		"a Secret, with the right to list":       {[]right{"list /secrets", "watch /secrets", "create /secrets"}, secret, "may not get secrets rds"},
-		"an object, without the right":           {[]right{"get /secrets"}, queue, "may not get rabbitmqclusters.rabbitmq.com x in namespace"},
-		"an object, with the right":              {[]right{"get rabbitmq.com/rabbitmqclusters"}, queue, ""},
-		"an object, with the right to it":        {[]right{"get rabbitmq.com/rabbitmqclusters:x"}, queue, ""},
-		"an object, with the right to another":   {[]right{"get rabbitmq.com/rabbitmqclusters:y"}, queue, "may not get rabbitmqclusters.rabbitmq.com x"},
-		"an object, right in another group":      {[]right{"get example.com/rabbitmqclusters"}, queue, "may not get rabbitmqclusters.rabbitmq.com x"},
-		"an object of core, without the right":   {nil, resource("v1", "ConfigMap"), "may not get configmaps x"},
-		"an object of core, with the right":      {[]right{"get /configmaps"}, resource("v1", "ConfigMap"), ""},
-		"a plural in -ies":                       {[]right{"get example.com/yoyopolicies"}, resource("example.com/v1", "YoyoPolicy"), ""},
-		"a plural in -eys":                       {[]right{"get example.com/keys"}, resource("example.com/v1", "Key"), ""},
-		"a plural in -ses":                       {[]right{"get example.com/prometheuses"}, resource("example.com/v1", "Prometheus"), ""},
-		"a plural in -xes":                       {[]right{"get example.com/mailboxes"}, resource("example.com/v1", "Mailbox"), ""},
-		"a plural in -ches":                      {[]right{"get example.com/elasticsearches"}, resource("example.com/v1", "Elasticsearch"), ""},
-		"a plural like the singular":             {[]right{"get example.com/redis"}, resource("example.com/v1", "Redis"), ""},
-		"a plural that nobody can guess":         {[]right{"get example.com/indices"}, resource("example.com/v1", "Index"), "may not get indexes.example.com x"},
-		"that too with every right in its group": {[]right{"get example.com/*"}, resource("example.com/v1", "Index"), ""},
-	} {
-		s.run(name, func(s *policedScene) {
-			s.answers(s.as(s.author(test.rights...)).Create(s.ctx, s.serviceOf("s", test.spec)), test.want)
-		})
-	}
-}
-
-func serviceEditor(s *policedScene) {
-	type service = v1alpha1.BackingService
-	secret := `{type: mysql, external: {secretRef: {name: rds, key: url}}}`
-	queue := `{type: rabbitmq, resourceRef: {apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, name: q}}`
-	for name, test := range map[string]struct {
-		spec string
-		change[*service]
-	}{
-		"a label":                {secret, change[*service]{nil, func(b *service) { b.Labels = map[string]string{"team": "shop"} }, ""}},
-		"another part of spec":   {secret, change[*service]{nil, func(b *service) { b.Spec.DeletionPolicy = v1alpha1.DeletionDelete }, ""}},
-		"the Secret":             {secret, change[*service]{nil, func(b *service) { b.Spec.External.SecretRef.Name = "rds2" }, "may not get secrets rds2"}},
-		"the key":                {secret, change[*service]{nil, func(b *service) { b.Spec.External.SecretRef.Key = "root" }, "may not get secrets rds"}},
-		"the Secret, with right": {secret, change[*service]{[]right{"get /secrets:rds2"}, func(b *service) { b.Spec.External.SecretRef.Name = "rds2" }, ""}},
-		"a URL into a Secret": {`{type: redis, external: {url: "redis://a"}}`, change[*service]{nil, func(b *service) {
-			b.Spec.External = &v1alpha1.ExternalSource{SecretRef: &v1alpha1.SecretKeyReference{Name: "rds"}}
-		}, "may not get secrets rds"}},
-		"a Secret into a URL": {`{type: redis, external: {secretRef: {name: rds}}}`, change[*service]{nil, func(b *service) {
-			b.Spec.External = &v1alpha1.ExternalSource{URL: "redis://a"}
-		}, ""}},
-		"a label, with an object":    {queue, change[*service]{nil, func(b *service) { b.Labels = map[string]string{"team": "shop"} }, ""}},
-		"the object":                 {queue, change[*service]{nil, func(b *service) { b.Spec.ResourceRef.Name = "q2" }, "may not get rabbitmqclusters.rabbitmq.com q2"}},
-		"the object, with the right": {queue, change[*service]{[]right{"get rabbitmq.com/rabbitmqclusters:q2"}, func(b *service) { b.Spec.ResourceRef.Name = "q2" }, ""}},
-	} {
-		s.run(name, func(s *policedScene) {
-			user := s.author(test.rights...)
-			b := s.serviceOf("s", test.spec)
-			ok(s, s.Create(s.ctx, b))
-			test.change.change(b)
-			s.answers(s.as(user).Update(s.ctx, b), test.want)
-		})
-	}
-}
-
-// roleEdit is about who deploys with the cluster's own role: a person, or the ServiceAccount of a tool.
-func roleEdit(s *policedScene) {
-	user := "system:serviceaccount:" + s.namespace + ":gitops"
-	ok(s, s.Create(s.ctx, &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "gitops"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.namespace, Name: "gitops"}},
-	}))
-	s.awaitRight(user, s.namespace, "create bindery.dev/backingservices")
-	tool := s.as(user)
-	s.answers(tool.Create(s.ctx, s.serviceOf("rds", `{type: mysql, external: {secretRef: {name: rds, key: url}}}`)), "")
-	s.answers(tool.Create(s.ctx, s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: rds}}`)), "")
 }
