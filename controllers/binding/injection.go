@@ -10,6 +10,36 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
+// The API server looks through the Bindings of a workload in each request that creates or replaces it, so there is a bound
+// on them. It is far above what apps have; what it costs up to there, `make bench` tells.
+const (
+	mostInjected     = 16 // Bindings of one workload
+	mostInjectedVars = 64 // variables of all of them together
+)
+
+// boundInjections says in the statuses of a workload's Bindings who injects: the API server does all of it or, beyond the
+// bound, nothing. What a workload carries, or had, is still known there: it is found again by it, and given back.
+func boundInjections(statuses map[string]v1alpha1.BindingStatus) {
+	injected, vars := 0, 0
+	for _, status := range statuses {
+		if status.Injection != nil {
+			injected++
+			vars += len(status.Injection.Env)
+		}
+	}
+	var by v1alpha1.InjectedBy
+	if injected > mostInjected || vars > mostInjectedVars {
+		by = v1alpha1.InjectedByController
+	}
+	for name, status := range statuses {
+		if status.Injection != nil {
+			status.Injection = status.Injection.DeepCopy() // it may be that of the observation
+			status.Injection.By = by
+			statuses[name] = status
+		}
+	}
+}
+
 // injectionOf is what a workload that is created or replaced now carries for a Binding: the same as the one that is there.
 func injectionOf(want podtemplate.Entries) *v1alpha1.Injection {
 	keys, secret := map[string]string{}, ""

@@ -38,6 +38,7 @@ func absentStatuses(o observation) map[string]v1alpha1.BindingStatus {
 		})
 		statuses[b.Name] = *status
 	}
+	boundInjections(statuses)
 	return statuses
 }
 
@@ -60,6 +61,7 @@ func (p *planner) statuses(verdicts map[string]verdict, carried ledger) map[stri
 		setConditions(status, b.Generation, p.now, c)
 		statuses[b.Name] = *status
 	}
+	boundInjections(statuses)
 	return statuses
 }
 
