@@ -872,11 +872,8 @@ func (s *policedScene) crowd(bindings int) {
 	s.settle()
 }
 
-const (
-	// mostCalls of one kind are measured, and no more than leastTime worth of them: some cost a thousand times what others do.
-	mostCalls = 50
-	leastTime = 3 * time.Second
-)
+// enough calls of one kind are measured to fill this time, and three at least: some cost a thousand times what others do.
+const enough = time.Second
 
 // measure reports what a call costs in a namespace with Bindings: the time of a processor that the API server needs for it,
 // how many times that of the same call in a namespace without, the median time until the answer, and how many variables the
@@ -902,7 +899,7 @@ func (s *policedScene) cost(d *appsv1.Deployment, call func(*policedScene, *apps
 	s.Helper()
 	var times []time.Duration
 	used, start := -s.processorTime(), time.Now()
-	for len(times) < mostCalls && (time.Since(start) < leastTime || len(times) < 3) {
+	for time.Since(start) < enough || len(times) < 3 {
 		trial := d.DeepCopy()
 		began := time.Now()
 		ok(s, call(s, trial))
