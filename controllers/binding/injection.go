@@ -18,7 +18,8 @@ const (
 )
 
 // boundInjections says in the statuses of a workload's Bindings who injects: the API server does all of it or, beyond the
-// bound, nothing. What a workload carries, or had, is still known there: it is found again by it, and given back.
+// bound, nothing. What is to be injected is said all the same: what a workload carries is found again by it, what it has lost
+// is given back, and the Deployment of a collector is not created before.
 func boundInjections(statuses map[string]v1alpha1.BindingStatus) {
 	injected, vars := 0, 0
 	for _, status := range statuses {
@@ -59,6 +60,11 @@ func newInjection(secret string, keys map[string]string) *v1alpha1.Injection {
 	}
 	slices.SortFunc(injection.Env, func(a, b v1alpha1.InjectedVar) int { return strings.Compare(a.Name, b.Name) })
 	return injection
+}
+
+// injectsSame says whether two injections are of the same variables, whoever injects them.
+func injectsSame(a, b *v1alpha1.Injection) bool {
+	return a != nil && b != nil && a.SecretName == b.SecretName && slices.Equal(a.Env, b.Env)
 }
 
 // injectionsAtBirth are what a workload that does not exist yet is to be born with, by the name of the Binding. Where the

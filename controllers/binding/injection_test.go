@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 
@@ -115,5 +116,16 @@ func TestAnUpgradeChangesNothingBeyondTheBound(t *testing.T) {
 	w.settle().deploy().settle()
 	if got := w.variables(); len(got) != len(before) {
 		t.Errorf("created again while the service is not Ready: it has %d variables of %d", len(got), len(before))
+	}
+}
+
+// What a workload gets back has worked before, whoever puts it in: where its Pods fail now, that is not because of the handle.
+func TestWhatIsGotBackBeyondTheBoundIsNotTurnedBack(t *testing.T) {
+	w := newWorld(t).service("visits").many(32, 32, 1).deploy().settle().rollOut().later(time.Minute).settle()
+	before := w.variables()
+	w.deployment = nil
+	w.settle().deploy().reconcile()
+	if w.stuck().later(time.Minute).settle(); !slices.Equal(w.variables(), before) {
+		t.Errorf("it has %d variables of %d; Ready=%s", len(w.variables()), len(before), w.says("b0", v1alpha1.ConditionReady))
 	}
 }
