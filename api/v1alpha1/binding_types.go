@@ -269,7 +269,7 @@ type Injection struct {
 // +kubebuilder:validation:Enum=Controller
 type InjectedBy string
 
-// InjectedByController: only Bindery does.
+// InjectedByController leaves it to Bindery alone.
 const InjectedByController InjectedBy = "Controller"
 
 // InjectedVar is a variable that refers to a key of a Secret.
