@@ -54,7 +54,10 @@ func TestPolicies(t *testing.T) {
 		"a workload that is being deleted is left":      leftWhileDeleted,
 		"nothing breaks without the policy":             keptWithoutThePolicy,
 		"a container of another policy is attached too": withAnotherPolicy,
-		"large workloads are within the budget":         withinTheBudget,
+		"large workloads get all or nothing":            bornLarge,
+		"many Bindings give all or nothing":             bornWithMany,
+		"an owned Binding is for its owner's workload":  bornOwned,
+		"a namespace can be taken out":                  bornWhereDisabled,
 	} {
 		t.Run(name, func(t *testing.T) { test(p.scene(t)) })
 	}

@@ -256,7 +256,21 @@ type Injection struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Env []InjectedVar `json:"env"`
+
+	// by says who puts the variables into a workload that is created or replaced. Absent: the API server does, in the same
+	// request, where the policy for that is installed. Controller: only Bindery does, one rollout later, because the
+	// Bindings of the workload have more variables together than the API server is to look through in a request.
+	// +optional
+	By InjectedBy `json:"by,omitempty"`
 }
+
+// InjectedBy says who puts variables into a workload that is created or replaced.
+//
+// +kubebuilder:validation:Enum=Controller
+type InjectedBy string
+
+// InjectedByController leaves it to Bindery alone.
+const InjectedByController InjectedBy = "Controller"
 
 // InjectedVar is a variable that refers to a key of a Secret.
 type InjectedVar struct {

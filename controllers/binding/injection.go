@@ -10,6 +10,37 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
+// The API server looks through the Bindings of a workload in each request that creates or replaces it, so there is a bound
+// on them. It is far above what apps have; what it costs up to there, `make bench` tells.
+const (
+	mostInjected     = 16 // Bindings of one workload
+	mostInjectedVars = 64 // variables of all of them together
+)
+
+// boundInjections says in the statuses of a workload's Bindings who injects: the API server does all of it or, beyond the
+// bound, nothing. What is to be injected is said all the same: what a workload carries is found again by it, what it has lost
+// is given back, and the Deployment of a collector is not created before.
+func boundInjections(statuses map[string]v1alpha1.BindingStatus) {
+	injected, vars := 0, 0
+	for _, status := range statuses {
+		if status.Injection != nil {
+			injected++
+			vars += len(status.Injection.Env)
+		}
+	}
+	var by v1alpha1.InjectedBy
+	if injected > mostInjected || vars > mostInjectedVars {
+		by = v1alpha1.InjectedByController
+	}
+	for name, status := range statuses {
+		if status.Injection != nil {
+			status.Injection = status.Injection.DeepCopy() // it may be that of the observation
+			status.Injection.By = by
+			statuses[name] = status
+		}
+	}
+}
+
 // injectionOf is what a workload that is created or replaced now carries for a Binding: the same as the one that is there.
 func injectionOf(want podtemplate.Entries) *v1alpha1.Injection {
 	keys, secret := map[string]string{}, ""
@@ -29,6 +60,11 @@ func newInjection(secret string, keys map[string]string) *v1alpha1.Injection {
 	}
 	slices.SortFunc(injection.Env, func(a, b v1alpha1.InjectedVar) int { return strings.Compare(a.Name, b.Name) })
 	return injection
+}
+
+// injectsSame says whether two injections are of the same variables, whoever injects them.
+func injectsSame(a, b *v1alpha1.Injection) bool {
+	return a != nil && b != nil && a.SecretName == b.SecretName && slices.Equal(a.Env, b.Env)
 }
 
 // injectionsAtBirth are what a workload that does not exist yet is to be born with, by the name of the Binding. Where the

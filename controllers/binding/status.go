@@ -39,6 +39,7 @@ func absentStatuses(o observation) map[string]v1alpha1.BindingStatus {
 		})
 		statuses[b.Name] = *status
 	}
+	boundInjections(statuses)
 	return statuses
 }
 
@@ -64,6 +65,7 @@ func (p *planner) statuses(verdicts map[string]verdict, carried ledger.Ledger) m
 		setConditions(status, b.Generation, p.now, c)
 		statuses[b.Name] = *status
 	}
+	boundInjections(statuses)
 	return statuses
 }
 

@@ -3,7 +3,6 @@ package binding
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -263,7 +262,7 @@ func (p *planner) before(b v1alpha1.Binding, was ledger.Attachment, known bool, 
 func (p *planner) isReturn(b v1alpha1.Binding, want podtemplate.Entries) bool {
 	injection := injectionOf(want)
 	return injection != nil && len(p.held[b.Name]) == 0 && lastSuccess(b.Status).SecretName == injection.SecretName &&
-		reflect.DeepEqual(injection, b.Status.Injection)
+		injectsSame(injection, b.Status.Injection)
 }
 
 // putBack is what the ledger shall say of an attachment that is turned back.

@@ -16,5 +16,5 @@ test-e2e: deploy $(BIN)/helm ## Run the tests with real Pods in the development 
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 40m -v $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
-bench: $(BIN)/kubernetes $(BIN)/etcd ## Measure the budgets: time against a bare loop, requests and memory at a restart.
+bench: $(BIN)/kubernetes $(BIN)/etcd ## Measure the budgets: time against a bare loop, requests and memory at a restart, and what Bindings cost a write.
 	KUBEBUILDER_ASSETS=$(BIN) go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./controllers
