@@ -35,7 +35,7 @@ var (
 	collectorSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
 		StoreRef: v1alpha1.LocalReference{Name: "store"},
 	}}
-	secretSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypePostgreSQL, External: &v1alpha1.ExternalSource{
+	secretSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
 		SecretRef: &v1alpha1.SecretKeyReference{Name: "rds", Key: "url"},
 	}}
 	resourceSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRabbitMQ, ResourceRef: &v1alpha1.ResourceReference{
