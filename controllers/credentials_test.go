@@ -75,7 +75,7 @@ func (s *scene) withoutRules(do func()) {
 			rules = list[0]
 			continue
 		}
-		rules = rules.(map[string]any)[part] //nolint:forcetypeassert // the test fails, as it should
+		rules = rules.(map[string]any)[part]
 	}
 	set := func(value any, taken bool) {
 		patch, err := json.Marshal([]map[string]any{{"op": "replace", "path": rulesOfURL, "value": value}})

@@ -23,7 +23,7 @@ import (
 
 // Images are the images that an installation runs where a BackingService names none.
 type Images struct {
-	// Redis with a tag, for example docker.io/library/redis:7.4-alpine.
+	// Redis with a tag, for example docker.io/library/redis:7.4.6-alpine.
 	Redis string
 	// Collector with a tag.
 	Collector string
