@@ -181,8 +181,8 @@ type RedisSource struct {
 	MaxMemory *resource.Quantity `json:"maxMemory,omitempty"`
 
 	// resources of the Redis container. Default: requests of 50m cpu and maxMemory; a memory limit of twice maxMemory
-	// plus 64Mi, because saving forks the process and copies the pages that change meanwhile. A memory limit must be
-	// above maxMemory.
+	// plus 64Mi, because saving forks the process and copies the pages that change meanwhile; a limit of 512Mi
+	// ephemeral-storage. A memory limit must be above maxMemory. A default limit is raised to a request that is above it.
 	// +optional
 	Resources *Resources `json:"resources,omitempty"`
 }
@@ -236,7 +236,8 @@ type CollectorSource struct {
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
 
-	// resources of the collector container. Default: requests of 20m cpu and 32Mi memory, a limit of 128Mi memory.
+	// resources of the collector container. Default: requests of 20m cpu and 32Mi memory, limits of 128Mi memory and 512Mi
+	// ephemeral-storage. A default limit is raised to a request that is above it.
 	// +optional
 	Resources *Resources `json:"resources,omitempty"`
 }

@@ -86,7 +86,13 @@ func verifyPod(s *v1alpha1.BackingService, h *v1alpha1.Handle, images Images) *a
 			WithEnv(acorev1.EnvVar().WithName(ProbeVariable).WithValueFrom(acorev1.EnvVarSource().
 				WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(h.Key).WithOptional(true)))).
 			WithResources(acorev1.ResourceRequirements().
-				WithRequests(corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")}).
-				WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")})).
+				WithRequests(corev1.ResourceList{
+					corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi"),
+					corev1.ResourceEphemeralStorage: diskRequest,
+				}).
+				WithLimits(corev1.ResourceList{
+					corev1.ResourceMemory:           resource.MustParse("64Mi"),
+					corev1.ResourceEphemeralStorage: resource.MustParse("64Mi"), // one line of a log
+				})).
 			WithSecurityContext(containerSecurity()))
 }
