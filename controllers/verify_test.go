@@ -64,7 +64,7 @@ func TestAHandleIsVerifiedBeforeItIsBound(t *testing.T) {
 		[]byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`))))
 	s.deploy("app")
 	s.deploy("other")
-	s.ending("one", exitcode.Verified)
+	s.ending("one", exitcode.Passed)
 	s.verifies("b", "app", "one")
 	s.verifies("c", "other", "one")
 	s.awaitBinding("b", "True/Ready")
@@ -91,7 +91,7 @@ func TestAHandleIsVerifiedBeforeItIsBound(t *testing.T) {
 	}
 }
 
-// What Kubernetes makes of each exit code is what the condition says.
+// What Kubernetes makes of each exit code is what the condition says; those of earlier probes, too, which had their Jobs fail.
 func TestEachExitCodeIsAReason(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "codes")
@@ -124,12 +124,44 @@ func TestEachExitCodeIsAReason(t *testing.T) {
 	})
 }
 
+// Where nothing was found wrong nobody is alarmed: the Job is Complete and its Pod has Succeeded, however little could be
+// tried. How little is said by the type.
+func TestAFindingThatIsNoFaultIsACompleteJob(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "complete")
+	s.must(admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "key"}}))
+	external := func(e v1alpha1.ExternalSource) *v1alpha1.ExternalSource { return &e }
+	for name, test := range map[string]struct {
+		spec v1alpha1.BackingServiceSpec
+		want string
+	}{
+		"spoken":    {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: external(v1alpha1.ExternalSource{URL: "http://a.example.com"})}, "True/Verified"},
+		"connected": {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeMySQL, External: external(v1alpha1.ExternalSource{URL: "mysql://a.example.com/db"})}, "True/Reachable"},
+		"bucket":    {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeS3, External: external(v1alpha1.ExternalSource{URL: "s3://bucket"})}, "True/NotProbed"},
+		"token": {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeNewRelic, External: external(v1alpha1.ExternalSource{
+			SecretRef: &v1alpha1.SecretKeyReference{Name: "key", Key: "key"},
+		})}, "True/NotProbed"},
+	} {
+		s.service(name, test.spec)
+		s.awaitVerified(name, test.want)
+		jobs := s.jobs(name)
+		if len(jobs) != 1 || jobs[0].Status.Succeeded != 1 || jobs[0].Status.Failed != 0 || jobs[0].Status.CompletionTime == nil {
+			t.Errorf("%s: the Jobs are %+v, want one that is Complete", name, jobs)
+		}
+		var pods corev1.PodList
+		s.must(admin.List(s.ctx, &pods, client.InNamespace(s.namespace), client.MatchingLabels{verifyLabel: name}))
+		if len(pods.Items) != 1 || pods.Items[0].Status.Phase != corev1.PodSucceeded {
+			t.Errorf("%s: %d Pods, the first is %s", name, len(pods.Items), pods.Items[0].Status.Phase)
+		}
+	}
+}
+
 // A swap to a service with a wrong password changes nothing; when it was mended, the swap goes on by itself.
 func TestAHandleThatDoesNotPassIsNotBound(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "refused")
 	s.deploy("app")
-	s.ending("good", exitcode.Verified)
+	s.ending("good", exitcode.Passed)
 	s.verifies("b", "app", "good")
 	s.awaitBinding("b", "True/Ready")
 	before := s.deployment("app").Generation
@@ -148,7 +180,7 @@ func TestAHandleThatDoesNotPassIsNotBound(t *testing.T) {
 	if got := s.deployment("app").Generation; got != before {
 		t.Errorf("%d new generations", got-before)
 	}
-	s.endsWith("bad", exitcode.Verified) // an annotation is no edit of the spec: it is tried again after the pause
+	s.endsWith("bad", exitcode.Passed) // an annotation is no edit of the spec: it is tried again after the pause
 	s.awaitBinding("b", "True/Ready")
 	if got := refersTo(s.deployment("app"), "REDIS_URL"); got != s.secretOf("bad") {
 		t.Errorf("the app is on %s", got)
@@ -170,15 +202,15 @@ func TestWhatIsChangedIsTriedAtOnce(t *testing.T) {
 	began := time.Now()
 	s.verifies("b", "app", "one")
 	s.awaitVerified("one", "False/ReadOnly")
-	s.endsWith("one", exitcode.Reachable)
+	s.endsWith("one", exitcode.Passed)
 	update(s, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) { b.Spec.DeletionPolicy = v1alpha1.DeletionDelete })
-	s.awaitVerified("one", "True/Reachable")
+	s.awaitVerified("one", "True/Verified")
 	if v := get(s, &v1alpha1.BackingService{}, "one").Status.Verification; v.Attempt != 3 {
 		t.Errorf("attempt %d after %s", v.Attempt, time.Since(began))
 	}
 	s.awaitBinding("b", "True/Ready")
 	update(s, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) { b.Spec.External.URL = "redis://elsewhere.example.com" })
-	if v := s.awaitVerified("one", "True/Reachable").Status.Verification; v.Attempt != 1 {
+	if v := s.awaitVerified("one", "True/Verified").Status.Verification; v.Attempt != 1 {
 		t.Errorf("attempt %d of a new handle", v.Attempt)
 	}
 }
@@ -207,7 +239,7 @@ func TestAJobThatIsRefused(t *testing.T) {
 	s.must(admin.Create(s.ctx, quota))
 	quota.Status = corev1.ResourceQuotaStatus{Hard: none, Used: none}
 	s.must(admin.Status().Update(s.ctx, quota))
-	s.ending("one", exitcode.Verified)
+	s.ending("one", exitcode.Passed)
 	b := s.awaitVerified("one", "False/ProbeFailed")
 	if c := condition.Find(b.Status.Conditions, v1alpha1.ConditionVerified); !strings.Contains(c.Message, "exceeded quota: no-jobs") {
 		t.Errorf("it says: %s", c.Message)

@@ -181,8 +181,8 @@ type RedisSource struct {
 	MaxMemory *resource.Quantity `json:"maxMemory,omitempty"`
 
 	// resources of the Redis container. Default: requests of 50m cpu and maxMemory; a memory limit of twice maxMemory
-	// plus 64Mi, because saving forks the process and copies the pages that change meanwhile. A memory limit must be
-	// above maxMemory.
+	// plus 64Mi, because saving forks the process and copies the pages that change meanwhile; a limit of 512Mi
+	// ephemeral-storage. A memory limit must be above maxMemory. A default limit is raised to a request that is above it.
 	// +optional
 	Resources *Resources `json:"resources,omitempty"`
 }
@@ -236,7 +236,8 @@ type CollectorSource struct {
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
 
-	// resources of the collector container. Default: requests of 20m cpu and 32Mi memory, a limit of 128Mi memory.
+	// resources of the collector container. Default: requests of 20m cpu and 32Mi memory, limits of 128Mi memory and 512Mi
+	// ephemeral-storage. A default limit is raised to a request that is above it.
 	// +optional
 	Resources *Resources `json:"resources,omitempty"`
 }
@@ -251,11 +252,13 @@ type ExternalSource struct {
 	// +optional
 	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
 
-	// url is a handle without credentials. Example: http://logs.example.com:4001.
+	// url is a handle without credentials: it has no user, no parameter that is a password, a token or a key, and is no
+	// webhook's address that is to be kept secret. Example: http://logs.example.com:4001.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9+.-]*://[^/?#]+')",message="must be a URL with a scheme and a host, for example redis://cache.example.com:6379"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^[^:]*://[^/?#]*@') && !self.matches('(?i)[?&][^=]*(passw|secret|token|api_?key|credential)[^=]*=')",message="must not hold credentials: keep the whole URL in a Secret and name it with secretRef instead"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9+.-]*://[^/?#]+')",message="must be a URL with a scheme and a host, for example redis://cache.example.com:6379",reason=FieldValueForbidden
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[^:]*://[^/?#]*@') && !self.matches('(?i)[?&;#]([^?&;#=]*(password|passwd|passphrase|pwd|requirepass|masterauth|secret|secret[-_.]?id|token|jwt|authorization|credential|credentials|signature|session[-_.]?id|sessid|access[-_.]?key|account[-_.]?key|admin[-_.]?key|api[-_.]?key|app[-_.]?key|application[-_.]?key|auth[-_.]?key|encryption[-_.]?key|functions[-_.]?key|insert[-_.]?key|integration[-_.]?key|license[-_.]?key|master[-_.]?key|private[-_.]?key|sas[-_.]?key|secret[-_.]?key|security[-_.]?key|service[-_.]?key|session[-_.]?key|shared[-_.]?key|signing[-_.]?key|subscription[-_.]?key|user[-_.]?key|write[-_.]?key)|([^?&;#=]*([-_.+[]|%5b))?(pass|pw|sig|psk|cred|creds)|[^?&;#=]*(?-i:[a-z0-9](Pass|Pw|Sig|Psk|Cred|Creds))|(auth|oauth|bearer|key|sas))([]]|%5d)?(([[]|%5b)[^?&;#=]*)?=') && !self.matches('(?i)^[^:]*://(hooks[.]slack(-gov)?[.]com[.]?(:[0-9]*)?/+(services|workflows|triggers|commands)/+[^/?#]|([^/?#]+[.])?discord(app)?[.]com[.]?(:[0-9]*)?/+api/+(v[0-9]+/+)?webhooks/+[0-9]+/+[^/?#]|([^/?#]+[.])?loggly[.]com[.]?(:[0-9]*)?/+(inputs|bulk)/+[^/?#]|([^/?#]+[.])?webhook[.]office[.]com[.]?(:[0-9]*)?/+webhook[^/?#]*/+[^/?#]|outlook[.]office(365)?[.]com[.]?(:[0-9]*)?/+webhook/+[^/?#]|api[.]telegram[.]org[.]?(:[0-9]*)?/+(file/+)?bot[0-9]+(:|%3a)|([^/?#]+[.])?sumologic[.]com[.]?(:[0-9]*)?/+receiver/+v[0-9]+/+[^/?#]+/+[^/?#]|hooks[.]zapier[.]com[.]?(:[0-9]*)?/+hooks/+[^/?#]|maker[.]ifttt[.]com[.]?(:[0-9]*)?/+(use|[^?#]*with/+key)/+[^/?#]|hook[.]([^/?#]+[.])?(make|integromat)[.]com[.]?(:[0-9]*)?/+[^/?#]|(webexapis|api[.]ciscospark)[.]com[.]?(:[0-9]*)?/+v1/+webhooks/+incoming/+[^/?#]|events[.]([^/?#]+[.])?pagerduty[.]com[.]?(:[0-9]*)?/+(integration|x-ere)/+[^/?#]|([^/?#]+[.])?datadoghq[.](com|eu)[.]?(:[0-9]*)?/+v1/+input/+[^/?#]|([^/?#]+[.])?azurewebsites[.]net[.]?(:[0-9]*)?/+[^?#]*[?]([^#]*[&;])?code=|[^/?#:]+[.]?(:[0-9]*)?/+([^?#]*/)?hooks/+[a-z0-9]{26}([/?#]|$)|[^/?#:]+[.]?(:[0-9]*)?/+([^?#]*/)?hooks/+([a-z0-9]{17}|[a-z0-9]{24})/+[a-z0-9]{32})')",message="must not hold credentials: keep the whole URL in a Secret and name it with secretRef instead",reason=FieldValueForbidden
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(?i)(^[^?#]*|[?&;#][^?&;#=]*)%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9a])')",message="must not percent-encode letters, digits, '-', '.' and '_' in its path and in the names of its parameters, where the name of a credential would not be seen: write them as they are",reason=FieldValueForbidden
 	URL string `json:"url,omitempty"`
 }
 

@@ -69,7 +69,8 @@ const (
 	ReasonVerified = "Verified"
 	// ReasonReachable: a connection was opened (with TLS where the scheme says so); the type has no probe of its own yet.
 	ReasonReachable = "Reachable"
-	// ReasonNotProbed: the handle names no endpoint to try: a token, or a generic handle that is no URL with a port.
+	// ReasonNotProbed: the handle was read, and a connection was opened where it names a host and a port. It need not: it is
+	// of a type whose handle is a token, or may be anything.
 	ReasonNotProbed = "NotProbed"
 	// ReasonVerifying: the Job has not ended yet.
 	ReasonVerifying = "Verifying"

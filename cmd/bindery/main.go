@@ -15,6 +15,10 @@ import (
 	"github.com/bindery-dev/bindery/controllers"
 )
 
+// version of this program: the tag of a release in git, and of its images. An installation that says nothing else runs the
+// collector and the probe of the operator's own release. config/manager names the same tag.
+const version = "v0.1.0"
+
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == probeCommand {
 		ctx := ctrl.SetupSignalHandler()
@@ -31,11 +35,11 @@ func main() {
 
 func parse() (controllers.Options, logr.Logger) {
 	var options controllers.Options
-	flag.StringVar(&options.RedisImage, "redis-image", "docker.io/library/redis:7.4-alpine",
+	flag.StringVar(&options.RedisImage, "redis-image", "docker.io/library/redis:7.4.6-alpine",
 		"The `image` of a provisioned Redis that names none; spec.redis.version replaces its tag.")
-	flag.StringVar(&options.CollectorImage, "collector-image", "ghcr.io/bindery-dev/collector:latest",
+	flag.StringVar(&options.CollectorImage, "collector-image", "ghcr.io/bindery-dev/collector:"+version,
 		"The `image` of a provisioned collector that names none.")
-	flag.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/operator:latest",
+	flag.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/operator:"+version,
 		"The `image` of the operator itself, which the Jobs that verify a handle run.")
 	flag.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8080", "The `address` of /metrics; 0 = none.")
 	flag.StringVar(&options.HealthAddress, "health-probe-bind-address", ":8081", "The `address` of /healthz and /readyz; 0 = none.")

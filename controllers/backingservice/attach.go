@@ -75,14 +75,22 @@ func (o *observation) planURL() plan {
 	s := &o.service
 	p := plan{status: o.begin()}
 	url := s.Spec.External.URL
+	// The name is of the content alone. A BackingService that comes back, with its definition or out of git, has the handle
+	// that its apps carry, so none of them changes.
+	name := handle.ContentName(s.Name, s.Spec.Type, url)
+	ready := "the handle is spec.external.url"
 	content, err := handle.FromURL(s.Spec.Type, url)
+	if credentials := handle.CheckURL(url); err == nil && credentials != nil {
+		// The API server takes an edit of an object whose URL was there before the rule, as long as it leaves the URL as it is.
+		// So does Bindery: a handle that was made of it is kept, and with it what apps have or come back to.
+		if ready = "the handle is spec.external.url as it was accepted once, and " + credentials.Error(); !o.hasHandle(name) {
+			err = credentials
+		}
+	}
 	if err != nil {
 		o.setReady(&p.status, condition.False(v1alpha1.ReasonInvalidSpec, err.Error()))
 		return p
 	}
-	// The name is of the content alone. A BackingService that comes back, with its definition or out of git, has the handle
-	// that its apps carry, so none of them changes.
-	name := handle.ContentName(s.Name, s.Spec.Type, url)
 	if s.Status.Handle == nil || s.Status.Handle.SecretName != name {
 		p.secret = &secret{
 			name: name, content: func(string) map[string]string { return content },
@@ -91,8 +99,16 @@ func (o *observation) planURL() plan {
 	}
 	p.status.Endpoint = handle.Endpoint(content)
 	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(content))
-	o.setReady(&p.status, condition.True(v1alpha1.ReasonReady, "the handle is spec.external.url"))
+	o.setReady(&p.status, condition.True(v1alpha1.ReasonReady, ready))
 	return p
+}
+
+// hasHandle says whether a Secret is the handle of the service, or what one of its Bindings has put into a workload. The
+// latter is known where the status was lost.
+func (o *observation) hasHandle(name string) bool {
+	h := o.service.Status.Handle
+	return h != nil && h.SecretName == name ||
+		slices.ContainsFunc(o.attached, func(b v1alpha1.Binding) bool { return b.Status.Current.SecretName == name })
 }
 
 // refused is the status that says that the API server refused a write. The handle stays what it was.

@@ -35,7 +35,7 @@ var (
 	collectorSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
 		StoreRef: v1alpha1.LocalReference{Name: "store"},
 	}}
-	secretSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypePostgreSQL, External: &v1alpha1.ExternalSource{
+	secretSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{
 		SecretRef: &v1alpha1.SecretKeyReference{Name: "rds", Key: "url"},
 	}}
 	resourceSpec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRabbitMQ, ResourceRef: &v1alpha1.ResourceReference{
@@ -97,6 +97,8 @@ func withHandle(name, key string, revision int64) func(*observation) {
 }
 
 func TestWhatTheStatusSays(t *testing.T) {
+	const secretURL = "https://logs.example.com/in?pwd=c4n4ry"
+	secretURLName := handle.ContentName("visits", v1alpha1.TypeCollector, secretURL)
 	exists := secretIs(existence{known: true, exists: true})
 	for name, test := range map[string]struct {
 		observation observation
@@ -189,6 +191,22 @@ func TestWhatTheStatusSays(t *testing.T) {
 		"a URL without a port has the protocol's": {
 			observation: observed(urlSpec("https://logs.example.com/in")), ready: "True/Ready", endpoint: "logs.example.com:443",
 			handle: handle.ContentName("visits", v1alpha1.TypeCollector, "https://logs.example.com/in") + "/uri#1",
+		},
+		"a URL with a credential": {
+			observation: observed(urlSpec(secretURL)), ready: "False/InvalidSpec", stalled: true, mention: []string{"spec.external.url", "secretRef"},
+		},
+		"a URL with a credential, in the place of one without": {
+			observation: observed(urlSpec(secretURL), withHandle("visits-x", "uri", 3)), ready: "False/InvalidSpec", stalled: true,
+			handle: "visits-x/uri#3",
+		},
+		"a URL with a credential that has been the handle since before that was refused": {
+			observation: observed(urlSpec(secretURL), withHandle(secretURLName, "uri", 3)), ready: "True/Ready", mention: []string{"secretRef"},
+			endpoint: "logs.example.com:443", handle: secretURLName + "/uri#3",
+		},
+		"the same, and the status was lost": {
+			observation: observed(urlSpec(secretURL), func(o *observation) {
+				o.attached = []v1alpha1.Binding{namingBinding("b", &v1alpha1.Attachment{Service: "visits", SecretName: secretURLName})}
+			}), ready: "True/Ready", mention: []string{"secretRef"}, endpoint: "logs.example.com:443", handle: secretURLName + "/uri#1",
 		},
 		"a URL that is none": {
 			observation: observed(urlSpec("http://[::1")), ready: "False/InvalidSpec", stalled: true, mention: []string{"spec.external.url"},

@@ -280,14 +280,14 @@ func exitCode(failed *batchv1.JobCondition) (int32, bool) {
 
 // findingOf says what a Job that has ended found out.
 func (o *observation) findingOf(status *v1alpha1.BackingServiceStatus, job *batchv1.Job) condition.State {
-	code := exitcode.Verified
+	code := exitcode.Passed
 	if failed := jobCondition(job, batchv1.JobFailed); failed != nil {
 		var ok bool
 		if code, ok = exitCode(failed); !ok {
 			return o.probeFailed(job, fmt.Sprintf("%s: %s", failed.Reason, strings.TrimSuffix(failed.Message, ".")))
 		}
 	}
-	finding, ok := exitcode.Lookup(code)
+	finding, ok := exitcode.Lookup(o.service.Spec.Type, code)
 	if !ok {
 		return o.probeFailed(job, fmt.Sprintf("the probe ended with exit code %d, which says nothing about the service", code))
 	}
@@ -314,9 +314,10 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	case v1alpha1.ReasonVerified:
 		return fmt.Sprintf("%s speaks the protocol of type %s and took the handle, %s", where, kind, text)
 	case v1alpha1.ReasonReachable:
-		return fmt.Sprintf("%s takes connections; type %s has no probe of its own yet, so neither its protocol nor the credentials were tried", where, kind)
+		return fmt.Sprintf("%s takes connections; type %s has no probe of its own, so neither its protocol nor the credentials were tried", where, kind)
 	case v1alpha1.ReasonNotProbed:
-		return fmt.Sprintf("the handle, %s, names no endpoint that could be tried", text)
+		return fmt.Sprintf("the handle, %s, was read; where it names a host and a TCP port, a connection to it was opened; "+
+			"type %s has no probe of its own, so neither its protocol nor the credentials were tried", text, kind)
 	case v1alpha1.ReasonUnreachable:
 		return fmt.Sprintf("no connection to %s came about, or it answers that it does not serve: start it, let the Pods of "+
 			"namespace %s reach it, or correct %s", where, o.service.Namespace, text)

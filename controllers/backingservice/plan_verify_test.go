@@ -177,6 +177,44 @@ func TestWhenAHandleIsTried(t *testing.T) {
 	}
 }
 
+// A Job that found no fault is Complete, whatever the type: what was tried at all follows from the type. What the probe of
+// an earlier version has found, in a Job that failed for it, still counts.
+func TestWhatACompleteJobMeans(t *testing.T) {
+	for name, test := range map[string]struct {
+		kind     v1alpha1.ServiceType
+		code     int32
+		verified string
+		says     string
+	}{
+		"a type that is spoken to":               {v1alpha1.TypeRedis, 0, "True/Verified", "took the handle"},
+		"a type that is connected to":            {v1alpha1.TypeMySQL, 0, "True/Reachable", "neither its protocol nor the credentials were tried"},
+		"a type that may name no host":           {v1alpha1.TypeS3, 0, "True/NotProbed", "was read; where it names a host and a TCP port, a connection to it was opened"},
+		"a token":                                {v1alpha1.TypeNewRelic, 0, "True/NotProbed", "key url of Secret rds"},
+		"reached, by an earlier probe":           {v1alpha1.TypeMySQL, 10, "True/Reachable", "takes connections"},
+		"reached, of a type that need not be":    {v1alpha1.TypeGeneric, 10, "True/Reachable", "takes connections"},
+		"not probed, by an earlier probe":        {v1alpha1.TypeNewRelic, 11, "True/NotProbed", "was read"},
+		"a fault of a type that is not spoken":   {v1alpha1.TypeMySQL, 20, "False/Unreachable", "no connection"},
+		"a code that nobody has ever ended with": {v1alpha1.TypeMySQL, 12, "False/ProbeFailed", "exit code 12"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
+			o.service.Spec.Type = test.kind
+			o.service.Status = makePlan(o).status
+			o.jobs.present = []batchv1.Job{endedJob(jobOf(&o, 1), test.code)}
+			p := makePlan(o)
+			if got := verified(p); got != test.verified {
+				t.Errorf("Verified=%s, want %s", got, test.verified)
+			}
+			if c := condition.Find(p.status.Conditions, v1alpha1.ConditionVerified); !strings.Contains(c.Message, test.says) {
+				t.Errorf("it says %q, want %q", c.Message, test.says)
+			}
+			if test.verified[0] == 'T' && p.trial.start != nil {
+				t.Error("it is tried again")
+			}
+		})
+	}
+}
+
 func TestEveryFindingIsSaid(t *testing.T) {
 	for _, f := range exitcode.Findings() {
 		t.Run(f.Reason, func(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -77,6 +79,30 @@ func TestInput(t *testing.T) {
 			s.awaitBinding("younger")
 			s.requireRollouts(since, 1) // at no time was the app without
 		})).
+		Assess("to a service of which little can be tried is Ready, and no Job has failed for it", in(func(s *scene) {
+			s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "token"}, StringData: map[string]string{"token": "a-token"}})
+			at := &v1alpha1.SecretKeyReference{Name: "token", Key: "token"}
+			for kind, test := range map[v1alpha1.ServiceType]struct {
+				source v1alpha1.ExternalSource
+				reason string
+			}{
+				// The Redis stands in for whatever takes connections.
+				v1alpha1.TypeMySQL:   {v1alpha1.ExternalSource{URL: "mysql://visits2:6379/db"}, v1alpha1.ReasonReachable},
+				v1alpha1.TypeGeneric: {v1alpha1.ExternalSource{URL: "nats://visits2:6379"}, v1alpha1.ReasonNotProbed},
+				v1alpha1.TypeLoggly:  {v1alpha1.ExternalSource{SecretRef: at}, v1alpha1.ReasonNotProbed},
+			} {
+				s.provision(string(kind), v1alpha1.BackingServiceSpec{Type: kind, External: &test.source})
+				s.awaitVerified(string(kind))
+				b := get[v1alpha1.BackingService](s, string(kind))
+				if why := unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionVerified, metav1.ConditionTrue, test.reason); why != "" {
+					s.Error(why)
+				}
+				s.requireComplete(string(kind))
+			}
+			s.run("modest")
+			s.bind("modest", "modest", "mysql")
+			s.awaitBinding("modest")
+		})).
 		Feature())
 }
 
@@ -88,4 +114,19 @@ func (s *scene) requireLeftAlone(deployment string, do func()) {
 	if diff := cmp.Diff(since, s.rollouts(deployment), cmp.AllowUnexported(rollouts{})); diff != "" {
 		s.Errorf("Deployment %s was changed (-before +after):\n%s", deployment, diff)
 	}
+}
+
+// requireComplete requires that the Job which tried the handle of a BackingService is Complete, and its Pod no Pod in Error.
+func (s *scene) requireComplete(service string) {
+	s.Helper()
+	jobs, tried := batchv1.JobList{}, client.MatchingLabels{v1alpha1.VerifyLabel: service}
+	s.no(cluster.client.List(s.ctx, &jobs, client.InNamespace(s.namespace), tried))
+	pods := s.pods(tried)
+	if len(jobs.Items) != 1 || len(pods) != 1 {
+		s.Fatalf("%s was tried by %d Jobs with %d Pods, want one with one", service, len(jobs.Items), len(pods))
+	}
+	if jobs.Items[0].Status.CompletionTime == nil || pods[0].Status.Phase != corev1.PodSucceeded {
+		s.Errorf("the Job that tried %s is %+v and its Pod has %s, want it Complete", service, jobs.Items[0].Status, pods[0].Status.Phase)
+	}
+	s.Logf("the Job that tried %s completed %s, and its Pod has %s", service, jobs.Items[0].Status.CompletionTime, pods[0].Status.Phase)
 }

@@ -8,7 +8,7 @@ GO_CODE = $(foreach module,$(GO_MODULES),$(if $(shell git ls-files --cached --ot
 in-each = status=0; for module in $(1); do echo "$$module: $(2)"; (cd $$module && $(2)) || status=1; done; exit $$status
 
 .PHONY: verify
-verify: verify-generated verify-modules verify-lint-rules verify-vulnerabilities verify-shell vet lint ## Run every check that needs no cluster.
+verify: verify-generated verify-modules verify-lint-rules verify-vulnerabilities verify-shell verify-pins vet lint ## Run every check that needs no cluster.
 
 .PHONY: verify-generated
 verify-generated: generate ## Check that what is generated is current.
@@ -29,6 +29,10 @@ verify-vulnerabilities: $(BIN)/govulncheck ## Check for known vulnerabilities th
 .PHONY: verify-shell
 verify-shell: ## Check the shell scripts.
 	@hack/verify/shell.sh
+
+.PHONY: verify-pins
+verify-pins: ## Check that images have a tag that is not latest, and actions the SHA of a commit.
+	@hack/verify/pins.sh
 
 .PHONY: vet
 vet: ## Run go vet, also over what only the e2e tests build.

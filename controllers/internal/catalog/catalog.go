@@ -1,8 +1,12 @@
 // Package catalog says what each type of backing service speaks: the variable that apps usually find it in, the schemes
-// of its handle, and its port. It is data; it decides nothing.
+// of its handle, its port, and how far a handle of it can be tried. It is data; it decides nothing.
 package catalog
 
-import "github.com/bindery-dev/bindery/api/v1alpha1"
+import (
+	"slices"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
 
 // Entry is what Bindery knows about one type.
 type Entry struct {
@@ -15,11 +19,13 @@ type Entry struct {
 	Token bool
 	// DefaultPort of the protocol, for a handle that names none. 0: it depends on the scheme, or there is none.
 	DefaultPort int32
+	// Probed: package probe speaks the type's own protocol.
+	Probed bool
 }
 
 var entries = map[v1alpha1.ServiceType]Entry{
-	v1alpha1.TypeRedis:      {Variable: "REDIS_URL", Schemes: []string{"redis", "rediss"}, DefaultPort: 6379},
-	v1alpha1.TypeCollector:  {Variable: "COLLECTOR_URL", Schemes: []string{"http", "https"}},
+	v1alpha1.TypeRedis:      {Variable: "REDIS_URL", Schemes: []string{"redis", "rediss"}, DefaultPort: 6379, Probed: true},
+	v1alpha1.TypeCollector:  {Variable: "COLLECTOR_URL", Schemes: []string{"http", "https"}, Probed: true},
 	v1alpha1.TypeMySQL:      {Variable: "MYSQL_URL", Schemes: []string{"mysql"}, DefaultPort: 3306},
 	v1alpha1.TypePostgreSQL: {Variable: "DATABASE_URL", Schemes: []string{"postgres", "postgresql"}, DefaultPort: 5432},
 	v1alpha1.TypeCouchDB:    {Variable: "COUCHDB_URL", Schemes: []string{"http", "https"}},
@@ -34,7 +40,7 @@ var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypeTwitter:    {Variable: "TWITTER_BEARER_TOKEN", Token: true},
 	v1alpha1.TypeGoogleMaps: {Variable: "GOOGLE_MAPS_API_KEY", Token: true},
 	v1alpha1.TypeLastFM:     {Variable: "LASTFM_API_KEY", Token: true},
-	v1alpha1.TypeHTTP:       {Variable: "SERVICE_URL", Schemes: []string{"http", "https"}},
+	v1alpha1.TypeHTTP:       {Variable: "SERVICE_URL", Schemes: []string{"http", "https"}, Probed: true},
 	v1alpha1.TypeGeneric:    {},
 }
 
@@ -53,6 +59,25 @@ func Types() []v1alpha1.ServiceType {
 		types = append(types, t)
 	}
 	return types
+}
+
+// Passed returns what it means that a handle of a type was tried and nothing was found wrong, as the reason of the
+// condition Verified: Verified, Reachable or NotProbed. The Job that tries a handle can say no more than that it is
+// Complete to somebody who may read neither its Pod nor its log, so the type alone decides:
+//
+//   - a type with a probe of its own was spoken to, with the credentials of the handle: Verified;
+//   - a type whose handles all lead to a host and a port had a connection opened: Reachable;
+//   - a token, and a handle that may name neither (s3://bucket): NotProbed. Where such a handle does name a host and a port,
+//     a connection to it was opened as well.
+func Passed(t v1alpha1.ServiceType) string {
+	entry := Lookup(t)
+	if entry.Probed {
+		return v1alpha1.ReasonVerified
+	}
+	if len(entry.Schemes) == 0 || slices.ContainsFunc(entry.Schemes, func(scheme string) bool { return Port(t, scheme) == 0 }) {
+		return v1alpha1.ReasonNotProbed
+	}
+	return v1alpha1.ReasonReachable
 }
 
 // Port returns the port that a handle of this type and scheme means when it names none. 0: not known.

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,7 +24,7 @@ import (
 
 // Images are the images that an installation runs where a BackingService names none.
 type Images struct {
-	// Redis with a tag, for example docker.io/library/redis:7.4-alpine.
+	// Redis with a tag, for example docker.io/library/redis:7.4.6-alpine.
 	Redis string
 	// Collector with a tag.
 	Collector string
@@ -83,18 +84,43 @@ func containerSecurity() *acorev1.SecurityContextApplyConfiguration {
 		WithCapabilities(acorev1.Capabilities().WithDrop("ALL"))
 }
 
-// resources of a container: what the user asks for, with the defaults for what the user leaves out.
+// What Bindery runs writes to the node's disk nothing but its log, and the kubelet bounds that: at 50Mi by default, at 250Mi
+// with some providers, and it keeps as much of the container before. diskLimit is above both, and is there for what writes
+// where it should not; one who exceeds it is evicted. No disk is requested, because the scheduler finds no node for a Pod
+// that requests some where the kubelet does not count it (localStorageCapacityIsolation: false, as in rootless clusters); it
+// is written down, because a request that is not there is as large as the limit.
+var (
+	diskRequest = resource.MustParse("0")
+	diskLimit   = resource.MustParse("512Mi")
+)
+
+// resources of a container: what the user asks for, with the defaults for what the user leaves out. Where a default and
+// what the user asks for are at odds, so that the API server would refuse them, the default gives way.
 func resources(user *v1alpha1.Resources, requests, limits corev1.ResourceList) *acorev1.ResourceRequirementsApplyConfiguration {
+	requests, limits = maps.Clone(requests), maps.Clone(limits)
+	requests[corev1.ResourceEphemeralStorage], limits[corev1.ResourceEphemeralStorage] = diskRequest, diskLimit
 	if user != nil {
 		requests, limits = merge(requests, user.Requests), merge(limits, user.Limits)
 	}
-	// A default request above the user's limit would be refused by the API server.
 	for name, limit := range limits {
-		if request, ok := requests[name]; ok && request.Cmp(limit) > 0 {
+		request, ok := requests[name]
+		if !ok || request.Cmp(limit) <= 0 {
+			continue
+		}
+		if _, given := limitsOf(user)[string(name)]; given {
 			requests[name] = limit
+		} else {
+			limits[name] = request
 		}
 	}
 	return acorev1.ResourceRequirements().WithRequests(requests).WithLimits(limits)
+}
+
+func limitsOf(user *v1alpha1.Resources) map[string]resource.Quantity {
+	if user == nil {
+		return nil
+	}
+	return user.Limits
 }
 
 func merge(list corev1.ResourceList, user map[string]resource.Quantity) corev1.ResourceList {

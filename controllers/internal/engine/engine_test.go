@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
+	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -111,6 +113,45 @@ func TestImageOfRedis(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the user asks for counts, resource by resource; a default that the API server would refuse beside it gives way.
+func TestResourcesOfAContainer(t *testing.T) {
+	list := func(memory, disk string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory), corev1.ResourceEphemeralStorage: resource.MustParse(disk)}
+	}
+	user := func(name, quantity string) map[string]resource.Quantity {
+		return map[string]resource.Quantity{name: resource.MustParse(quantity)}
+	}
+	for name, test := range map[string]struct {
+		user             *v1alpha1.Resources
+		requests, limits corev1.ResourceList
+	}{
+		"the defaults":                    {nil, list("32Mi", "0"), list("128Mi", "512Mi")},
+		"nothing in particular":           {&v1alpha1.Resources{}, list("32Mi", "0"), list("128Mi", "512Mi")},
+		"a limit of disk":                 {&v1alpha1.Resources{Limits: user("ephemeral-storage", "2Gi")}, list("32Mi", "0"), list("128Mi", "2Gi")},
+		"disk that is requested":          {&v1alpha1.Resources{Requests: user("ephemeral-storage", "64Mi")}, list("32Mi", "64Mi"), list("128Mi", "512Mi")},
+		"more disk than the limit":        {&v1alpha1.Resources{Requests: user("ephemeral-storage", "1Gi")}, list("32Mi", "1Gi"), list("128Mi", "1Gi")},
+		"more memory than the limit":      {&v1alpha1.Resources{Requests: user("memory", "1Gi")}, list("1Gi", "0"), list("1Gi", "512Mi")},
+		"a limit below the request":       {&v1alpha1.Resources{Limits: user("memory", "16Mi")}, list("16Mi", "0"), list("16Mi", "512Mi")},
+		"both, and at odds with defaults": {&v1alpha1.Resources{Requests: user("memory", "1Gi"), Limits: user("memory", "2Gi")}, list("1Gi", "0"), list("2Gi", "512Mi")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requests, limits := memory("32Mi"), memory("128Mi")
+			got := resources(test.user, requests, limits)
+			want := acorev1.ResourceRequirements().WithRequests(test.requests).WithLimits(test.limits)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("resources (-want +got):\n%s", diff)
+			}
+			if len(requests) > 1 || len(limits) > 1 {
+				t.Errorf("the defaults are %v and %v now", requests, limits)
+			}
+		})
+	}
+}
+
+func memory(quantity string) corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(quantity)}
 }
 
 func TestAnUpgradeRestartsNothing(t *testing.T) {

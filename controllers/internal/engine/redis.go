@@ -92,6 +92,10 @@ func redisVolume(s *v1alpha1.BackingService, storage *v1alpha1.Storage) *acorev1
 	return volume
 }
 
+// cacheDisk bounds the directory of a Redis without a volume. It writes nothing there: no snapshots, no append-only file. A
+// client that has it take a snapshot all the same (BGSAVE) finds room for one of the default size, and the one before it.
+var cacheDisk = resource.MustParse("256Mi")
+
 func redisPod(s *v1alpha1.BackingService, secretName string, images Images) *acorev1.PodSpecApplyConfiguration {
 	spec := acorev1.PodSpec().
 		// Service links would put every Service of the namespace into the environment of every container.
@@ -105,7 +109,8 @@ func redisPod(s *v1alpha1.BackingService, secretName string, images Images) *aco
 			WithSecretName(secretName).
 			WithItems(acorev1.KeyToPath().WithKey(RedisACLKey).WithPath(RedisACLKey))))
 	if s.Spec.Redis.Storage == nil {
-		spec.WithVolumes(acorev1.Volume().WithName("data").WithEmptyDir(acorev1.EmptyDirVolumeSource()))
+		spec.WithVolumes(acorev1.Volume().WithName("data").WithEmptyDir(
+			acorev1.EmptyDirVolumeSource().WithSizeLimit(cacheDisk)))
 	}
 	return spec
 }

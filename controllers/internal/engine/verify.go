@@ -54,7 +54,8 @@ func VerifyJob(s *v1alpha1.BackingService, h *v1alpha1.Handle, attempt int32, im
 			WithTemplate(acorev1.PodTemplateSpec().WithLabels(onPod).WithSpec(verifyPod(s, h, images))))
 }
 
-// verifyFailures has the exit code put into the Job's condition, whatever it is. A Pod that a node or the scheduler had to
+// verifyFailures has the exit code of a probe that found a fault put into the Job's condition. One that found none ends with
+// 0, and its Job is Complete: a Job that fails alarms people. A Pod that a node or the scheduler had to
 // end says nothing of the service, and has another one take its place.
 func verifyFailures() *abatchv1.PodFailurePolicyApplyConfiguration {
 	return abatchv1.PodFailurePolicy().WithRules(
@@ -85,7 +86,13 @@ func verifyPod(s *v1alpha1.BackingService, h *v1alpha1.Handle, images Images) *a
 			WithEnv(acorev1.EnvVar().WithName(ProbeVariable).WithValueFrom(acorev1.EnvVarSource().
 				WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(h.Key).WithOptional(true)))).
 			WithResources(acorev1.ResourceRequirements().
-				WithRequests(corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")}).
-				WithLimits(corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")})).
+				WithRequests(corev1.ResourceList{
+					corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi"),
+					corev1.ResourceEphemeralStorage: diskRequest,
+				}).
+				WithLimits(corev1.ResourceList{
+					corev1.ResourceMemory:           resource.MustParse("64Mi"),
+					corev1.ResourceEphemeralStorage: resource.MustParse("64Mi"), // one line of a log
+				})).
 			WithSecurityContext(containerSecurity()))
 }

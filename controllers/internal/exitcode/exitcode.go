@@ -1,18 +1,26 @@
 // Package exitcode is what `bindery probe` and the controller that runs it as a Job have agreed on: each thing that a probe
 // can find out is one exit code. The Job's podFailurePolicy puts the code into the Job's condition, so the controller
 // needs to read neither Pods nor logs.
+//
+// A Job that fails, and a Pod in Error, call for somebody. So a probe that finds nothing wrong ends with 0, however little it
+// could find out: how little that is follows from the type.
 package exitcode
 
-import "github.com/bindery-dev/bindery/api/v1alpha1"
+import (
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+)
 
 // The exit codes of `bindery probe`. 1 and 2 are what Go programs end with when they panic or are called wrongly, and
 // from 126 on a shell and a kernel have their own: none of these says anything about the service.
 const (
-	// Verified: the service speaks the protocol of its type and took the credentials.
-	Verified int32 = 0
-	// The findings, each with the reason of this name in the API.
-	Reachable          int32 = 10
-	NotProbed          int32 = 11
+	// Passed: nothing was found to be wrong. What was tried at all is said by catalog.Passed.
+	Passed int32 = 0
+	// What the probes of earlier versions ended with where they could try little. None does now, but a Job of theirs may be
+	// there when the operator is upgraded.
+	EarlierReachable int32 = 10
+	EarlierNotProbed int32 = 11
+	// The faults, each with the reason of this name in the API.
 	Unreachable        int32 = 20
 	NameNotFound       int32 = 21
 	TLSRefused         int32 = 22
@@ -34,9 +42,9 @@ type Finding struct {
 }
 
 var findings = []Finding{
-	{Code: Verified, Reason: v1alpha1.ReasonVerified, Passed: true},
-	{Code: Reachable, Reason: v1alpha1.ReasonReachable, Passed: true},
-	{Code: NotProbed, Reason: v1alpha1.ReasonNotProbed, Passed: true},
+	{Code: Passed, Reason: v1alpha1.ReasonVerified, Passed: true},
+	{Code: EarlierReachable, Reason: v1alpha1.ReasonReachable, Passed: true},
+	{Code: EarlierNotProbed, Reason: v1alpha1.ReasonNotProbed, Passed: true},
 	{Code: Unreachable, Reason: v1alpha1.ReasonUnreachable},
 	{Code: NameNotFound, Reason: v1alpha1.ReasonNameNotFound},
 	{Code: TLSRefused, Reason: v1alpha1.ReasonTLSRefused, NeedsPerson: true},
@@ -46,11 +54,14 @@ var findings = []Finding{
 	{Code: InvalidHandle, Reason: v1alpha1.ReasonInvalidHandle, NeedsPerson: true},
 }
 
-// Findings returns every finding.
+// Findings returns every finding there is; of the code 0, what it means for a type with a probe of its own.
 func Findings() []Finding { return append([]Finding(nil), findings...) }
 
-// Lookup returns the finding of an exit code, false where the code says nothing about the service.
-func Lookup(code int32) (Finding, bool) {
+// Lookup returns what an exit code says of a service of the type, false where it says nothing.
+func Lookup(t v1alpha1.ServiceType, code int32) (Finding, bool) {
+	if code == Passed {
+		return Finding{Code: Passed, Reason: catalog.Passed(t), Passed: true}, true
+	}
 	for _, f := range findings {
 		if f.Code == code {
 			return f, true

@@ -32,7 +32,7 @@ func (p Prober) http(ctx context.Context, to target) Result {
 	if failed != nil {
 		return *failed
 	}
-	return Result{exitcode.Verified, fmt.Sprintf("it answered a GET with %d", got.status)}
+	return Result{exitcode.Passed, fmt.Sprintf("it answered a GET with %d", got.status)}
 }
 
 // collector asks for what is stored under a key that nothing is ever stored under. Our own collector looks into its Redis
@@ -49,14 +49,14 @@ func (p Prober) collector(ctx context.Context, to target) Result {
 		return *wrongProtocol(fmt.Sprintf("it answered %d, a redirect, which no app follows with what it sends: "+
 			"put the address that it leads to into the handle", got.status))
 	case !got.dubious():
-		return Result{exitcode.Verified, fmt.Sprintf("a collector answered a GET with %d", got.status)}
+		return Result{exitcode.Passed, fmt.Sprintf("a collector answered a GET with %d", got.status)}
 	}
 	got, failed = p.ask(ctx, to, http.MethodOptions, to.url)
 	switch {
 	case failed != nil:
 		return *failed
 	case got.takesPOST():
-		return Result{exitcode.Verified, "a collector answered that it takes POST"}
+		return Result{exitcode.Passed, "a collector answered that it takes POST"}
 	default:
 		return *wrongProtocol("a web server answered, and nothing there takes what is sent to a collector")
 	}

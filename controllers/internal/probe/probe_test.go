@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -58,8 +57,8 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	for _, f := range exitcode.Findings() {
-		if !seen[f.Code] {
-			t.Errorf("nothing here ends with %d (%s)", f.Code, f.Reason)
+		if (f.Code == exitcode.Passed || !f.Passed) != seen[f.Code] {
+			t.Errorf("code %d (%s): something here ends with it: %v", f.Code, f.Reason, seen[f.Code])
 		}
 	}
 }
@@ -78,8 +77,21 @@ func (tt trial) run(t *testing.T) {
 	if got.Code != tt.want || !strings.Contains(got.Sentence, tt.sentence) {
 		t.Errorf("found %d, %q; want %d, and in the sentence %q", got.Code, got.Sentence, tt.want, tt.sentence)
 	}
+	if got.Code == exitcode.Passed {
+		tt.requireNoMoreSaid(t, got.Sentence)
+	}
 	if got.Sentence == "" || strings.Contains(got.Sentence, canary) || strings.Contains(got.Sentence, "://:") {
 		t.Errorf("the sentence is to be there, and to hold nothing of the handle: %q", got.Sentence)
+	}
+}
+
+// The status says of a probe that passed what the catalog says of its type, so that must never be more than the probe has done.
+func (tt trial) requireNoMoreSaid(t *testing.T, done string) {
+	t.Helper()
+	said := catalog.Passed(tt.kind)
+	if strings.Contains(done, "were not tried") && said == v1alpha1.ReasonVerified ||
+		strings.Contains(done, "no host and port") && said != v1alpha1.ReasonNotProbed {
+		t.Errorf("the status will say %s of type %s, where %s", said, tt.kind, done)
 	}
 }
 
@@ -111,20 +123,20 @@ func redisTrials(t *testing.T) map[string]trial {
 	trusted := func(tt trial) trial { tt.prober.Roots = trusting(t, secure); return tt }
 	withoutPath := strings.TrimSuffix(server.URL(), "/0")
 	return map[string]trial{
-		"a password":                       of(server.URL(), exitcode.Verified, "takes writes"),
-		"a user and a password":            of(as(server, "default", server.Password), exitcode.Verified, ""),
-		"no path":                          of(withoutPath, exitcode.Verified, ""),
-		"another database":                 of(withoutPath+"/3", exitcode.Verified, ""),
-		"a database in the query":          of(withoutPath+"?db=3", exitcode.Verified, ""),
-		"a password in the query":          of("redis://"+server.Addr()+"?password="+server.Password, exitcode.Verified, ""),
-		"no password where none is wanted": of("redis://"+open.Addr(), exitcode.Verified, ""),
-		"options of other clients":         of(server.URL()+"?health_check_interval=5&family=0", exitcode.Verified, ""),
+		"a password":                       of(server.URL(), exitcode.Passed, "takes writes"),
+		"a user and a password":            of(as(server, "default", server.Password), exitcode.Passed, ""),
+		"no path":                          of(withoutPath, exitcode.Passed, ""),
+		"another database":                 of(withoutPath+"/3", exitcode.Passed, ""),
+		"a database in the query":          of(withoutPath+"?db=3", exitcode.Passed, ""),
+		"a password in the query":          of("redis://"+server.Addr()+"?password="+server.Password, exitcode.Passed, ""),
+		"no password where none is wanted": of("redis://"+open.Addr(), exitcode.Passed, ""),
+		"options of other clients":         of(server.URL()+"?health_check_interval=5&family=0", exitcode.Passed, ""),
 
-		"a user who may not ask for the role":     of(as(server, "app", canary), exitcode.Verified, ""),
-		"a user of few keys":                      of(as(server, "narrow", canary), exitcode.Verified, ""),
-		"a user who may not even ping":            of(as(server, "bare", canary), exitcode.Verified, ""),
-		"a user who may only read":                of(as(server, "reader", canary), exitcode.Verified, ""),
-		"a user who may not select, and need not": of(as(server, "zero", canary), exitcode.Verified, ""),
+		"a user who may not ask for the role":     of(as(server, "app", canary), exitcode.Passed, ""),
+		"a user of few keys":                      of(as(server, "narrow", canary), exitcode.Passed, ""),
+		"a user who may not even ping":            of(as(server, "bare", canary), exitcode.Passed, ""),
+		"a user who may only read":                of(as(server, "reader", canary), exitcode.Passed, ""),
+		"a user who may not select, and need not": of(as(server, "zero", canary), exitcode.Passed, ""),
 		"a user who may not select, and must": of(strings.TrimSuffix(as(server, "zero", canary), "0")+"2",
 			exitcode.CredentialsRefused, "may not select"),
 
@@ -139,7 +151,7 @@ func redisTrials(t *testing.T) map[string]trial {
 		"a replica that takes writes for now":   of(writable.URL(), exitcode.ReadOnly, "replica"),
 		"a replica, and a user who may not ask": of(as(replica, "app", canary), exitcode.ReadOnly, "takes no writes"),
 		// It can be told in no way that changes nothing.
-		"a replica, and a user of few keys": of(as(replica, "narrow", canary), exitcode.Verified, ""),
+		"a replica, and a user of few keys": of(as(replica, "narrow", canary), exitcode.Passed, ""),
 		"a replica whose primary is away":   of(stale.URL(), exitcode.ReadOnly, "primary is away"),
 		"one that is full":                  of(full.URL(), exitcode.ReadOnly, "full"),
 		"one that has too few replicas":     of(alone.URL(), exitcode.ReadOnly, "fewer replicas"),
@@ -155,11 +167,11 @@ func redisTrials(t *testing.T) map[string]trial {
 		"one that nearly is a Redis": of("redis://"+listen(t, greets("*x\r\n")), exitcode.WrongProtocol, "as it should"),
 		"a web server":               of("redis://:"+canary+"@"+web(t, page(200)), exitcode.WrongProtocol, ""),
 
-		"TLS":                               trusted(of(secure.URL(), exitcode.Verified, "")),
+		"TLS":                               trusted(of(secure.URL(), exitcode.Passed, "")),
 		"TLS and a wrong password":          trusted(of(as(secure, "", canary), exitcode.CredentialsRefused, "")),
 		"TLS of an authority of its own":    of(secure.URL(), exitcode.TLSRefused, "authority"),
-		"TLS that Go is not to check":       of(secure.URL()+"?skip_verify=true", exitcode.Verified, ""),
-		"TLS that Python is not to check":   of(secure.URL()+"?ssl_cert_reqs=CERT_NONE", exitcode.Verified, ""),
+		"TLS that Go is not to check":       of(secure.URL()+"?skip_verify=true", exitcode.Passed, ""),
+		"TLS that Python is not to check":   of(secure.URL()+"?ssl_cert_reqs=CERT_NONE", exitcode.Passed, ""),
 		"TLS that Python is to check":       of(secure.URL()+"?ssl_cert_reqs=required", exitcode.TLSRefused, ""),
 		"TLS where there is none":           within(4*time.Second, of(strings.Replace(server.URL(), "redis:", "rediss:", 1), exitcode.TLSRefused, "not speak")),
 		"TLS where nobody answers":          within(soon, of("rediss://:"+canary+"@"+listen(t, silent), exitcode.Unreachable, "handshake")),
@@ -200,18 +212,18 @@ func httpTrials(t *testing.T) map[string]trial {
 	late := of("app:"+canary+"@"+listen(t, silent), "", exitcode.Unreachable, "in time")
 	late.timeout = soon
 	return map[string]trial{
-		"200":                             of(web(t, status(200)), "/a?b=c#d", exitcode.Verified, "200"),
-		"404 is an answer":                of(web(t, status(404)), "", exitcode.Verified, "404"),
-		"400 is an answer":                of(web(t, status(400)), "", exitcode.Verified, "400"),
-		"501 is about the method":         of(web(t, status(501)), "", exitcode.Verified, "501"),
-		"a redirect is not followed":      of(moved, "", exitcode.Verified, "307"),
-		"the credentials of the handle":   of("app:"+canary+"@"+login, "/v1", exitcode.Verified, ""),
+		"200":                             of(web(t, status(200)), "/a?b=c#d", exitcode.Passed, "200"),
+		"404 is an answer":                of(web(t, status(404)), "", exitcode.Passed, "404"),
+		"400 is an answer":                of(web(t, status(400)), "", exitcode.Passed, "400"),
+		"501 is about the method":         of(web(t, status(501)), "", exitcode.Passed, "501"),
+		"a redirect is not followed":      of(moved, "", exitcode.Passed, "307"),
+		"the credentials of the handle":   of("app:"+canary+"@"+login, "/v1", exitcode.Passed, ""),
 		"other credentials":               of(canary+":"+canary+"@"+login, "/v1", exitcode.CredentialsRefused, "401"),
 		"no credentials":                  of(login, "/v1", exitcode.CredentialsRefused, "401"),
 		"403 with a user":                 of(canary+"@"+web(t, status(403)), "", exitcode.CredentialsRefused, "403"),
 		"403 with a token in the path":    of(web(t, status(403)), "/"+canary, exitcode.CredentialsRefused, "403"),
 		"403 with a token in the query":   of(web(t, status(403)), "?token="+canary, exitcode.CredentialsRefused, "403"),
-		"403 for the front page alone":    of(web(t, status(403)), "/", exitcode.Verified, "403"),
+		"403 for the front page alone":    of(web(t, status(403)), "/", exitcode.Passed, "403"),
 		"503":                             of(web(t, status(503)), "/"+canary, exitcode.Unreachable, "503"),
 		"500":                             of(web(t, status(500)), "/"+canary, exitcode.Unreachable, "500"),
 		"429":                             of(web(t, status(429)), "", exitcode.Unreachable, "429"),
@@ -264,11 +276,11 @@ func collectorTrials(t *testing.T) map[string]trial {
 		}
 	})
 	return map[string]trial{
-		"JSON":                            of(web(t, json(404)), "", exitcode.Verified, "takes POST"),
-		"JSON about something":            of(web(t, json(400)), "", exitcode.Verified, "400"),
-		"a route for POST alone":          of(web(t, posts.ServeHTTP), "/logs", exitcode.Verified, "405"),
-		"a route that says so when asked": of(web(t, express), "", exitcode.Verified, "takes POST"),
-		"takes everything":                of(web(t, asked), "?token="+canary, exitcode.Verified, "200"),
+		"JSON":                            of(web(t, json(404)), "", exitcode.Passed, "takes POST"),
+		"JSON about something":            of(web(t, json(400)), "", exitcode.Passed, "400"),
+		"a route for POST alone":          of(web(t, posts.ServeHTTP), "/logs", exitcode.Passed, "405"),
+		"a route that says so when asked": of(web(t, express), "", exitcode.Passed, "takes POST"),
+		"takes everything":                of(web(t, asked), "?token="+canary, exitcode.Passed, "200"),
 		"no such path":                    of(web(t, posts.ServeHTTP), "/"+canary, exitcode.WrongProtocol, "web server"),
 		"a web page":                      of(web(t, page(200)), "/"+canary, exitcode.WrongProtocol, "web server"),
 		"a redirect":                      of(web(t, status(301)), "", exitcode.WrongProtocol, "redirect"),
@@ -307,8 +319,8 @@ func tlsTrials(t *testing.T) map[string]trial {
 	late := of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+listen(t, silent), exitcode.Unreachable, "TLS handshake in time")
 	late.timeout = soon
 	return map[string]trial{
-		"a good certificate":          of(v1alpha1.TypeHTTP, "https://"+good, exitcode.Verified, ""),
-		"HTTP/2 alone":                of(v1alpha1.TypeHTTP, "https://"+two, exitcode.Verified, "200"),
+		"a good certificate":          of(v1alpha1.TypeHTTP, "https://"+good, exitcode.Passed, ""),
+		"HTTP/2 alone":                of(v1alpha1.TypeHTTP, "https://"+two, exitcode.Passed, "200"),
 		"for another name":            of(v1alpha1.TypeHTTP, "https://:"+canary+"@localhost:"+portOf(t, good), exitcode.TLSRefused, "another name"),
 		"expired":                     of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+expired, exitcode.TLSRefused, "expired"),
 		"of another authority":        of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+foreign, exitcode.TLSRefused, "authority"),
@@ -320,10 +332,10 @@ func tlsTrials(t *testing.T) map[string]trial {
 		"TLS where none is asked for": of(v1alpha1.TypeHTTP, "http://:"+canary+"@"+good, exitcode.WrongProtocol, "https://"),
 		"hangs up after it":           of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), rude)), exitcode.Unreachable, "at once"),
 		"another protocol inside":     of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), greets("220 c4n4ry\r\n"))), exitcode.WrongProtocol, ""),
-		"amqps":                       of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+good+"/vhost", exitcode.Reachable, "certificate"),
+		"amqps":                       of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+good+"/vhost", exitcode.Passed, "certificate"),
 		"amqps of another authority":  of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+foreign, exitcode.TLSRefused, "authority"),
 		"smtps without TLS":           of(v1alpha1.TypeSMTP, "smtps://app:"+canary+"@"+listen(t, greets("220 hello\r\n")), exitcode.TLSRefused, "does not speak TLS"),
-		"couchdb":                     of(v1alpha1.TypeCouchDB, "https://app:"+canary+"@"+good+"/db", exitcode.Reachable, ""),
+		"couchdb":                     of(v1alpha1.TypeCouchDB, "https://app:"+canary+"@"+good+"/db", exitcode.Passed, ""),
 		"generic":                     of(v1alpha1.TypeGeneric, "wss://"+foreign, exitcode.TLSRefused, "authority"),
 	}
 }
@@ -353,40 +365,45 @@ func nameTrials(t *testing.T) map[string]trial {
 		"a name server that is broken":    of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@db.example./db", broken, exitcode.Unreachable, "looked up"),
 		"a name server that is mute":      mute,
 		"one that is mute about a Redis":  late,
-		"the second of two addresses":     of(v1alpha1.TypeMySQL, "mysql://db.example.:"+port, two, exitcode.Reachable, ""),
-		"the second address of a website": of(v1alpha1.TypeHTTP, "http://db.example.:"+webPort, two, exitcode.Verified, ""),
+		"the second of two addresses":     of(v1alpha1.TypeMySQL, "mysql://db.example.:"+port, two, exitcode.Passed, ""),
+		"the second address of a website": of(v1alpha1.TypeHTTP, "http://db.example.:"+webPort, two, exitcode.Passed, ""),
 	}
 }
 
 func otherTrials(t *testing.T) map[string]trial {
 	t.Helper()
 	up, up2, down := listen(t, silent), listen(t, silent), closedPort(t)
-	of := func(kind v1alpha1.ServiceType, handle string, want int32) trial {
-		return trial{kind: kind, handle: handle, want: want}
+	type finding struct {
+		code     int32
+		sentence string
+	}
+	reached, untried, unreachable := finding{exitcode.Passed, "it was reached"}, finding{exitcode.Passed, "no host and port"}, finding{code: exitcode.Unreachable}
+	of := func(kind v1alpha1.ServiceType, handle string, f finding) trial {
+		return trial{kind: kind, handle: handle, want: f.code, sentence: f.sentence}
 	}
 	trials := map[string]trial{
-		"a list, and one of it is up":      of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+up+"/db", exitcode.Reachable),
-		"a list, and none of it is up":     of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+down+"/db", exitcode.Unreachable),
-		"memcached's own list":             of(v1alpha1.TypeMemcached, up+", "+up2, exitcode.Reachable),
-		"a user with an @ in the query":    of(v1alpha1.TypePostgreSQL, "postgresql://"+up+"/db?user=app@"+canary, exitcode.Reachable),
-		"a bucket":                         of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@bucket/path", exitcode.NotProbed),
-		"a bucket on a server of its own":  of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@"+up+"/bucket", exitcode.Reachable),
-		"a generic URL with a port":        of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+up, exitcode.Reachable),
-		"a generic URL that is down":       of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down, exitcode.Unreachable),
-		"a generic URL without a port":     of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@visits", exitcode.NotProbed),
-		"a generic URL without a host":     of(v1alpha1.TypeGeneric, "file:///"+canary, exitcode.NotProbed),
-		"a generic URL of datagrams":       of(v1alpha1.TypeGeneric, "udp://"+down, exitcode.NotProbed),
-		"generic, and may be a credential": of(v1alpha1.TypeGeneric, canary+":1234", exitcode.NotProbed),
-		"generic, and not escaped":         of(v1alpha1.TypeGeneric, "nats://"+canary+":12?"+canary+"@"+down, exitcode.NotProbed),
-		"a token with a line break":        of(v1alpha1.TypeNewRelic, canary+"\n", exitcode.NotProbed),
-		"a token that is a URL":            of(v1alpha1.TypeLoggly, "http://"+up+"/inputs/"+canary, exitcode.Reachable),
+		"a list, and one of it is up":      of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+up+"/db", reached),
+		"a list, and none of it is up":     of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+down+"/db", unreachable),
+		"memcached's own list":             of(v1alpha1.TypeMemcached, up+", "+up2, reached),
+		"a user with an @ in the query":    of(v1alpha1.TypePostgreSQL, "postgresql://"+up+"/db?user=app@"+canary, reached),
+		"a bucket":                         of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@bucket/path", untried),
+		"a bucket on a server of its own":  of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@"+up+"/bucket", reached),
+		"a generic URL with a port":        of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+up, reached),
+		"a generic URL that is down":       of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down, unreachable),
+		"a generic URL without a port":     of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@visits", untried),
+		"a generic URL without a host":     of(v1alpha1.TypeGeneric, "file:///"+canary, untried),
+		"a generic URL of datagrams":       of(v1alpha1.TypeGeneric, "udp://"+down, untried),
+		"generic, and may be a credential": of(v1alpha1.TypeGeneric, canary+":1234", untried),
+		"generic, and not escaped":         of(v1alpha1.TypeGeneric, "nats://"+canary+":12?"+canary+"@"+down, untried),
+		"a token with a line break":        of(v1alpha1.TypeNewRelic, canary+"\n", untried),
+		"a token that is a URL":            of(v1alpha1.TypeLoggly, "http://"+up+"/inputs/"+canary, reached),
 	}
 	for _, kind := range catalog.Types() {
 		entry := catalog.Lookup(kind)
 		if entry.Token {
-			trials["the token of "+string(kind)] = of(kind, canary, exitcode.NotProbed)
+			trials["the token of "+string(kind)] = of(kind, canary, untried)
 		}
-		if slices.Contains([]v1alpha1.ServiceType{v1alpha1.TypeRedis, v1alpha1.TypeCollector, v1alpha1.TypeHTTP}, kind) {
+		if entry.Probed {
 			continue
 		}
 		for _, scheme := range entry.Schemes {
@@ -394,8 +411,8 @@ func otherTrials(t *testing.T) map[string]trial {
 				continue
 			}
 			handle := scheme + "://app:" + canary + "@"
-			trials[string(kind)+" by "+scheme] = of(kind, handle+up+"/x", exitcode.Reachable)
-			trials[string(kind)+" by "+scheme+", down"] = of(kind, handle+down+"/x", exitcode.Unreachable)
+			trials[string(kind)+" by "+scheme] = of(kind, handle+up+"/x", reached)
+			trials[string(kind)+" by "+scheme+", down"] = of(kind, handle+down+"/x", unreachable)
 		}
 	}
 	return trials
@@ -442,7 +459,7 @@ func malformedTrials() map[string]trial {
 func TestProbeChangesNothing(t *testing.T) {
 	server := testredis.Start(t)
 	for range 3 {
-		trial{kind: v1alpha1.TypeRedis, handle: server.URL(), want: exitcode.Verified}.run(t)
+		trial{kind: v1alpha1.TypeRedis, handle: server.URL(), want: exitcode.Passed}.run(t)
 	}
 	options, err := redis.ParseURL(server.URL())
 	if err != nil {

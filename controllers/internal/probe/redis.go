@@ -59,7 +59,7 @@ func (p Prober) redis(ctx context.Context, to target) Result {
 			return *result
 		}
 	}
-	return Result{exitcode.Verified, "Redis answered, took the credentials, and takes writes"}
+	return Result{exitcode.Passed, "Redis answered, took the credentials, and takes writes"}
 }
 
 // connectRedis connects, and finds out why a handshake of TLS got no answer: a Redis that knows no TLS takes it for the

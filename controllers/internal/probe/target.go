@@ -39,7 +39,7 @@ var tlsSchemes = []string{"amqps", "https", "ldaps", "mqtts", "rediss", "smtps",
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.?$`)
 
 // notProbed is for a handle that names no endpoint.
-var notProbed = Result{exitcode.NotProbed, "the handle names no host and port that could be tried"}
+var notProbed = Result{exitcode.Passed, "the handle names no host and port that could be tried"}
 
 // parse reads a handle. What it returns instead is the result, where there is nothing to connect to.
 func parse(t v1alpha1.ServiceType, handle string) (target, *Result) {

@@ -1,0 +1,155 @@
+package handle
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+)
+
+// A URL in spec.external.url can be read by whoever may read the BackingService, its status or the git it comes from. So one
+// that holds a credential is refused, as far as a credential can be told from what is none: by the name of a parameter, and
+// by the vendors whose addresses are credentials themselves.
+//
+// The rules are patterns, because they are judged in two places: by the API server, in the definition of BackingServices,
+// and here, for what was stored before a rule was there. Both take RE2. The tests hold the two together, and
+// `go test ./controllers/internal/handle -run TestTheDefinitionHasTheRules -update` writes them into the API's markers.
+//
+// RE2 is written without a backslash and without quotes, which would have to be escaped three times over in a marker.
+
+// The names of parameters that carry credentials. A '-' stands for '-', '_', '.' or nothing: access-key is access_key and
+// accessKey as well. Case does not matter.
+var (
+	// secretEndings end a name, whatever is before it: password is sslpassword, token is access_token.
+	secretEndings = []string{
+		"password", "passwd", "passphrase", "pwd", "requirepass", "masterauth",
+		"secret", "secret-id", // a role of Vault has both
+		"token", "jwt", "authorization", "credential", "credentials",
+		"signature", // of a presigned URL: of S3, Google and CloudFront, and of others that have copied them
+		"session-id", "sessid",
+		// A key by itself is seldom one to a lock: think of partition_key, public-key and sentry_key.
+		"access-key", "account-key", "admin-key", "api-key", "app-key", "application-key", "auth-key", "encryption-key",
+		"functions-key", "insert-key", "integration-key", "license-key", "master-key", "private-key", "sas-key", "secret-key",
+		"security-key", "service-key", "session-key", "shared-key", "signing-key", "subscription-key", "user-key", "write-key",
+	}
+	// secretWords end a name as a word of their own: pass is db_pass and dbPass, and neither bypass nor compass.
+	secretWords = []string{"pass", "pw", "sig", "psk", "cred", "creds"}
+	// secretNames are the whole name: key is neither monkey nor keyspace, auth is no author.
+	secretNames = []string{"auth", "oauth", "bearer", "key", "sas"}
+)
+
+// vendor is somebody whose addresses are credentials.
+type vendor struct {
+	// host without its port.
+	host string
+	// path from behind its first slash; as much of it as tells a credential from a page about it.
+	path string
+}
+
+// anySubdomain may be none.
+const anySubdomain = `([^/?#]+[.])?`
+
+// vendors say themselves that these addresses are to be kept secret.
+var vendors = []vendor{
+	{`hooks[.]slack(-gov)?[.]com`, `(services|workflows|triggers|commands)/+[^/?#]`},
+	{anySubdomain + `discord(app)?[.]com`, `api/+(v[0-9]+/+)?webhooks/+[0-9]+/+[^/?#]`},
+	{anySubdomain + `loggly[.]com`, `(inputs|bulk)/+[^/?#]`},
+	{anySubdomain + `webhook[.]office[.]com`, `webhook[^/?#]*/+[^/?#]`}, // Microsoft Teams
+	{`outlook[.]office(365)?[.]com`, `webhook/+[^/?#]`},
+	{`api[.]telegram[.]org`, `(file/+)?bot[0-9]+(:|%3a)`},
+	{anySubdomain + `sumologic[.]com`, `receiver/+v[0-9]+/+[^/?#]+/+[^/?#]`},
+	{`hooks[.]zapier[.]com`, `hooks/+[^/?#]`},
+	{`maker[.]ifttt[.]com`, `(use|[^?#]*with/+key)/+[^/?#]`},
+	{`hook[.]` + anySubdomain + `(make|integromat)[.]com`, `[^/?#]`},
+	{`(webexapis|api[.]ciscospark)[.]com`, `v1/+webhooks/+incoming/+[^/?#]`},
+	{`events[.]` + anySubdomain + `pagerduty[.]com`, `(integration|x-ere)/+[^/?#]`},
+	{anySubdomain + `datadoghq[.](com|eu)`, `v1/+input/+[^/?#]`},
+	{anySubdomain + `azurewebsites[.]net`, `[^?#]*[?]([^#]*[&;])?code=`}, // the key of an Azure Function
+	// These two are run by everybody for himself. Mattermost has 26 letters and digits; Rocket.Chat an identifier and a token.
+	{`[^/?#:]+`, `([^?#]*/)?hooks/+[a-z0-9]{26}([/?#]|$)`},
+	{`[^/?#:]+`, `([^?#]*/)?hooks/+([a-z0-9]{17}|[a-z0-9]{24})/+[a-z0-9]{32}`},
+}
+
+const (
+	// nameBegins and nameChar are what a parameter's name begins behind and is made of: in queries, in fragments, and in the
+	// parameters that a path can have.
+	nameBegins = `[?&;#]`
+	nameChar   = `[^?&;#=]`
+
+	// encoded is a character that need not be percent-encoded, and is: a letter, a digit, '-', '.' or '_'.
+	encoded = `%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9a])`
+
+	refusedURL      = "must not hold credentials: keep the whole URL in a Secret and name it with secretRef instead"
+	refusedEncoding = "must not percent-encode letters, digits, '-', '.' and '_' in its path and in the names of its parameters, " +
+		"where the name of a credential would not be seen: write them as they are"
+)
+
+// rule has the patterns that a URL must not match, and what is said of one that does.
+type rule struct {
+	patterns []string
+	message  string
+}
+
+// rules are those of the definition of BackingServices, in its order.
+func rules() []rule {
+	return []rule{
+		{[]string{`^[^:]*://[^/?#]*@`, secretParameter(), secretAddress()}, refusedURL},
+		{[]string{`(?i)(^[^?#]*|` + nameBegins + nameChar + `*)` + encoded}, refusedEncoding},
+	}
+}
+
+// secretParameter matches a URL with a parameter whose name is one of a credential. A name may be nested, as PHP and Rails
+// do it: auth[], user[password].
+func secretParameter() string {
+	word := `(` + strings.Join(secretWords, "|") + `)`
+	names := []string{
+		nameChar + `*(` + strings.ReplaceAll(strings.Join(secretEndings, "|"), "-", "[-_.]?") + `)`,
+		`(` + nameChar + `*([-_.+[]|%5b))?` + word,
+		nameChar + `*(?-i:[a-z0-9](` + strings.Join(capitals(secretWords), "|") + `))`,
+		`(` + strings.Join(secretNames, "|") + `)`,
+	}
+	return `(?i)` + nameBegins + `(` + strings.Join(names, "|") + `)([]]|%5d)?(([[]|%5b)` + nameChar + `*)?=`
+}
+
+func capitals(words []string) []string {
+	capital := make([]string, 0, len(words))
+	for _, word := range words {
+		capital = append(capital, strings.ToUpper(word[:1])+word[1:])
+	}
+	return capital
+}
+
+// secretAddress matches a URL of a vendor whose addresses are credentials.
+func secretAddress() string {
+	addresses := make([]string, 0, len(vendors))
+	for _, v := range vendors {
+		addresses = append(addresses, v.host+`[.]?(:[0-9]*)?/+`+v.path)
+	}
+	return `(?i)^[^:]*://(` + strings.Join(addresses, "|") + `)`
+}
+
+// refusal is one pattern of a rule, to be judged by here.
+type refusal struct {
+	pattern *regexp.Regexp
+	message string
+}
+
+var refusals = func() []refusal {
+	var all []refusal
+	for _, r := range rules() {
+		for _, pattern := range r.patterns {
+			all = append(all, refusal{regexp.MustCompile(pattern), r.message})
+		}
+	}
+	return all
+}()
+
+// CheckURL returns an error for a URL that holds credentials, or may hide them, as far as that can be told. The error has the
+// mend in it, and never the URL.
+func CheckURL(raw string) error {
+	for _, r := range refusals {
+		if r.pattern.MatchString(raw) {
+			return errors.New("spec.external.url " + r.message)
+		}
+	}
+	return nil
+}
