@@ -85,7 +85,7 @@ func (o *observation) planURL() plan {
 	name := handle.ContentName(s.Name, s.Spec.Type, url)
 	if s.Status.Handle == nil || s.Status.Handle.SecretName != name {
 		p.secret = &secret{
-			name: name, content: func(string) map[string]string { return content },
+			name: name, content: func(func() string) map[string]string { return content },
 			kept: slices.Contains(s.Status.Revisions, name), outlives: o.outlives(),
 		}
 	}

@@ -31,6 +31,9 @@ type Images struct {
 	Probe string
 }
 
+// Internal says whether a key of a handle's Secret is for Bindery's own Pods, and none to offer to an app.
+func Internal(key string) bool { return key == RedisACLKey || key == RedisProbeKey }
+
 // labels of every object of a service. The component is the type; the instance is the service.
 func labels(s *v1alpha1.BackingService) map[string]string {
 	l := selector(s)
