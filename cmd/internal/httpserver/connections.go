@@ -10,63 +10,73 @@ import (
 // maxConnections bounds what connections take: their goroutines and buffers, and the headers of the requests on them.
 const maxConnections = 256
 
-// connections keeps count of the open ones, and sees to it that there are not too many. Where there are, the oldest on
-// which nothing was ever asked goes, else the one that has been silent for longest, else the new one. So those who just
-// sit there keep nobody out, the kubelet's probes least of all.
+// connections keeps count of those that are open, and sees to it that there are not too many. A new one is always taken,
+// because it may be the kubelet's, which restarts who does not answer it. If there are too many then, one goes that is
+// missed less: the oldest on which nothing was asked yet, else the one that has been silent for longest, else the one on
+// which a request has been under way for longest. So nobody keeps others out by sitting there, or by being slow.
 //
 // The client of a silent connection that is closed opens another one: every server closes them some time.
 type connections struct {
 	most int
 
-	mu   sync.Mutex
-	open map[net.Conn]*list.Element // where it waits; nil: a request is on it
-	// fresh and silent are those that wait for their first request, and for another one, the longest first.
-	fresh, silent list.List
+	mu sync.Mutex
+	// open says in which of the lists a connection is.
+	open map[net.Conn]place
+	// fresh, silent and busy have the connections by what is on them, those for which it has been so longest first.
+	fresh, silent, busy list.List
+}
+
+type place struct {
+	list    *list.List
+	element *list.Element
 }
 
 func newConnections(most int) *connections {
-	return &connections{most: most, open: map[net.Conn]*list.Element{}}
+	return &connections{most: most, open: map[net.Conn]place{}}
 }
 
 // changed is for http.Server.ConnState.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	if surplus := c.note(conn, state); surplus != nil {
-		_ = surplus.Close() // the server hears of it, and has nothing to say to it either
+		_ = surplus.Close() // the server hears of it, and has nobody to tell either
 	}
 }
 
-// note takes a change down, and returns the connection that is to go, if one is.
+// note takes down what is on a connection now, and returns the connection that is to go, if one is.
 func (c *connections) note(conn net.Conn, state http.ConnState) (surplus net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if waited := c.open[conn]; waited != nil {
-		c.fresh.Remove(waited)
-		c.silent.Remove(waited) // of the two only its own list does anything
+	if was, ok := c.open[conn]; ok {
+		was.list.Remove(was.element)
+		delete(c.open, conn)
 	}
 	switch state {
 	case http.StateNew:
-		c.open[conn] = c.fresh.PushBack(conn)
-		if len(c.open) > c.most {
-			return c.dispensable()
+		if len(c.open) >= c.most {
+			surplus = c.missedLeast()
 		}
-	case http.StateActive:
-		c.open[conn] = nil
+		c.put(conn, &c.fresh)
 	case http.StateIdle:
-		c.open[conn] = c.silent.PushBack(conn)
+		c.put(conn, &c.silent)
+	case http.StateActive:
+		c.put(conn, &c.busy)
 	case http.StateClosed, http.StateHijacked:
-		delete(c.open, conn)
 	}
-	return nil
+	return surplus
 }
 
-// dispensable is the connection that is missed least. The newest is the last of the fresh.
-func (c *connections) dispensable() net.Conn {
-	of := c.fresh.Front()
-	if c.fresh.Len() == 1 && c.silent.Len() > 0 {
-		of = c.silent.Front()
+func (c *connections) put(conn net.Conn, where *list.List) {
+	c.open[conn] = place{where, where.PushBack(conn)}
+}
+
+func (c *connections) missedLeast() net.Conn {
+	for _, l := range []*list.List{&c.fresh, &c.silent, &c.busy} {
+		if first := l.Front(); first != nil {
+			conn, _ := first.Value.(net.Conn) // nothing else is put into the lists
+			return conn
+		}
 	}
-	conn, _ := of.Value.(net.Conn) // nothing else is put into the lists
-	return conn
+	return nil
 }
 
 func (c *connections) count() int {

@@ -3,6 +3,7 @@ package programtest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,6 +141,23 @@ func (p *Process) ExitCode(t *testing.T) int {
 		t.Fatalf("it still runs after %s:\n%s", endWithin, p.Log)
 		return 0
 	}
+}
+
+// PeakMemory is the most memory that the process has had, in bytes, as Linux counts what a container may have.
+func (p *Process) PeakMemory(t *testing.T) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	t.Fatalf("the status of the process does not say:\n%s", status)
+	return 0
 }
 
 // FreePort is a TCP port that nobody listens on at the moment.
