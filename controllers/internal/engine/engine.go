@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,6 +99,12 @@ func resources(user *v1alpha1.Resources, requests, limits corev1.ResourceList) *
 		}
 	}
 	return acorev1.ResourceRequirements().WithRequests(requests).WithLimits(limits)
+}
+
+// goMemory tells a program in Go what its container may have. Near it the program collects its garbage, which otherwise grows
+// with what is in use until the kernel ends the program. The tenth that is left is for what is not Go's: the kernel's buffers.
+func goMemory(limits corev1.ResourceList) *acorev1.EnvVarApplyConfiguration {
+	return acorev1.EnvVar().WithName("GOMEMLIMIT").WithValue(strconv.FormatInt(limits.Memory().Value()/10*9, 10))
 }
 
 func merge(list corev1.ResourceList, user map[string]resource.Quantity) corev1.ResourceList {

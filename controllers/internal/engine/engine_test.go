@@ -99,6 +99,24 @@ func TestRedisSecretHasEveryKeyAndTheAccessListADigest(t *testing.T) {
 	}
 }
 
+func TestGoIsToldOfTheMemoryThatACollectorMayHave(t *testing.T) {
+	for name, test := range map[string]struct {
+		resources *v1alpha1.Resources
+		want      string
+	}{
+		"the default":                        {nil, "120795948"},
+		"what a user says":                   {&v1alpha1.Resources{Limits: map[string]resource.Quantity{"memory": resource.MustParse("1G")}}, "900000000"},
+		"what a user says of something else": {&v1alpha1.Resources{Limits: map[string]resource.Quantity{"cpu": resource.MustParse("1")}}, "120795948"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := CollectorDeployment(collector(v1alpha1.CollectorSource{Resources: test.resources}), images).Spec.Template.Spec.Containers[0].Env
+			if len(env) != 1 || *env[0].Name != "GOMEMLIMIT" || *env[0].Value != test.want {
+				t.Errorf("environment %+v, want GOMEMLIMIT=%s", env, test.want)
+			}
+		})
+	}
+}
+
 func TestImageOfRedis(t *testing.T) {
 	for name, test := range map[string]struct {
 		source  v1alpha1.RedisSource

@@ -143,21 +143,26 @@ func (p *Process) ExitCode(t *testing.T) int {
 	}
 }
 
-// PeakMemory is the most memory that the process has had, in bytes, as Linux counts what a container may have.
+// PeakMemory is the most memory that the process has had, in bytes, but for what is its own file, which Linux can drop.
 func (p *Process) PeakMemory(t *testing.T) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var peak, file int64 // KiB
 	for line := range strings.Lines(string(status)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
-			return kib << 10
+		for format, to := range map[string]*int64{"VmHWM: %d kB": &peak, "RssFile: %d kB": &file} {
+			var kib int64
+			if n, _ := fmt.Sscanf(line, format, &kib); n == 1 { // else it is another line
+				*to = kib
+			}
 		}
 	}
-	t.Fatalf("the status of the process does not say:\n%s", status)
-	return 0
+	if peak == 0 || file == 0 {
+		t.Fatalf("the status of the process does not say:\n%s", status)
+	}
+	return (peak - file) << 10
 }
 
 // FreePort is a TCP port that nobody listens on at the moment.
