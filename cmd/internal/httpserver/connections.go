@@ -46,14 +46,12 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 func (c *connections) note(conn net.Conn, state http.ConnState) (surplus net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if was, ok := c.open[conn]; ok {
-		was.list.Remove(was.element)
-		delete(c.open, conn)
-	}
+	c.take(conn)
 	switch state {
 	case http.StateNew:
 		if len(c.open) >= c.most {
 			surplus = c.missedLeast()
+			c.take(surplus) // now, and not when it has ended: else it would go in the place of the next one, too
 		}
 		c.put(conn, &c.fresh)
 	case http.StateIdle:
@@ -67,6 +65,13 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (surplus net.Con
 
 func (c *connections) put(conn net.Conn, where *list.List) {
 	c.open[conn] = place{where, where.PushBack(conn)}
+}
+
+func (c *connections) take(conn net.Conn) {
+	if was, ok := c.open[conn]; ok {
+		was.list.Remove(was.element)
+		delete(c.open, conn)
+	}
 }
 
 func (c *connections) missedLeast() net.Conn {

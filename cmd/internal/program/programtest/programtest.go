@@ -3,7 +3,6 @@ package programtest
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -141,28 +139,6 @@ func (p *Process) ExitCode(t *testing.T) int {
 		t.Fatalf("it still runs after %s:\n%s", endWithin, p.Log)
 		return 0
 	}
-}
-
-// PeakMemory is the most memory that the process has had, in bytes, but for what is its own file, which Linux can drop.
-func (p *Process) PeakMemory(t *testing.T) int64 {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var peak, file int64 // KiB
-	for line := range strings.Lines(string(status)) {
-		for format, to := range map[string]*int64{"VmHWM: %d kB": &peak, "RssFile: %d kB": &file} {
-			var kib int64
-			if n, _ := fmt.Sscanf(line, format, &kib); n == 1 { // else it is another line
-				*to = kib
-			}
-		}
-	}
-	if peak == 0 || file == 0 {
-		t.Fatalf("the status of the process does not say:\n%s", status)
-	}
-	return (peak - file) << 10
 }
 
 // FreePort is a TCP port that nobody listens on at the moment.
