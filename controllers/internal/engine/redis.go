@@ -233,8 +233,8 @@ func redisReadiness() *acorev1.ProbeApplyConfiguration {
 }
 
 // redisLiveness asks without logging in. Alive means that it answers at all, with an error too: that it is loading (to be
-// restarted would make it load from the start), that it takes no more clients, that it wants a password. A login would be
-// the question that such an error answers, and the connection closed before the next one.
+// restarted would make it load from the start), that it takes no more clients, that it wants a password, which is what it
+// says as a rule. A login would be the question that such an error answers, and the connection closed before the next one.
 //
 // --askpass is how redis-cli is kept from logging in: a probe has no standard input, so no password is read, and this takes
 // the place of the one in the environment.
