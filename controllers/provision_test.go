@@ -52,7 +52,7 @@ func TestAProvisionedRedis(t *testing.T) {
 	if got, want := string(secret.Data["uri"]), fmt.Sprintf("redis://default:%s@visits.%s.svc:6379/0", password, s.namespace); got != want {
 		t.Error("uri is not the handle")
 	}
-	if diff := cmp.Diff([]string{"host", "password", "port", "provider", "type", "uri", "username", "users.acl"}, b.Status.Handle.Keys); diff != "" {
+	if diff := cmp.Diff([]string{"host", "password", "port", "provider", "type", "uri", "username"}, b.Status.Handle.Keys); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 	if b.Status.Endpoint != fmt.Sprintf("visits.%s.svc:6379", s.namespace) || b.Status.Binding.Name != secret.Name {

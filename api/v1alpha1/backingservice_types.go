@@ -155,7 +155,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.image) || !has(self.version)",message="set image or version, not both: version picks the tag of the installation's own image"
 // +kubebuilder:validation:XValidation:rule="!has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || !has(self.maxMemory) || quantity(string(self.resources.limits['memory'])).isGreaterThan(quantity(string(self.maxMemory)))",message="resources.limits.memory must be above maxMemory, or the kernel kills Redis before it evicts or refuses"
 type RedisSource struct {
-	// version of Redis, which becomes the tag of the installation's Redis image. Default: the installation's.
+	// version of Redis, 7.0 or later, which becomes the tag of the installation's Redis image. Default: the installation's.
 	// Example: "7.4".
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
@@ -175,7 +175,8 @@ type RedisSource struct {
 	// +optional
 	Storage *Storage `json:"storage,omitempty"`
 
-	// maxMemory is the most memory that Redis uses for data. Default: 128Mi.
+	// maxMemory is the most memory that Redis uses for data, and for what its clients have in flight, which is a quarter of
+	// it at most. It takes one client for each 128Ki of it, and 10000 at most. Default: 128Mi.
 	// +optional
 	// +kubebuilder:default="128Mi"
 	MaxMemory *resource.Quantity `json:"maxMemory,omitempty"`

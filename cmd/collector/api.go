@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -19,10 +19,13 @@ import (
 // maxBody is the largest body that is stored, in bytes. A batch of Pinger's is less than 10 KiB.
 const maxBody = 1 << 20
 
+const tooLarge = "the body is larger than 1 MiB"
+
 // api is the HTTP side of the Collector.
 type api struct {
-	store *store
-	log   *slog.Logger
+	store  *store
+	memory *memory
+	log    *slog.Logger
 }
 
 type stored struct {
@@ -53,10 +56,23 @@ func (a *api) post(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnsupportedMediaType, problem)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	size := r.ContentLength
+	if size < 0 { // it does not say
+		size = maxBody
+	}
+	if size > maxBody {
+		refuse(w, http.StatusRequestEntityTooLarge, tooLarge)
+		return
+	}
+	if err := a.memory.take(r.Context(), size); err != nil {
+		busy(w, err)
+		return
+	}
+	defer a.memory.giveBack(size)
+	body, err := readBody(w, r, size)
 	if err != nil {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			refuse(w, http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB")
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			refuse(w, http.StatusRequestEntityTooLarge, tooLarge)
 			return
 		}
 		refuse(w, http.StatusBadRequest, "the body ended early")
@@ -81,21 +97,34 @@ func (a *api) get(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "want one key, a UUID as POST answered it: GET /?key=<uuid>")
 		return
 	}
-	record, err := a.store.get(r.Context(), key)
-	switch {
-	case errors.Is(err, errUnknownKey):
-		refuse(w, http.StatusNotFound, err.Error())
+	size, err := a.store.size(r.Context(), key)
+	if err != nil {
+		a.unread(r.Context(), w, err)
 		return
-	case err != nil:
-		a.unavailable(r.Context(), w, "could not read: ", err)
+	}
+	if err := a.memory.take(r.Context(), size); err != nil {
+		busy(w, err)
+		return
+	}
+	defer a.memory.giveBack(size)
+	record, err := a.store.get(r.Context(), key, size)
+	if err != nil {
+		a.unread(r.Context(), w, err)
 		return
 	}
 	answer, err := withKey(record, key)
 	if err != nil {
-		refuse(w, http.StatusInternalServerError, err.Error())
+		a.unread(r.Context(), w, err)
 		return
 	}
-	httpserver.WriteJSON(w, http.StatusOK, answer)
+	httpserver.WriteEncoded(w, http.StatusOK, answer)
+}
+
+// readBody reads a body of at most that size.
+func readBody(w http.ResponseWriter, r *http.Request, size int64) ([]byte, error) {
+	body := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead)) // it does not grow
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, size))
+	return body.Bytes(), err
 }
 
 // unsupported says what is wrong with the content type, if one is given that is not JSON. None at all passes: the body
@@ -125,6 +154,24 @@ func canonicalKey(values []string) (string, bool) {
 		return "", false
 	}
 	return id.String(), true
+}
+
+// unread says why there is no record to answer.
+func (a *api) unread(ctx context.Context, w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, errUnknownKey):
+		refuse(w, http.StatusNotFound, err.Error())
+	case errors.Is(err, errNotRecord):
+		refuse(w, http.StatusInternalServerError, err.Error())
+	default:
+		a.unavailable(ctx, w, "could not read: ", err)
+	}
+}
+
+// busy is for senders that try again: it will not be long.
+func busy(w http.ResponseWriter, err error) {
+	w.Header().Set("Retry-After", "1")
+	refuse(w, http.StatusServiceUnavailable, err.Error())
 }
 
 func (a *api) unavailable(ctx context.Context, w http.ResponseWriter, did string, err error) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/bindery-dev/bindery/cmd/internal/redisclient"
 )
@@ -36,15 +35,31 @@ func (s *store) put(ctx context.Context, value []byte) (string, error) {
 	return key, nil
 }
 
-// get answers what is stored under a key, or errUnknownKey.
-func (s *store) get(ctx context.Context, key string) ([]byte, error) {
+// size answers how many bytes are stored under a key, or errUnknownKey.
+func (s *store) size(ctx context.Context, key string) (int64, error) {
 	if s.redis == nil {
-		return nil, errNotAttached
+		return 0, errNotAttached
 	}
 	ctx, cancel := context.WithTimeout(ctx, redisclient.Patience)
 	defer cancel()
-	value, err := s.redis.Get(ctx, key).Bytes()
-	if errors.Is(err, redis.Nil) {
+	size, err := s.redis.StrLen(ctx, key).Result()
+	switch {
+	case err != nil:
+		return 0, s.explain(err)
+	case size == 0:
+		return 0, errUnknownKey // a record is never empty
+	case size > maxRecord:
+		return 0, errNotRecord
+	}
+	return size, nil
+}
+
+// get answers what is stored under a key, up to that size, or errUnknownKey if there is nothing any more.
+func (s *store) get(ctx context.Context, key string, size int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, redisclient.Patience)
+	defer cancel()
+	value, err := s.redis.GetRange(ctx, key, 0, size-1).Bytes()
+	if err == nil && len(value) == 0 {
 		return nil, errUnknownKey
 	}
 	return value, s.explain(err)

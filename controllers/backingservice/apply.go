@@ -102,7 +102,7 @@ func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret)
 		// The Service Binding Specification asks for a type of this form.
 		Type:       corev1.SecretType("servicebinding.io/" + string(o.service.Spec.Type)),
 		Immutable:  new(true),
-		StringData: s.content(newPassword()),
+		StringData: s.content(newPassword),
 	}
 	if !s.outlives {
 		owner := metav1.NewControllerRef(&o.service, v1alpha1.GroupVersion.WithKind("BackingService"))

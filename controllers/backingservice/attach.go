@@ -93,7 +93,7 @@ func (o *observation) planURL() plan {
 	}
 	if s.Status.Handle == nil || s.Status.Handle.SecretName != name {
 		p.secret = &secret{
-			name: name, content: func(string) map[string]string { return content },
+			name: name, content: func(func() string) map[string]string { return content },
 			kept: slices.Contains(s.Status.Revisions, name), outlives: o.outlives(),
 		}
 	}

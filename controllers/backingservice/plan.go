@@ -129,9 +129,9 @@ type repair struct{ kind, sight string }
 // secret is a handle revision that is to be created.
 type secret struct {
 	name string
-	// content makes the Secret's content from a fresh password. Handles without credentials leave it unused, so that one
-	// that exists may be replaced.
-	content func(password string) map[string]string
+	// content makes the Secret's content with fresh passwords. Handles without credentials ask for none, so that one that
+	// exists may be replaced.
+	content func(newPassword func() string) map[string]string
 	// kept: one that exists was made for this service, or for one before it, and stays as it is.
 	kept bool
 	// outlives: it stays when the BackingService goes.
@@ -240,5 +240,7 @@ func differs[T any](desired *T, extract func() (*T, error)) bool {
 	return err != nil || !equality.Semantic.DeepEqual(desired, have)
 }
 
-// keysOf are the keys of a Secret that Bindery makes.
-func keysOf(content map[string]string) []string { return slices.Sorted(maps.Keys(content)) }
+// keysOf are the keys that a Secret of Bindery's making has for apps.
+func keysOf(content map[string]string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(content)), engine.Internal)
+}

@@ -418,7 +418,7 @@ func TestAChangedURLIsANewSecret(t *testing.T) {
 	if second.secret == nil || second.secret.name == first.secret.name {
 		t.Fatal("it has no Secret of its own")
 	}
-	if got := second.secret.content("")["uri"]; got != "http://b.example.com" {
+	if got := second.secret.content(func() string { return "" })["uri"]; got != "http://b.example.com" {
 		t.Errorf("its handle is %s", got)
 	}
 	if second.status.Handle.Revision != 2 {

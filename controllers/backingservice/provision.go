@@ -36,7 +36,7 @@ func (o *observation) planRedis() plan {
 		o.setProvisioned(&p.status, state)
 		return p
 	}
-	name := o.ownHandle(&p, func(password string) map[string]string { return engine.RedisSecret(s, password) })
+	name := o.ownHandle(&p, func(newPassword func() string) map[string]string { return engine.RedisSecret(s, newPassword) })
 
 	o.planService(&p, engine.RedisService(s))
 	statefulSet := engine.RedisStatefulSet(s, name, o.images)
@@ -74,7 +74,7 @@ func (o *observation) planCollector() plan {
 		o.setProvisioned(&p.status, state)
 		return p
 	}
-	o.ownHandle(&p, func(string) map[string]string { return engine.CollectorSecret(s) })
+	o.ownHandle(&p, func(func() string) map[string]string { return engine.CollectorSecret(s) })
 
 	o.planService(&p, engine.CollectorService(s))
 	binding := engine.CollectorBinding(s)
@@ -160,9 +160,9 @@ func orNotYet(message string) string {
 // comes back, with its definition or out of git, finds the handle that its apps carry, so that none of them changes, and
 // the password that they know. One that goes with the service has its UID in the name, because garbage collection may
 // take it a while after the next service of that name is there.
-func (o *observation) ownHandle(p *plan, content func(password string) map[string]string) string {
+func (o *observation) ownHandle(p *plan, content func(newPassword func() string) map[string]string) string {
 	s := &o.service
-	example := content("")
+	example := content(func() string { return "" })
 	p.status.Endpoint = handle.Endpoint(example)
 	if s.Status.Handle != nil {
 		return s.Status.Handle.SecretName

@@ -35,6 +35,8 @@ var cluster struct {
 	dynamic   dynamic.Interface
 	// kubectl, helm and kubeconfig are files.
 	kubectl, helm, kubeconfig string
+	// clients is a folder: hack/clients with what it needs.
+	clients string
 	// facts are the lines of the file env that `make cluster-up` writes.
 	facts map[string]string
 }
@@ -47,6 +49,7 @@ func connect(ctx context.Context, _ *envconf.Config) (context.Context, error) {
 	}
 	cluster.kubectl, cluster.helm = filepath.Join(bin, "kubectl"), filepath.Join(bin, "helm")
 	cluster.kubeconfig = filepath.Join(bin, "cluster", "kubeconfig")
+	cluster.clients = filepath.Join(bin, "clients")
 	if cluster.facts, err = readFacts(filepath.Join(bin, "cluster", "env")); err != nil {
 		return ctx, fmt.Errorf("finding the cluster (run `make cluster-up`): %w", err)
 	}

@@ -3,3 +3,7 @@
 .PHONY: redis-server
 redis-server: ## Install Debian's redis-server, if there is none.
 	@hack/redis-server.sh
+
+# What the clients are that apps in JavaScript use, and the script that tries them.
+$(BIN)/clients: $(wildcard hack/clients/*)
+	@hack/clients/install.sh $@

@@ -12,7 +12,7 @@ test-unit: $(BIN)/kubernetes $(BIN)/etcd redis-server ## Run the tests that need
 	cd hack/images && go test $(TEST_FLAGS) ./...
 
 .PHONY: test-e2e
-test-e2e: deploy $(BIN)/helm ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
+test-e2e: deploy $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 40m -v $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench

@@ -10,9 +10,13 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -31,34 +35,48 @@ type Server struct {
 	// Password is that of the user "default".
 	Password string
 
-	tb      testing.TB
-	dir     string
-	port    int
-	tls     *certificate // nil: plain TCP
-	options []string     // further lines of redis.conf
-	process *exec.Cmd
-	ended   chan struct{}
+	tb        testing.TB
+	dir       string
+	port      int
+	tls       *certificate // nil: plain TCP
+	options   []string     // further lines of redis.conf
+	arguments []string     // those of a Pod, in the place of redis.conf
+	process   *exec.Cmd
+	ended     chan struct{}
 }
 
 // Start runs a Redis until the test ends. Options are lines of redis.conf, such as "maxmemory 2mb".
 // Without redis-server on the PATH the test fails: a test that were skipped would prove nothing, and nobody would see.
 func Start(tb testing.TB, options ...string) *Server {
 	tb.Helper()
-	return start(tb, nil, options)
+	return start(&Server{tb: tb, Password: rand.Text(), options: options})
 }
 
 // StartTLS is Start for a Redis that speaks only TLS, with a certificate that nobody signed.
 func StartTLS(tb testing.TB, options ...string) *Server {
 	tb.Helper()
-	return start(tb, selfSigned(tb), options)
+	return start(&Server{tb: tb, Password: rand.Text(), tls: selfSigned(tb), options: options})
 }
 
-func start(tb testing.TB, tls *certificate, options []string) *Server {
+// StartPod is Start for a Redis with the arguments of a Pod and its access list, in which the user "default" has that
+// password. What of the arguments says where the server lives (port, dir, aclfile) is replaced.
+func StartPod(tb testing.TB, password, accessList string, arguments ...string) *Server {
+	tb.Helper()
+	file := filepath.Join(tb.TempDir(), "users.acl")
+	if err := os.WriteFile(file, []byte(accessList), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	arguments = append(without(arguments, "--port", "--dir", "--aclfile"), "--aclfile", file)
+	return start(&Server{tb: tb, Password: password, arguments: arguments})
+}
+
+func start(s *Server) *Server {
+	tb := s.tb
 	tb.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		tb.Fatalf("this test talks to a real Redis, and %s is not on the PATH: run `make redis-server`", program)
 	}
-	s := &Server{tb: tb, Password: rand.Text(), dir: tb.TempDir(), tls: tls, options: options}
+	s.dir = tb.TempDir()
 	tb.Cleanup(s.Stop)
 	var err error
 	for range ports {
@@ -93,6 +111,19 @@ func (s *Server) Stop() {
 	s.process = nil
 }
 
+// Pause makes the server hang, until Resume: connections to it are taken, and nothing is answered.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(signal os.Signal) {
+	s.tb.Helper()
+	if err := s.process.Process.Signal(signal); err != nil {
+		s.tb.Fatalf("send %s to %s: %v", signal, program, err)
+	}
+}
+
 // Restart runs a stopped server again, empty, on the same port and with the same password.
 func (s *Server) Restart() {
 	s.tb.Helper()
@@ -106,6 +137,9 @@ func (s *Server) Restart() {
 func (s *Server) launch() error {
 	process := exec.CommandContext(s.tb.Context(), program, "-") // the configuration comes on stdin: arguments can be read by everybody
 	process.Stdin = strings.NewReader(s.config())
+	if s.arguments != nil {
+		process = exec.CommandContext(s.tb.Context(), program, s.placed()...)
+	}
 	process.SysProcAttr = endWithParent()
 	output, err := process.StdoutPipe()
 	if err != nil {
@@ -150,6 +184,24 @@ func watch(output io.Reader, lines *strings.Builder, ready chan<- struct{}) {
 			starting = false
 		}
 	}
+}
+
+// placed are the arguments of a Pod and the place of this server.
+func (s *Server) placed() []string {
+	return append(slices.Clone(s.arguments), "--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--dir", s.dir)
+}
+
+// without leaves out the options of these names, and the one value that each has.
+func without(arguments []string, names ...string) []string {
+	var left []string
+	for i := 0; i < len(arguments); i++ {
+		if slices.Contains(names, arguments[i]) {
+			i++
+			continue
+		}
+		left = append(left, arguments[i])
+	}
+	return left
 }
 
 func (s *Server) config() string {

@@ -84,3 +84,20 @@ func TestServerEndsWithItsTest(t *testing.T) {
 		t.Errorf("PING after the test = %v, want connection refused", err)
 	}
 }
+
+func TestServerOfAPod(t *testing.T) {
+	server := testredis.StartPod(t, "p4ss", "user default on >p4ss ~* +@all\n",
+		"--port", "1", "--dir", "/nowhere", "--maxclients", "7", "--aclfile", "/nowhere", "--save", "")
+	client := connect(t, server.URL())
+	if got, err := client.ConfigGet(t.Context(), "maxclients").Result(); err != nil || got["maxclients"] != "7" {
+		t.Errorf("maxclients = %v, %v, want that of the arguments", got, err)
+	}
+	server.Pause()
+	if err := connect(t, server.URL()+"?read_timeout=100ms").Ping(t.Context()).Err(); err == nil {
+		t.Error("a server that hangs has answered")
+	}
+	server.Resume()
+	if err := connect(t, server.URL()).Ping(t.Context()).Err(); err != nil {
+		t.Errorf("PING, when it does not hang any more: %v", err)
+	}
+}

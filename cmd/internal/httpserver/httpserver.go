@@ -10,6 +10,9 @@
 //  3. connections that are still open get up to a second more to ask once and be told to close: one that we close while
 //     its next request is on its way is a request that failed;
 //  4. the listener closes and requests in flight are completed, within a bound.
+//
+// What clients can make the server hold is bounded, too: the number of connections, the headers, and the time that a
+// request may take. What a request's body takes is up to the app.
 package httpserver
 
 import (
@@ -19,7 +22,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 )
 
@@ -37,7 +39,8 @@ const (
 	// be the one that knows that it is not about to send.
 	idleTimeout = 120 * time.Second
 
-	maxHeaderBytes = 64 << 10
+	// net/http reads 4 KiB more. Of small headers a request can take thirty times what was sent.
+	maxHeaderBytes = 8 << 10
 )
 
 // Options say what to serve, and when to stop.
@@ -56,7 +59,7 @@ type Options struct {
 // Serve serves on l until ctx is done and then until the last request is answered. The error is that of a listener that
 // failed, or of requests that were not done in time and were cut off; an orderly end is nil.
 func Serve(ctx context.Context, l net.Listener, o Options) error {
-	var open atomic.Int64
+	open := newConnections(maxConnections)
 	health := &health{ready: o.Ready, log: o.Log, next: o.Handler}
 	server := &http.Server{
 		Handler:           health,
@@ -66,14 +69,7 @@ func Serve(ctx context.Context, l net.Listener, o Options) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
-		ConnState: func(_ net.Conn, state http.ConnState) {
-			switch state {
-			case http.StateNew:
-				open.Add(1)
-			case http.StateClosed, http.StateHijacked:
-				open.Add(-1)
-			}
-		},
+		ConnState:         open.changed,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -90,7 +86,7 @@ func Serve(ctx context.Context, l net.Listener, o Options) error {
 	if err := keepServing(o.Delay, failed); err != nil {
 		return fmt.Errorf("listen on %s: %w", l.Addr(), err)
 	}
-	awaitZero(&open, leave)
+	awaitNone(open, leave)
 
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
@@ -113,14 +109,14 @@ func keepServing(d time.Duration, failed <-chan error) error {
 	}
 }
 
-// awaitZero returns when n is 0, or after that time. net/http counts its own connections, and polls them in Shutdown, the
-// same way.
-func awaitZero(n *atomic.Int64, atMost time.Duration) {
+// awaitNone returns when no connection is open, or after that time. net/http polls its own connections in Shutdown the same
+// way.
+func awaitNone(open *connections, atMost time.Duration) {
 	deadline := time.NewTimer(atMost)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for n.Load() != 0 {
+	for open.count() != 0 {
 		select {
 		case <-tick.C:
 		case <-deadline.C:

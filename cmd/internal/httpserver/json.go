@@ -13,7 +13,11 @@ func WriteJSON(w http.ResponseWriter, status int, value any) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	body = append(body, '\n')
+	WriteEncoded(w, status, append(body, '\n'))
+}
+
+// WriteEncoded answers with JSON that is encoded already.
+func WriteEncoded(w http.ResponseWriter, status int, body []byte) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))

@@ -83,6 +83,9 @@ func collectorPod(s *v1alpha1.BackingService, images Images) *acorev1.PodSpecApp
 	if image == "" {
 		image = images.Collector
 	}
+	granted := resources(s.Spec.Collector.Resources,
+		corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("20m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
+		corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("128Mi")})
 	probe := func(path string) *acorev1.ProbeApplyConfiguration {
 		return acorev1.Probe().WithTimeoutSeconds(5).
 			WithHTTPGet(acorev1.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(collectorContainer)))
@@ -98,9 +101,8 @@ func collectorPod(s *v1alpha1.BackingService, images Images) *acorev1.PodSpecApp
 			WithImage(image).
 			WithPorts(acorev1.ContainerPort().WithName(collectorContainer).WithContainerPort(CollectorPort).
 				WithProtocol(corev1.ProtocolTCP)).
-			WithResources(resources(s.Spec.Collector.Resources,
-				corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("20m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
-				corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("128Mi")})).
+			WithEnv(goMemory(*granted.Limits)).
+			WithResources(granted).
 			WithSecurityContext(containerSecurity()).
 			// Ready asks the Redis: a rollout to a store that does not answer stops at its first Pod.
 			WithReadinessProbe(probe("/readyz").WithPeriodSeconds(2).WithFailureThreshold(3)).

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,9 @@ type Images struct {
 	// Probe has the operator's own program, with a tag. The Jobs that verify a handle run it.
 	Probe string
 }
+
+// Internal says whether a key of a handle's Secret is for Bindery's own Pods, and none to offer to an app.
+func Internal(key string) bool { return key == RedisACLKey || key == RedisProbeKey }
 
 // labels of every object of a service. The component is the type; the instance is the service.
 func labels(s *v1alpha1.BackingService) map[string]string {
@@ -121,6 +125,12 @@ func limitsOf(user *v1alpha1.Resources) map[string]resource.Quantity {
 		return nil
 	}
 	return user.Limits
+}
+
+// goMemory tells a program in Go what its container may have. Near it the program collects its garbage, which otherwise grows
+// with what is in use until the kernel ends the program. The tenth that is left is for what is not Go's: the kernel's buffers.
+func goMemory(limits corev1.ResourceList) *acorev1.EnvVarApplyConfiguration {
+	return acorev1.EnvVar().WithName("GOMEMLIMIT").WithValue(strconv.FormatInt(limits.Memory().Value()/10*9, 10))
 }
 
 func merge(list corev1.ResourceList, user map[string]resource.Quantity) corev1.ResourceList {

@@ -81,16 +81,41 @@ func quantity(text string) *resource.Quantity {
 }
 
 func TestRedisSecretHasEveryKeyAndTheAccessListADigest(t *testing.T) {
-	content := RedisSecret(redis(v1alpha1.RedisSource{}), "p4ss")
+	passwords := []string{"p4ss", "pr0be"}
+	content := RedisSecret(redis(v1alpha1.RedisSource{}), func() string {
+		next := passwords[0]
+		passwords = passwords[1:]
+		return next
+	})
 	want := map[string]string{
 		"type": "redis", "provider": "bindery", "host": "visits.shop.svc", "port": "6379", "username": "default",
 		"password": "p4ss", "uri": "redis://default:p4ss@visits.shop.svc:6379/0",
-		// The digest is what `printf p4ss | sha256sum` prints.
-		"users.acl": "user default on #bfadce1a771b84e26389a63eb21e48e007a843f20de798df70ec1cb399b4b422 ~* &* +@all\n" +
-			"user probe on nopass resetkeys resetchannels -@all +ping\n",
+		"probe-password": "pr0be",
+		// The digests are what `printf p4ss | sha256sum` prints, and the same of pr0be.
+		"users.acl": "user default on #bfadce1a771b84e26389a63eb21e48e007a843f20de798df70ec1cb399b4b422 ~* &* " +
+			"+@all -@admin +role +config|get +client|list\n" +
+			"user probe on #512e1c8519956ee0ef910fd06d4663c9ee652e72ac686aa0326d08a570c76b0a resetkeys resetchannels -@all +ping\n",
 	}
 	if diff := cmp.Diff(want, content); diff != "" {
 		t.Errorf("content (-want +got):\n%s", diff)
+	}
+}
+
+func TestGoIsToldOfTheMemoryThatACollectorMayHave(t *testing.T) {
+	for name, test := range map[string]struct {
+		resources *v1alpha1.Resources
+		want      string
+	}{
+		"the default":                        {nil, "120795948"},
+		"what a user says":                   {&v1alpha1.Resources{Limits: map[string]resource.Quantity{"memory": resource.MustParse("1G")}}, "900000000"},
+		"what a user says of something else": {&v1alpha1.Resources{Limits: map[string]resource.Quantity{"cpu": resource.MustParse("1")}}, "120795948"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := CollectorDeployment(collector(v1alpha1.CollectorSource{Resources: test.resources}), images).Spec.Template.Spec.Containers[0].Env
+			if len(env) != 1 || *env[0].Name != "GOMEMLIMIT" || *env[0].Value != test.want {
+				t.Errorf("environment %+v, want GOMEMLIMIT=%s", env, test.want)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,22 +30,48 @@ const (
 	// RedisACLKey is the key of the handle's Secret that holds the access list of Redis: digests, no password.
 	RedisACLKey = "users.acl"
 
+	// RedisProbeKey is the key of the handle's Secret that holds the password of the readiness probe. A Secret that an
+	// earlier version has made does not have it.
+	RedisProbeKey = "probe-password"
+
 	// redisUID is the user "redis" of Redis's own image, and of Debian's package in ours.
 	redisUID int64 = 999
 
 	redisProbeUser = "probe"
+
+	// redisProbeVariable is what the readiness probe's password is called in the container.
+	redisProbeVariable = "BINDERY_PROBE_PASSWORD"
+
+	// redisClientBytes is what a client takes that is connected and has little or nothing in flight: its buffers have
+	// 16 KiB each. Redis counts one that stays below this among the smallest, which it disconnects last.
+	redisClientBytes = 32 << 10
+
+	// redisMaxClients is the default of Redis, and the most that is asked for.
+	redisMaxClients = 10000
 )
 
-// RedisSecret returns the content of the handle's Secret of a provisioned Redis: the well-known keys, and the access
-// list that the server itself starts with. The list has the password's SHA-256 alone, so the password is neither in the
-// arguments nor in the environment nor in a file of the Pod. The second user can ask whether the server is there, and
-// nothing else: the probes run as it.
-func RedisSecret(s *v1alpha1.BackingService, password string) map[string]string {
+// redisAppRights are what the user of the handle may do: everything with the data, and nothing with the server. Of the
+// commands of administrators (ACL, CONFIG SET, REPLICAOF, SHUTDOWN, DEBUG, MODULE, SAVE, MONITOR and their like) it has
+// those that only tell: clients and their frameworks ask them of every server, and what they tell is no secret here.
+const redisAppRights = "+@all -@admin +role +config|get +client|list"
+
+// RedisSecret returns the content of the handle's Secret of a provisioned Redis: the well-known keys, the access list
+// that the server itself starts with, and the password of its second user. The list has the SHA-256 of the passwords
+// alone, so that of the app is neither in the arguments nor in the environment nor in a file of the Pod. The second user
+// can ask whether the server is there, and nothing else: the readiness probe runs as it. It has a password because Redis
+// bounds what a client may send only until it has logged in.
+func RedisSecret(s *v1alpha1.BackingService, newPassword func() string) map[string]string {
+	password, probePassword := newPassword(), newPassword()
 	content := handle.Redis(handle.Host(s.Name, s.Namespace), RedisPort, RedisUser, password)
-	sum := sha256.Sum256([]byte(password))
-	content[RedisACLKey] = fmt.Sprintf("user %s on #%s ~* &* +@all\nuser %s on nopass resetkeys resetchannels -@all +ping\n",
-		RedisUser, hex.EncodeToString(sum[:]), redisProbeUser)
+	content[RedisACLKey] = fmt.Sprintf("user %s on #%s ~* &* %s\nuser %s on #%s resetkeys resetchannels -@all +ping\n",
+		RedisUser, digestOf(password), redisAppRights, redisProbeUser, digestOf(probePassword))
+	content[RedisProbeKey] = probePassword
 	return content
+}
+
+func digestOf(password string) string {
+	sum := sha256.Sum256([]byte(password))
+	return hex.EncodeToString(sum[:])
 }
 
 // RedisService is the Service in front of a provisioned Redis.
@@ -104,7 +131,7 @@ func redisPod(s *v1alpha1.BackingService, secretName string, images Images) *aco
 		WithSecurityContext(podSecurity(redisUID)).
 		// Redis writes what it has to its volume on SIGTERM, which takes as long as the data is large.
 		WithTerminationGracePeriodSeconds(60).
-		WithContainers(redisContainer(s, images)).
+		WithContainers(redisContainer(s, secretName, images)).
 		WithVolumes(acorev1.Volume().WithName("acl").WithSecret(acorev1.SecretVolumeSource().
 			WithSecretName(secretName).
 			WithItems(acorev1.KeyToPath().WithKey(RedisACLKey).WithPath(RedisACLKey))))
@@ -115,7 +142,7 @@ func redisPod(s *v1alpha1.BackingService, secretName string, images Images) *aco
 	return spec
 }
 
-func redisContainer(s *v1alpha1.BackingService, images Images) *acorev1.ContainerApplyConfiguration {
+func redisContainer(s *v1alpha1.BackingService, secretName string, images Images) *acorev1.ContainerApplyConfiguration {
 	maxMemory := redisMaxMemory(s.Spec.Redis)
 	limit := resource.NewQuantity(2*maxMemory.Value()+64<<20, resource.BinarySI)
 	return acorev1.Container().
@@ -123,17 +150,16 @@ func redisContainer(s *v1alpha1.BackingService, images Images) *acorev1.Containe
 		WithImage(redisImage(s.Spec.Redis, images)).
 		WithCommand("redis-server").
 		WithArgs(redisArgs(s.Spec.Redis, maxMemory)...).
+		WithEnv(redisProbePassword(secretName)...).
 		WithPorts(acorev1.ContainerPort().WithName("redis").WithContainerPort(RedisPort).WithProtocol(corev1.ProtocolTCP)).
 		WithResources(resources(s.Spec.Redis.Resources,
 			corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: maxMemory},
 			corev1.ResourceList{corev1.ResourceMemory: *limit})).
 		WithSecurityContext(containerSecurity()).
-		// Ready means that it answers, and not that it is still loading its data: -e makes an error reply an exit code.
-		WithReadinessProbe(redisProbe("-e").WithPeriodSeconds(2).WithFailureThreshold(3)).
-		// Alive means that it answers at all, with "LOADING" too: to be restarted would make it load from the start.
 		// A server that has just been started is not asked before it can answer.
 		WithStartupProbe(redisTCP().WithPeriodSeconds(1).WithFailureThreshold(60)).
-		WithLivenessProbe(redisProbe().WithPeriodSeconds(10).WithFailureThreshold(6)).
+		WithReadinessProbe(redisReadiness().WithPeriodSeconds(2).WithFailureThreshold(3)).
+		WithLivenessProbe(redisLiveness().WithPeriodSeconds(10).WithFailureThreshold(6)).
 		WithVolumeMounts(
 			acorev1.VolumeMount().WithName("acl").WithMountPath("/etc/redis-acl").WithReadOnly(true),
 			acorev1.VolumeMount().WithName("data").WithMountPath("/data"))
@@ -158,6 +184,11 @@ func redisImage(r *v1alpha1.RedisSource, images Images) string {
 }
 
 // redisArgs are the whole configuration: there is no file to keep in step. None of them is secret.
+//
+// What clients have in flight counts as memory, too, and keys are evicted for it. So all of them together may hold a
+// quarter of it, commands that have not wholly arrived and answers that are not taken included: then Redis disconnects the
+// one that holds the most. And there are only as many as can be connected without coming near that, so that a crowd that
+// just sits there does not have the app disconnected.
 func redisArgs(r *v1alpha1.RedisSource, maxMemory resource.Quantity) []string {
 	args := []string{
 		"--port", strconv.Itoa(int(RedisPort)),
@@ -166,17 +197,56 @@ func redisArgs(r *v1alpha1.RedisSource, maxMemory resource.Quantity) []string {
 		"--maxmemory", strconv.FormatInt(maxMemory.Value(), 10),
 		"--save", "", // no snapshots: the append-only file is what is durable
 	}
+	if inFlight := maxMemory.Value() / 4; inFlight > 0 {
+		most := strconv.FormatInt(inFlight, 10)
+		args = append(args,
+			"--maxclients", strconv.FormatInt(min(max(inFlight/redisClientBytes, 1), redisMaxClients), 10),
+			// The bound on one client is there while its answer is made; that on all is looked at between commands.
+			"--client-output-buffer-limit", "normal", most, "0", "0")
+		if !olderThanRedis7(r.Version) {
+			args = append(args, "--maxmemory-clients", most)
+		}
+	}
 	if r.Storage == nil {
 		return append(args, "--appendonly", "no", "--maxmemory-policy", "allkeys-lru")
 	}
 	return append(args, "--appendonly", "yes", "--maxmemory-policy", "noeviction")
 }
 
-func redisProbe(flags ...string) *acorev1.ProbeApplyConfiguration {
-	command := append([]string{"redis-cli"}, flags...)
-	// The user has no password; redis-cli sends the name only together with one.
-	command = append(command, "-p", strconv.Itoa(int(RedisPort)), "--no-auth-warning",
-		"--user", redisProbeUser, "--pass", "none", "ping")
+// olderThanRedis7 tells a version that does not know maxmemory-clients, and would not start with it.
+func olderThanRedis7(version string) bool {
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n < 7
+}
+
+// redisProbePassword has redis-cli log in with the password of the Secret. A Secret of an earlier version has none: then
+// the reference to it stays as it is written here, which is as good as any other, because the user of that Secret takes
+// every password.
+func redisProbePassword(secretName string) []*acorev1.EnvVarApplyConfiguration {
+	return []*acorev1.EnvVarApplyConfiguration{
+		acorev1.EnvVar().WithName(redisProbeVariable).WithValueFrom(acorev1.EnvVarSource().WithSecretKeyRef(
+			acorev1.SecretKeySelector().WithName(secretName).WithKey(RedisProbeKey).WithOptional(true))),
+		acorev1.EnvVar().WithName("REDISCLI_AUTH").WithValue("$(" + redisProbeVariable + ")"),
+	}
+}
+
+// redisReadiness asks as a client does. Ready means that it answers, and not that it is still loading its data: -e makes
+// an error reply an exit code. One that takes no more clients is not ready.
+func redisReadiness() *acorev1.ProbeApplyConfiguration {
+	return redisCLI("-e", "--user", redisProbeUser, "ping")
+}
+
+// redisLiveness asks without logging in. Alive means that it answers at all, with an error too: that it is loading (to be
+// restarted would make it load from the start), that it takes no more clients, that it wants a password, which is what it
+// says as a rule. A login would be the question that such an error answers, and the connection closed before the next one.
+//
+// --askpass is how redis-cli is kept from logging in: a probe has no standard input, so no password is read, and this takes
+// the place of the one in the environment.
+func redisLiveness() *acorev1.ProbeApplyConfiguration { return redisCLI("--askpass", "ping") }
+
+func redisCLI(arguments ...string) *acorev1.ProbeApplyConfiguration {
+	command := append([]string{"redis-cli", "-p", strconv.Itoa(int(RedisPort))}, arguments...)
 	return acorev1.Probe().WithExec(acorev1.ExecAction().WithCommand(command...)).WithTimeoutSeconds(5)
 }
 

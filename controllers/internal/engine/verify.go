@@ -70,6 +70,10 @@ func verifyFailures() *abatchv1.PodFailurePolicyApplyConfiguration {
 }
 
 func verifyPod(s *v1alpha1.BackingService, h *v1alpha1.Handle, images Images) *acorev1.PodSpecApplyConfiguration {
+	limits := corev1.ResourceList{
+		corev1.ResourceMemory:           resource.MustParse("64Mi"),
+		corev1.ResourceEphemeralStorage: resource.MustParse("64Mi"), // one line of a log
+	}
 	return acorev1.PodSpec().
 		WithRestartPolicy(corev1.RestartPolicyNever).
 		WithEnableServiceLinks(false).
@@ -84,15 +88,12 @@ func verifyPod(s *v1alpha1.BackingService, h *v1alpha1.Handle, images Images) *a
 			// A key that is not there leaves the variable out, and the probe says so; without optional the Pod would not
 			// start, and the Job would find out nothing until its deadline.
 			WithEnv(acorev1.EnvVar().WithName(ProbeVariable).WithValueFrom(acorev1.EnvVarSource().
-				WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(h.Key).WithOptional(true)))).
+				WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(h.Key).WithOptional(true))), goMemory(limits)).
 			WithResources(acorev1.ResourceRequirements().
 				WithRequests(corev1.ResourceList{
 					corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi"),
 					corev1.ResourceEphemeralStorage: diskRequest,
 				}).
-				WithLimits(corev1.ResourceList{
-					corev1.ResourceMemory:           resource.MustParse("64Mi"),
-					corev1.ResourceEphemeralStorage: resource.MustParse("64Mi"), // one line of a log
-				})).
+				WithLimits(limits)).
 			WithSecurityContext(containerSecurity()))
 }

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Puts run.js and the clients that it tries, in the versions of package-lock.json, into a folder. Installs Debian's Node.js
+# if there is none on PATH.
+# usage: install.sh FOLDER
+set -euo pipefail
+out=$(realpath -m "${1:?usage: install.sh FOLDER}")
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+	command -v apt-get >/dev/null || { echo "install Node.js and npm: https://nodejs.org" >&2; exit 1; }
+	as_root=()
+	[ "$(id -u)" = 0 ] || as_root=(sudo)
+	echo "installing nodejs and npm" >&2
+	"${as_root[@]}" apt-get update -qq >&2
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		-o DPkg::Lock::Timeout=300 nodejs npm >&2
+fi
+major=$(node -p 'process.versions.node.split(".")[0]')
+[ "$major" -ge 18 ] || { echo "this is Node.js $(node --version); the clients need 18 or later" >&2; exit 1; }
+
+rm -rf "$out"
+mkdir -p "$out"
+cp package.json package-lock.json run.js "$out"
+# Nothing of a package is run while it is installed.
+npm ci --prefix "$out" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
+touch "$out"
