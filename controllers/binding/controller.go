@@ -8,7 +8,7 @@
 //	plan.go      decides (decide.go: about each Binding; status.go: what to say): pure
 //	apply.go     writes: at most one patch of the workload, at most one status per Binding
 //
-// What is Bindery's in a Pod template is written down in an annotation of the workload, by the same patch (ledger.go).
+// What is Bindery's in a Pod template is written down in an annotation of the workload, by the same patch (internal/ledger).
 package binding
 
 import (

@@ -14,6 +14,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
@@ -32,7 +33,7 @@ type verdict struct {
 	// failed says why the rollout failed, where it was not turned back.
 	failed condition.State
 	// turnedBack is what the ledger is to say of a rollout that is turned back now.
-	turnedBack *turnedBack
+	turnedBack *ledger.TurnedBack
 }
 
 func (v *verdict) blocked() bool { return v.obstacle != (condition.State{}) }
@@ -99,8 +100,8 @@ func (p *planner) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) p
 		return nil
 	}
 	had := b.Status.Injection
-	if a, known := p.recorded.find(b.Name); known {
-		had = injectionOf(a.entries())
+	if a, known := p.recorded.Find(b.Name); known {
+		had = injectionOf(a.Entries())
 	}
 	if had == nil {
 		return nil
@@ -236,7 +237,7 @@ func (p *planner) isOn(b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
 	if s == nil || s.Status.Handle == nil {
 		return false
 	}
-	if a, ok := p.recorded.find(b.Name); ok {
+	if a, ok := p.recorded.Find(b.Name); ok {
 		return a.Service == s.Name && a.Secret == s.Status.Handle.SecretName
 	}
 	if current := b.Status.Current; current != nil {
@@ -276,7 +277,7 @@ func (p *planner) checkContainers(b v1alpha1.Binding, v *verdict, _ map[podtempl
 
 // checkType refuses a service of another type under a variable that the app reads as the type it has now.
 func (p *planner) checkType(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
-	was, known := p.recorded.find(b.Name)
+	was, known := p.recorded.Find(b.Name)
 	if !known {
 		was = p.adopted(b)
 	}

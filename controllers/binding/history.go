@@ -1,6 +1,9 @@
 package binding
 
-import "github.com/bindery-dev/bindery/api/v1alpha1"
+import (
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
+)
 
 // historyLimit is how many swaps the status of a Binding remembers.
 const historyLimit = 10
@@ -55,7 +58,7 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bin
 
 // noteTurnedBack says of the swap that failed that it did. It is not in the history yet where the operator was stopped
 // right after it.
-func noteTurnedBack(status *v1alpha1.BindingStatus, a attachment) {
+func noteTurnedBack(status *v1alpha1.BindingStatus, a ledger.Attachment) {
 	t := a.TurnedBack
 	if status.Previous != nil && status.Previous.Service == a.Service && status.Previous.SecretName == a.Secret {
 		status.Previous = before(*status, a) // that one is what the workload carries again
@@ -73,14 +76,14 @@ func noteTurnedBack(status *v1alpha1.BindingStatus, a attachment) {
 }
 
 // before is what the history knows of what a workload carried before it carried an attachment; nil = nothing.
-func before(status v1alpha1.BindingStatus, a attachment) *v1alpha1.Attachment {
+func before(status v1alpha1.BindingStatus, a ledger.Attachment) *v1alpha1.Attachment {
 	for i, swap := range status.History {
 		if swap.To != a.Service || swap.SecretName != a.Secret || swap.From == "" {
 			continue
 		}
 		for _, older := range status.History[i+1:] {
 			if older.To == swap.From && older.Outcome == v1alpha1.SwapSucceeded {
-				return &v1alpha1.Attachment{Service: older.To, SecretName: older.SecretName, Since: older.StartedAt, Env: variables(a.entries())}
+				return &v1alpha1.Attachment{Service: older.To, SecretName: older.SecretName, Since: older.StartedAt, Env: variables(a.Entries())}
 			}
 		}
 	}

@@ -82,3 +82,13 @@ func keyOf(e v1alpha1.EnvVar, s *v1alpha1.BackingService) string {
 	}
 	return e.Key
 }
+
+// variables returns the names of the variables of entries, sorted, each once.
+func variables(entries podtemplate.Entries) []string {
+	var names []string
+	for slot := range entries {
+		names = append(names, slot.Env)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,6 +1,9 @@
 package binding
 
-import "github.com/bindery-dev/bindery/api/v1alpha1"
+import (
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
+)
 
 // Key names a workload. It is what the queue of this controller holds: all Bindings of one workload are planned together.
 type Key struct {
@@ -18,4 +21,4 @@ func KeyOf(b *v1alpha1.Binding) Key {
 func (k Key) String() string { return k.Kind + "/" + k.Name }
 
 // full is how the workload is called in the cluster.
-func (k Key) full() string { return k.Namespace + "/" + k.Kind + "/" + k.Name }
+func (k Key) full() string { return ledger.WorkloadName(k.Namespace, k.Kind, k.Name) }

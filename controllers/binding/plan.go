@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 	"github.com/bindery-dev/bindery/controllers/internal/rollout"
 )
@@ -136,14 +137,14 @@ func waits(statuses map[string]v1alpha1.BindingStatus) bool {
 }
 
 // ledger is what the annotation of the workload says.
-func (o *observation) ledger() ledger {
-	return parseLedger(o.workload.object.Annotations[v1alpha1.AttachmentsAnnotation], o.key)
+func (o *observation) ledger() ledger.Ledger {
+	return ledger.Parse(o.workload.object.Annotations[v1alpha1.AttachmentsAnnotation], o.key.full())
 }
 
 // planner is an observation, and what was read out of it.
 type planner struct {
 	observation
-	recorded ledger
+	recorded ledger.Ledger
 	// held is what of Bindery's is in the Pod template now, by the name of the Binding that it came from.
 	held map[string]podtemplate.Entries
 	// failure of the rollout of what is held; nil = none so far.
@@ -163,7 +164,7 @@ func olderFirst(a, b v1alpha1.Binding) int {
 // That happens when an operator takes over from another one, and would swap an app back for a moment.
 func (p *planner) isStale() bool {
 	for _, b := range p.bindings {
-		a, ok := p.recorded.find(b.Name)
+		a, ok := p.recorded.Find(b.Name)
 		if !ok {
 			continue
 		}
@@ -205,7 +206,7 @@ func (p *planner) findHeld() map[string]podtemplate.Entries {
 		taken[slot] = true
 	}
 	for _, a := range p.recorded.Attachments {
-		for slot, ref := range a.entries() {
+		for slot, ref := range a.Entries() {
 			if presence, have := podtemplate.Lookup(p.workload.pod(), slot); presence == podtemplate.Refers && have == ref {
 				hold(a.Binding, slot, ref)
 			}
@@ -213,7 +214,7 @@ func (p *planner) findHeld() map[string]podtemplate.Entries {
 	}
 	for _, b := range p.bindings {
 		remembered := p.bornWith(b)
-		if _, known := p.recorded.find(b.Name); !known {
+		if _, known := p.recorded.Find(b.Name); !known {
 			maps.Copy(remembered, p.hadBefore(b))
 		}
 		for slot, ref := range remembered {
@@ -255,7 +256,7 @@ func (p *planner) hadBefore(b v1alpha1.Binding) podtemplate.Entries {
 
 // nextLedger says what the ledger will be when the verdicts are carried out, and which variables go because their
 // Binding is gone.
-func (p *planner) nextLedger(verdicts map[string]verdict) (next ledger, detached map[string][]string) {
+func (p *planner) nextLedger(verdicts map[string]verdict) (next ledger.Ledger, detached map[string][]string) {
 	next.Workload = p.key.full()
 	wanted := podtemplate.Entries{}
 	for _, b := range p.bindings {
@@ -281,21 +282,21 @@ func (p *planner) nextLedger(verdicts map[string]verdict) (next ledger, detached
 		case p.mayDetach(a):
 			detached[a.Binding] = variables(left)
 		default:
-			next.Attachments = append(next.Attachments, a.withEntries(left))
+			next.Attachments = append(next.Attachments, a.WithEntries(left))
 		}
 	}
 	return next, detached
 }
 
 // mayDetach says whether a Binding that is not there any more was deleted by somebody who meant it.
-func (p *planner) mayDetach(a attachment) bool {
+func (p *planner) mayDetach(a ledger.Attachment) bool {
 	return p.gone[a.Binding] && p.definition.live && a.DefinitionUID == p.definition.uid && !p.namespaceTerminating
 }
 
 // attachment is what the ledger shall say about a Binding that has something in the Pod template. Where nothing of it
 // changes, it stays as it is, with the generations that it was made from: the ledger alone is no reason to write.
-func (p *planner) attachment(b v1alpha1.Binding, v verdict) attachment {
-	was, known := p.recorded.find(b.Name)
+func (p *planner) attachment(b v1alpha1.Binding, v verdict) ledger.Attachment {
+	was, known := p.recorded.Find(b.Name)
 	if !known {
 		was = p.adopted(b)
 	}
@@ -306,29 +307,29 @@ func (p *planner) attachment(b v1alpha1.Binding, v verdict) attachment {
 		if len(p.held[b.Name]) == 0 && len(v.want) > 0 { // it gets back what it had
 			was.Generation, was.Since, was.From = p.workload.object.Generation+1, p.second(), nil
 		}
-		return was.withEntries(v.want)
+		return was.WithEntries(v.want)
 	}
-	now := attachment{
+	now := ledger.Attachment{
 		Binding: b.Name, BindingUID: string(b.UID), BindingGeneration: b.Generation, DefinitionUID: p.definition.uid,
-		carried: carried{
+		Carried: ledger.Carried{
 			Service: v.service.Name, ServiceUID: string(v.service.UID), Type: v.service.Spec.Type, Revision: v.service.Status.Handle.Revision,
 		},
 		Generation: p.workload.object.Generation + 1, Since: p.second(), Template: p.template(),
 	}
 	if maps.Equal(p.held[b.Name], v.want) {
-		if known && was.isOf(now) {
-			return was.withEntries(v.want)
+		if known && was.IsOf(now) {
+			return was.WithEntries(v.want)
 		}
 		now.Generation = was.Generation
 	} else {
 		now.From = p.before(b, was, known, v.want)
 	}
-	return now.withEntries(v.want)
+	return now.WithEntries(v.want)
 }
 
 // adopted is what the status of a Binding says about an attachment that the ledger does not know.
-func (p *planner) adopted(b v1alpha1.Binding) attachment {
-	a := attachment{
+func (p *planner) adopted(b v1alpha1.Binding) ledger.Attachment {
+	a := ledger.Attachment{
 		Binding: b.Name, BindingUID: string(b.UID), DefinitionUID: p.definition.uid, Generation: p.workload.object.Generation,
 	}
 	current, injection := b.Status.Current, b.Status.Injection
@@ -380,10 +381,10 @@ func (p *planner) refuse(verdicts map[string]verdict) {
 }
 
 // patch returns the JSON patch that leads from what is held to what the next ledger says.
-func (p *planner) patch(next ledger) []podtemplate.Op {
+func (p *planner) patch(next ledger.Ledger) []podtemplate.Op {
 	set := podtemplate.Entries{}
 	for _, a := range next.Attachments {
-		maps.Copy(set, a.entries())
+		maps.Copy(set, a.Entries())
 	}
 	var remove []podtemplate.Slot
 	for _, entries := range p.held {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
 
 // Whatever people do, in whichever order: after each step the controller comes to rest, with at most one change of the
@@ -169,10 +170,10 @@ func checkOwners(t *rapid.T, w *world) {
 	}
 }
 
-func ownersOf(l ledger, container, name string) []string {
+func ownersOf(l ledger.Ledger, container, name string) []string {
 	var owners []string
 	for _, a := range l.Attachments {
-		if slices.ContainsFunc(a.Env, func(e entry) bool { return e.Container == container && e.Name == name }) {
+		if slices.ContainsFunc(a.Env, func(e ledger.Entry) bool { return e.Container == container && e.Name == name }) {
 			owners = append(owners, a.Binding)
 		}
 	}

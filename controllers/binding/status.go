@@ -9,6 +9,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 	"github.com/bindery-dev/bindery/controllers/internal/rollout"
 )
 
@@ -42,7 +43,7 @@ func absentStatuses(o observation) map[string]v1alpha1.BindingStatus {
 }
 
 // statuses are the statuses of the Bindings, where the workload carries what the ledger says.
-func (p *planner) statuses(verdicts map[string]verdict, carried ledger) map[string]v1alpha1.BindingStatus {
+func (p *planner) statuses(verdicts map[string]verdict, carried ledger.Ledger) map[string]v1alpha1.BindingStatus {
 	statuses := map[string]v1alpha1.BindingStatus{}
 	for _, b := range p.bindings {
 		v := verdicts[b.Name]
@@ -64,9 +65,9 @@ func (p *planner) statuses(verdicts map[string]verdict, carried ledger) map[stri
 }
 
 // setCurrent writes what the Pod template carries for a Binding, and remembers what it carried before.
-func (p *planner) setCurrent(status *v1alpha1.BindingStatus, carried ledger, binding string) {
+func (p *planner) setCurrent(status *v1alpha1.BindingStatus, carried ledger.Ledger, binding string) {
 	was := status.Current
-	a, ok := carried.find(binding)
+	a, ok := carried.Find(binding)
 	if ok && a.TurnedBack != nil {
 		noteTurnedBack(status, a)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 	"github.com/bindery-dev/bindery/controllers/internal/rollout"
 )
@@ -20,21 +21,21 @@ import (
 type failure struct {
 	state condition.State
 	// unsettled are the attachments whose rollout it was, by the name of the Binding.
-	unsettled map[string]attachment
+	unsettled map[string]ledger.Attachment
 }
 
 // isSettled says whether an attachment has proved itself: every Pod carried it, and stayed available for the settling time.
-func (p *planner) isSettled(b v1alpha1.Binding, a attachment) bool {
+func (p *planner) isSettled(b v1alpha1.Binding, a ledger.Attachment) bool {
 	c := b.Status.Current
 	return c != nil && c.SettledAt != nil && c.SecretName == a.Secret &&
 		c.WorkloadUID == string(p.workload.object.UID) && c.WorkloadGeneration == a.Generation
 }
 
 // findUnsettled finds the attachments that have not proved themselves yet.
-func (p *planner) findUnsettled() map[string]attachment {
-	unsettled := map[string]attachment{}
+func (p *planner) findUnsettled() map[string]ledger.Attachment {
+	unsettled := map[string]ledger.Attachment{}
 	for _, b := range p.bindings {
-		if a, known := p.recorded.find(b.Name); known && len(p.held[b.Name]) > 0 && !p.isSettled(b, a) {
+		if a, known := p.recorded.Find(b.Name); known && len(p.held[b.Name]) > 0 && !p.isSettled(b, a) {
 			unsettled[b.Name] = a
 		}
 	}
@@ -53,7 +54,7 @@ func (p *planner) findFailure() *failure {
 	return nil
 }
 
-func (p *planner) failed(unsettled map[string]attachment) condition.State {
+func (p *planner) failed(unsettled map[string]ledger.Attachment) condition.State {
 	state := p.workload.rollout
 	switch state.Phase {
 	case rollout.Complete, rollout.Paused, rollout.Partitioned, rollout.OnDelete:
@@ -112,7 +113,7 @@ func (p *planner) answerFailure(verdicts map[string]verdict) {
 	if p.failure == nil {
 		return
 	}
-	back, stays := map[string]attachment{}, map[string]string{}
+	back, stays := map[string]ledger.Attachment{}, map[string]string{}
 	for _, b := range p.bindings {
 		a, concerned := p.failure.unsettled[b.Name]
 		if v := verdicts[b.Name]; !concerned || !v.blocked() && !maps.Equal(v.want, p.held[b.Name]) {
@@ -141,7 +142,7 @@ func (p *planner) answerFailure(verdicts map[string]verdict) {
 }
 
 // barred finds an attachment that cannot be turned back because one of its variables is somebody else's by now.
-func (p *planner) barred(back map[string]attachment, verdicts map[string]verdict) (name, why string) {
+func (p *planner) barred(back map[string]ledger.Attachment, verdicts map[string]verdict) (name, why string) {
 	taken := map[podtemplate.Slot]bool{}
 	for other, v := range verdicts {
 		if _, goes := back[other]; !goes {
@@ -155,7 +156,7 @@ func (p *planner) barred(back map[string]attachment, verdicts map[string]verdict
 		if !ok {
 			continue
 		}
-		for slot := range a.From.entries() {
+		for slot := range a.From.Entries() {
 			presence, have := podtemplate.Lookup(p.workload.pod(), slot)
 			if taken[slot] || presence != podtemplate.Absent && !p.isOurs(slot, have) {
 				return b.Name, fmt.Sprintf("variable %s of container %s belongs to somebody else now", slot.Env, slot.Container)
@@ -166,7 +167,7 @@ func (p *planner) barred(back map[string]attachment, verdicts map[string]verdict
 }
 
 // turnBack makes a verdict say that what was before is put back.
-func (p *planner) turnBack(b v1alpha1.Binding, a attachment, v *verdict) {
+func (p *planner) turnBack(b v1alpha1.Binding, a ledger.Attachment, v *verdict) {
 	message := fmt.Sprintf("the swap to BackingService %s failed, and %s carries BackingService %s as before: %s. %s", a.Service, p.key,
 		a.From.Service, p.failure.state.Message, p.mend(a))
 	if len(a.From.Env) == 0 {
@@ -174,14 +175,14 @@ func (p *planner) turnBack(b v1alpha1.Binding, a attachment, v *verdict) {
 			p.failure.state.Message, p.mend(a))
 	}
 	v.block(v1alpha1.ReasonRolledBack, message)
-	v.want = a.From.entries()
-	v.turnedBack = &turnedBack{
+	v.want = a.From.Entries()
+	v.turnedBack = &ledger.TurnedBack{
 		BindingGeneration: b.Generation, Service: a.Service, Revision: a.Revision, Secret: a.Secret, Since: a.Since, Message: message,
 	}
 }
 
 // mend says what a person can do after a rollout was turned back.
-func (p *planner) mend(a attachment) string {
+func (p *planner) mend(a ledger.Attachment) string {
 	mend := fmt.Sprintf("Mend the app or BackingService %s, then edit the spec of the Binding to try again", a.Service)
 	if a.From.Service != "" {
 		mend += fmt.Sprintf(", or set spec.serviceRef.name to %s", a.From.Service)
@@ -193,7 +194,7 @@ func (p *planner) mend(a attachment) string {
 }
 
 // staysBecause says why an attachment whose rollout failed is not turned back; "" = it is.
-func (p *planner) staysBecause(b v1alpha1.Binding, a attachment) string {
+func (p *planner) staysBecause(b v1alpha1.Binding, a ledger.Attachment) string {
 	switch {
 	case a.TurnedBack != nil:
 		return "it is what was put back already"
@@ -223,7 +224,7 @@ func (p *planner) wasTurnedBack(b v1alpha1.Binding, s *v1alpha1.BackingService) 
 		return ""
 	}
 	h := s.Status.Handle
-	a, _ := p.recorded.find(b.Name)
+	a, _ := p.recorded.Find(b.Name)
 	if t := a.TurnedBack; t != nil && a.BindingUID == string(b.UID) && t.BindingGeneration == b.Generation &&
 		t.Service == s.Name && t.Secret == h.SecretName && t.Revision == h.Revision {
 		return t.Message
@@ -239,18 +240,18 @@ func (p *planner) wasTurnedBack(b v1alpha1.Binding, s *v1alpha1.BackingService) 
 
 // before is what an attachment that is about to change can be turned back to: what is carried now, where that has proved
 // itself, or else what that came after.
-func (p *planner) before(b v1alpha1.Binding, was attachment, known bool, want podtemplate.Entries) *carried {
+func (p *planner) before(b v1alpha1.Binding, was ledger.Attachment, known bool, want podtemplate.Entries) *ledger.Carried {
 	if p.isReturn(b, want) {
 		return nil // it worked before; if it does not now, that is not because of the handle
 	}
-	now := was.with(p.held[b.Name])
+	now := was.With(p.held[b.Name])
 	if len(now.Env) == 0 {
-		now = carried{}
+		now = ledger.Carried{}
 	}
 	if known && was.From != nil && was.TurnedBack == nil && len(now.Env) > 0 && !p.isSettled(b, was) {
 		now = *was.From
 	}
-	if maps.Equal(now.entries(), want) {
+	if maps.Equal(now.Entries(), want) {
 		return nil
 	}
 	return &now
@@ -264,12 +265,12 @@ func (p *planner) isReturn(b v1alpha1.Binding, want podtemplate.Entries) bool {
 }
 
 // putBack is what the ledger shall say of an attachment that is turned back.
-func (p *planner) putBack(b v1alpha1.Binding, was attachment, v verdict) attachment {
-	a := attachment{
+func (p *planner) putBack(b v1alpha1.Binding, was ledger.Attachment, v verdict) ledger.Attachment {
+	a := ledger.Attachment{
 		Binding: b.Name, BindingUID: string(b.UID), BindingGeneration: b.Generation, DefinitionUID: p.definition.uid,
-		carried: *was.From, Generation: p.workload.object.Generation + 1, Since: p.second(), Template: p.template(), TurnedBack: v.turnedBack,
+		Carried: *was.From, Generation: p.workload.object.Generation + 1, Since: p.second(), Template: p.template(), TurnedBack: v.turnedBack,
 	}
-	return a.withEntries(v.want)
+	return a.WithEntries(v.want)
 }
 
 // second is the time as an object says it.

@@ -1,4 +1,7 @@
-package binding
+// Package ledger is the content of the annotation bindery.dev/attachments of a workload: which entries of its Pod template
+// are Bindery's, and which Binding and service they came from. It is written by the same patch as the entries, so the two
+// never disagree because of a crash; and it goes with the template in `kubectl rollout undo`, which restores annotations too.
+package ledger
 
 import (
 	"encoding/json"
@@ -11,19 +14,17 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// ledger is the content of the annotation bindery.dev/attachments: which entries of the Pod template are Bindery's, and
-// which Binding and service they came from. It is written by the same patch as the entries, so the two never disagree
-// because of a crash; and it goes with the template in `kubectl rollout undo`, which restores annotations too.
-type ledger struct {
-	// Workload that it was written on: namespace, kind and name. A manifest that was exported from one workload and
-	// applied as another one brings the annotation along, and there it says nothing: who copied the variables owns them.
+// Ledger is what the annotation of one workload says.
+type Ledger struct {
+	// Workload that it was written on, as WorkloadName says it. A manifest that was exported from one workload and applied
+	// as another one brings the annotation along, and there it says nothing: who copied the variables owns them.
 	Workload string `json:"workload"`
 	// Attachments, by the name of the Binding.
-	Attachments []attachment `json:"attachments"`
+	Attachments []Attachment `json:"attachments"`
 }
 
-// attachment is what one Binding has put into the Pod template.
-type attachment struct {
+// Attachment is what one Binding has put into the Pod template.
+type Attachment struct {
 	Binding string `json:"binding"`
 	// BindingUID and BindingGeneration tell a Binding that is older than what is recorded: a cache that lags behind
 	// must not undo what an operator before this one has done.
@@ -32,7 +33,7 @@ type attachment struct {
 	// DefinitionUID is the UID of the CustomResourceDefinition that the Binding was of. A Binding that is gone together
 	// with its definition was not deleted by the owner of the app, and detaches nothing.
 	DefinitionUID string `json:"definitionUID,omitempty"`
-	carried
+	Carried
 	// Generation of the workload that the patch made, and when.
 	Generation int64       `json:"generation"`
 	Since      metav1.Time `json:"since"`
@@ -41,24 +42,24 @@ type attachment struct {
 	Template string `json:"template,omitempty"`
 	// From is what the Pod template carried before, to go back to when the rollout fails; without Env it carried
 	// nothing. nil = there is nothing to go back to. It means nothing once the attachment has settled.
-	From *carried `json:"from,omitempty"`
+	From *Carried `json:"from,omitempty"`
 	// TurnedBack is what was tried and failed, where the attachment is what was put back.
-	TurnedBack *turnedBack `json:"turnedBack,omitempty"`
+	TurnedBack *TurnedBack `json:"turnedBack,omitempty"`
 }
 
-// carried is a handle in a Pod template.
-type carried struct {
+// Carried is a handle in a Pod template.
+type Carried struct {
 	Service string `json:"service"`
 	// ServiceUID and Revision tell a service that is older than what is recorded.
 	ServiceUID string               `json:"serviceUID"`
 	Type       v1alpha1.ServiceType `json:"type,omitempty"`
 	Revision   int64                `json:"revision"`
 	Secret     string               `json:"secret"`
-	Env        []entry              `json:"env"`
+	Env        []Entry              `json:"env"`
 }
 
-// turnedBack is a rollout that failed, so that it is not tried again before somebody changes something.
-type turnedBack struct {
+// TurnedBack is a rollout that failed, so that it is not tried again before somebody changes something.
+type TurnedBack struct {
 	// BindingGeneration and the handle are what it was made of.
 	BindingGeneration int64       `json:"bindingGeneration"`
 	Service           string      `json:"service"`
@@ -68,30 +69,33 @@ type turnedBack struct {
 	Message           string      `json:"message"`
 }
 
-// entry is one variable of an attachment.
-type entry struct {
+// Entry is one variable of an attachment.
+type Entry struct {
 	Container string `json:"container"`
 	Name      string `json:"name"`
 	Key       string `json:"key"`
 }
 
-// parseLedger reads the annotation of a workload. A damaged one is answered like none at all: what it said is found again
-// through the status of the Bindings.
-func parseLedger(annotation string, key Key) ledger {
-	var l ledger
-	if json.Unmarshal([]byte(annotation), &l) != nil || l.Workload != key.full() {
-		return ledger{}
+// WorkloadName is how a workload is called in a ledger.
+func WorkloadName(namespace, kind, name string) string { return namespace + "/" + kind + "/" + name }
+
+// Parse reads the annotation of a workload that is called so. A damaged one, and one that was written on another workload,
+// is answered like none at all: what it said is found again through the status of the Bindings.
+func Parse(annotation, workload string) Ledger {
+	var l Ledger
+	if json.Unmarshal([]byte(annotation), &l) != nil || l.Workload != workload {
+		return Ledger{}
 	}
 	return l
 }
 
 // String is the annotation; "" where there is nothing to say. It is the same for the same content.
-func (l ledger) String() string {
+func (l Ledger) String() string {
 	if len(l.Attachments) == 0 {
 		return ""
 	}
 	l.Attachments = slices.Clone(l.Attachments)
-	slices.SortFunc(l.Attachments, func(a, b attachment) int { return strings.Compare(a.Binding, b.Binding) })
+	slices.SortFunc(l.Attachments, func(a, b Attachment) int { return strings.Compare(a.Binding, b.Binding) })
 	for i, a := range l.Attachments {
 		l.Attachments[i].Env = slices.Clone(a.Env)
 		sortEntries(l.Attachments[i].Env)
@@ -103,29 +107,29 @@ func (l ledger) String() string {
 	return string(text)
 }
 
-func sortEntries(entries []entry) {
-	slices.SortFunc(entries, func(x, y entry) int {
+func sortEntries(entries []Entry) {
+	slices.SortFunc(entries, func(x, y Entry) int {
 		return strings.Compare(x.Container+"\x00"+x.Name, y.Container+"\x00"+y.Name)
 	})
 }
 
-// find returns what the ledger says about a Binding.
-func (l ledger) find(binding string) (attachment, bool) {
+// Find returns what the ledger says about a Binding.
+func (l Ledger) Find(binding string) (Attachment, bool) {
 	for _, a := range l.Attachments {
 		if a.Binding == binding {
 			return a, true
 		}
 	}
-	return attachment{}, false
+	return Attachment{}, false
 }
 
-// isOf says whether an attachment is of the same Binding object and the same service object as another one.
-func (a attachment) isOf(other attachment) bool {
+// IsOf says whether an attachment is of the same Binding object and the same service object as another one.
+func (a Attachment) IsOf(other Attachment) bool {
 	return a.BindingUID == other.BindingUID && a.Service == other.Service && a.ServiceUID == other.ServiceUID
 }
 
-// entries returns the variables that are carried and what they refer to.
-func (c carried) entries() podtemplate.Entries {
+// Entries returns the variables that are carried and what they refer to.
+func (c Carried) Entries() podtemplate.Entries {
 	entries := podtemplate.Entries{}
 	for _, e := range c.Env {
 		entries[podtemplate.Slot{Container: e.Container, Env: e.Name}] = podtemplate.Ref{Secret: c.Secret, Key: e.Key}
@@ -133,29 +137,19 @@ func (c carried) entries() podtemplate.Entries {
 	return entries
 }
 
-// with returns the same with these variables.
-func (c carried) with(entries podtemplate.Entries) carried {
+// With returns the same with these variables.
+func (c Carried) With(entries podtemplate.Entries) Carried {
 	c.Env = nil
 	for slot, ref := range entries {
 		c.Secret = ref.Secret
-		c.Env = append(c.Env, entry{Container: slot.Container, Name: slot.Env, Key: ref.Key})
+		c.Env = append(c.Env, Entry{Container: slot.Container, Name: slot.Env, Key: ref.Key})
 	}
 	sortEntries(c.Env)
 	return c
 }
 
-// withEntries returns the attachment with these variables.
-func (a attachment) withEntries(entries podtemplate.Entries) attachment {
-	a.carried = a.with(entries)
+// WithEntries returns the attachment with these variables.
+func (a Attachment) WithEntries(entries podtemplate.Entries) Attachment {
+	a.Carried = a.With(entries)
 	return a
-}
-
-// variables returns the names of the variables of entries, sorted, each once.
-func variables(entries podtemplate.Entries) []string {
-	var names []string
-	for slot := range entries {
-		names = append(names, slot.Env)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
