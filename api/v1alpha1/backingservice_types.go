@@ -3,7 +3,6 @@ package v1alpha1
 import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // BackingService is an attached resource: anything an app consumes over the network, provisioned by Bindery or run by
@@ -440,7 +439,7 @@ type JobReference struct {
 	// uid of the Job. Another Job of this name is not the one that is meant.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
-	UID types.UID `json:"uid"`
+	UID string `json:"uid"`
 }
 
 // ServiceAttachment is a use of the service.

@@ -229,7 +229,7 @@ func (r *reconciler) applyTrial(ctx context.Context, p *plan) error {
 	} else if err != nil {
 		return writeError("creating Job "+name, err)
 	}
-	p.status.Verification.Job = &v1alpha1.JobReference{Name: name, UID: job.GetUID()}
+	p.status.Verification.Job = &v1alpha1.JobReference{Name: name, UID: string(job.GetUID())}
 	return nil
 }
 

@@ -73,7 +73,7 @@ func (r *reconciler) observeJobs(ctx context.Context, o *observation) error {
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Job %s: %w", v.Job.Name, err)
 	}
-	if o.jobs.lost = err != nil || job.UID != v.Job.UID; !o.jobs.lost {
+	if o.jobs.lost = err != nil || string(job.UID) != v.Job.UID; !o.jobs.lost {
 		o.jobs.present = append(o.jobs.present, job)
 	}
 	return nil

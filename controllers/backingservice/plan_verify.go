@@ -39,7 +39,7 @@ func (j *jobs) of(v *v1alpha1.Verification) *batchv1.Job {
 		return nil
 	}
 	for i := range j.present {
-		if j.present[i].UID == v.Job.UID {
+		if string(j.present[i].UID) == v.Job.UID {
 			return &j.present[i]
 		}
 	}

@@ -252,17 +252,6 @@ func (o *observation) ownHandle(p *plan, content func(password string) map[strin
 	return name, true
 }
 
-// isOwnClaim says whether a claim is that of this service. One that an earlier version of Bindery made has no label that says
-// so: it is taken for the service's where the service had a StatefulSet already, because that claim was then that one's; or
-// where somebody has put the labels there.
-func (o *observation) isOwnClaim(claim *metav1.PartialObjectMetadata, template string) bool {
-	if claim.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy && claim.Labels[v1alpha1.ServiceLabel] == o.service.Name {
-		return true
-	}
-	return template == engine.LegacyClaimName && o.service.Status.Handle != nil &&
-		claim.Labels["app.kubernetes.io/name"] == string(v1alpha1.TypeRedis) && claim.Labels["app.kubernetes.io/instance"] == o.service.Name
-}
-
 // outlives says whether what an app needs in order to start stays when the BackingService goes.
 func (o *observation) outlives() bool {
 	return o.service.Spec.DeletionPolicy != v1alpha1.DeletionDelete

@@ -40,10 +40,14 @@ const NonceBytes = 10
 func NewNonce(random []byte) Nonce { return Nonce(encode(random)) }
 
 // SecretName names a Secret so that nobody can have made one of this name before.
-func SecretName(service string, nonce Nonce) string { return service + "-" + string(nonce[:nonceLength]) }
+func SecretName(service string, nonce Nonce) string {
+	return service + "-" + string(nonce[:nonceLength])
+}
 
 // JobName names a Job in the same way.
-func JobName(service string, nonce Nonce) string { return service + "-" + string(nonce[:jobNonceLength]) }
+func JobName(service string, nonce Nonce) string {
+	return service + "-" + string(nonce[:jobNonceLength])
+}
 
 // nameOf is the form of the names of Secrets that Bindery makes, this version and those before it.
 var nameOf = regexp.MustCompile(`^(.+)-([0-9a-v]{8}|[0-9a-v]{16})$`)
