@@ -338,6 +338,14 @@ type BackingServiceStatus struct {
 	// +kubebuilder:validation:MaxLength=512
 	Endpoint string `json:"endpoint,omitempty"`
 
+	// reserved are the names of Secrets that are about to be made for the handle, the newest first. A name is written down
+	// before the Secret is made, so that no Secret is ever forgotten. Absent = the handle needs no new Secret.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=253
+	Reserved []string `json:"reserved,omitempty"`
+
 	// verification is the last trial of the handle. The condition Verified says what came of it.
 	// +optional
 	Verification *Verification `json:"verification,omitempty"`
@@ -412,6 +420,10 @@ type Verification struct {
 	// +kubebuilder:validation:Minimum=1
 	Attempt int32 `json:"attempt"`
 
+	// job tries the handle, in the namespace of the service. Nothing but this very Job is believed.
+	// +optional
+	Job *JobReference `json:"job,omitempty"`
+
 	// startedAt is when the last trial began.
 	// +optional
 	StartedAt metav1.Time `json:"startedAt,omitempty"`
@@ -419,6 +431,19 @@ type Verification struct {
 	// endedAt is when it ended. Absent = it has not.
 	// +optional
 	EndedAt *metav1.Time `json:"endedAt,omitempty"`
+}
+
+// JobReference names one Job object.
+type JobReference struct {
+	// name of the Job.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid of the Job. Another Job of this name is not the one that is meant.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	UID string `json:"uid"`
 }
 
 // ServiceAttachment is a use of the service.

@@ -9,18 +9,18 @@ import (
 	"fmt"
 	"slices"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 // passwordBytes of a new password come from the system's random source: 256 bits.
@@ -35,39 +35,63 @@ var (
 
 // applyObjects writes what a plan says, in its order. Each write can be repeated.
 func (r *reconciler) applyObjects(ctx context.Context, o observation, p plan) error {
+	if p.withdraw != nil {
+		if err := r.deleteObject(ctx, p.withdraw); err != nil {
+			return writeError("withdrawing Binding "+p.withdraw.Name, err)
+		}
+	}
 	if p.secret != nil {
 		if err := r.createSecret(ctx, o, p.secret); err != nil {
 			return err
 		}
 	}
-	if len(p.ports) > 0 {
+	if p.ports != nil {
 		if err := r.replacePorts(ctx, o, p.ports); err != nil {
 			return err
 		}
 	}
-	for _, desired := range p.apply {
-		if err := r.client.Apply(ctx, desired, client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership); err != nil {
-			return writeError("applying a child", err)
+	for _, c := range p.apply {
+		if err := r.applyChild(ctx, c); err != nil {
+			return err
 		}
 	}
 	for _, repaired := range p.repairs {
 		r.contests.PutRight(childKey{client.ObjectKeyFromObject(&o.service), repaired.kind}, repaired.sight, o.now)
 	}
-	if p.binding != nil {
-		desired, err := applyConfiguration(p.binding)
-		if err != nil {
-			return err
-		}
-		if err := r.client.Apply(ctx, desired, client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership); err != nil {
-			return writeError("applying Binding "+p.binding.Name, err)
-		}
+	return nil
+}
+
+// neverVersion is a resourceVersion that no object has: etcd's first revision is older than its first object.
+const neverVersion = "1"
+
+// applyChild applies an object. One that is to be created must not exist, and one that is to be changed must be the one
+// that was looked at: between the look and the write, somebody else can have taken the name.
+//
+// An apply has no precondition that the object is absent. But one with a resourceVersion creates an object that is absent,
+// and is a conflict where it has another version: so no object is ever taken over that was not known.
+func (r *reconciler) applyChild(ctx context.Context, c child) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(c.desired)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", c.name, err)
+	}
+	u := &unstructured.Unstructured{Object: content}
+	unstructured.RemoveNestedField(u.Object, "status")
+	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
+	if c.uid == "" {
+		u.SetResourceVersion(neverVersion)
+	} else {
+		u.SetUID(c.uid)
+	}
+	err = r.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership)
+	if err != nil {
+		return writeError("applying "+c.name, err)
 	}
 	return nil
 }
 
 // replacePorts writes the whole list of a Service's ports.
-func (r *reconciler) replacePorts(ctx context.Context, o observation, ports []acorev1.ServicePortApplyConfiguration) error {
-	body, err := json.Marshal(map[string]any{"spec": map[string]any{"ports": ports}})
+func (r *reconciler) replacePorts(ctx context.Context, o observation, p *ports) error {
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.uid}, "spec": map[string]any{"ports": p.list}})
 	if err != nil {
 		return fmt.Errorf("encoding the ports of Service %s: %w", o.service.Name, err)
 	}
@@ -79,20 +103,17 @@ func (r *reconciler) replacePorts(ctx context.Context, o observation, ports []ac
 	return nil
 }
 
-// applyConfiguration turns a Binding into what server-side apply takes: its metadata and its spec.
-func applyConfiguration(b *v1alpha1.Binding) (runtime.ApplyConfiguration, error) {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(b)
-	if err != nil {
-		return nil, fmt.Errorf("encoding Binding %s: %w", b.Name, err)
+// deleteObject deletes an object that was looked at, and not another one that has taken its name.
+func (r *reconciler) deleteObject(ctx context.Context, object client.Object) error {
+	err := r.client.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground),
+		client.Preconditions{UID: new(object.GetUID())})
+	if apierrors.IsConflict(err) {
+		return nil // it is gone: what has its name is another one
 	}
-	u := &unstructured.Unstructured{Object: content}
-	unstructured.RemoveNestedField(u.Object, "status")
-	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
-	return client.ApplyConfigurationFromUnstructured(u), nil
+	return client.IgnoreNotFound(err)
 }
 
-// createSecret creates a handle revision. One that exists already and is to be kept was created by an operator that was
-// stopped before it could write the status, or for a service of this name that is gone and that it has outlived.
+// createSecret creates a handle revision.
 func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret) error {
 	object := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -119,18 +140,17 @@ func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret)
 	return writeError("creating Secret "+s.name, err)
 }
 
-// replaceSecret makes a Secret anew that exists, and that the status does not speak of yet. It may be of a service of the
-// same name that is gone, and about to be collected with it; or somebody's who knew the name; or this service's own, and
-// the operator was stopped: which it is only a reader could tell. As long as the status does not name it, the next pass
-// makes it again, whatever becomes of this one. So the status is read past the cache, which may not have seen the last
-// write.
+// replaceSecret makes a Secret anew that exists, and that is reserved only: nobody uses it yet. A pass that did not come to
+// its end has made it, or somebody who has read its name in the status, or a service of the same name that is about to be
+// collected: which it is only a reader could tell. The status is read past the cache, which may not have seen that the
+// Secret has become the handle.
 func (r *reconciler) replaceSecret(ctx context.Context, o observation, object *corev1.Secret) error {
 	var live v1alpha1.BackingService
 	if err := r.live.Get(ctx, client.ObjectKeyFromObject(&o.service), &live); err != nil {
 		return fmt.Errorf("reading BackingService %s: %w", o.service.Name, err)
 	}
-	if h := live.Status.Handle; h != nil && h.SecretName == object.Name || slices.Contains(live.Status.Revisions, object.Name) {
-		return nil
+	if live.UID != o.service.UID || !slices.Contains(live.Status.Reserved, object.Name) {
+		return outrun("the cache has not seen the last status of BackingService " + o.service.Name)
 	}
 	key := metav1.ObjectMeta{Namespace: object.Namespace, Name: object.Name}
 	if err := r.client.Delete(ctx, &corev1.Secret{ObjectMeta: key}); client.IgnoreNotFound(err) != nil {
@@ -143,12 +163,29 @@ func (r *reconciler) replaceSecret(ctx context.Context, o observation, object *c
 }
 
 // newPassword makes a password that needs no escaping in a URL.
-func newPassword() string {
-	random := make([]byte, passwordBytes)
+func newPassword() string { return base64.RawURLEncoding.EncodeToString(randomBytes(passwordBytes)) }
+
+// newNonce makes the random part of names.
+func newNonce() handle.Nonce { return handle.NewNonce(randomBytes(handle.NonceBytes)) }
+
+func randomBytes(n int) []byte {
+	random := make([]byte, n)
 	if _, err := rand.Read(random); err != nil {
 		panic(err) // crypto/rand ends the program rather than return an error
 	}
-	return base64.RawURLEncoding.EncodeToString(random)
+	return random
+}
+
+// outrun is the error of a pass that was made of what is not so any more. The next one, made at once, sees how it is.
+func outrun(why string) error {
+	return apierrors.NewConflict(schema.GroupResource{}, "", errors.New(why))
+}
+
+// isAnother says whether a write was refused because the object has another UID than the one that was meant.
+func isAnother(err error) bool {
+	var status apierrors.APIStatus
+	return apierrors.IsInvalid(err) && errors.As(err, &status) && status.Status().Details != nil &&
+		slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
 // writeError tells what a retry can mend from what it cannot.
@@ -156,36 +193,43 @@ func writeError(doing string, err error) error {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return errEnding
 	}
+	if isAnother(err) {
+		return outrun(doing + ": another object has taken its name")
+	}
 	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		return fmt.Errorf("%w: %s: %s", errRefused, doing, err.Error())
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// applyTrial deletes the Job of an earlier handle, and creates that of the trial which begins. One that exists already was
-// created by an operator that was stopped before it could write the status.
-func (r *reconciler) applyTrial(ctx context.Context, o observation, t trial) error {
-	if t.abandon != "" {
-		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: o.service.Namespace, Name: t.abandon}}
-		if err := r.client.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
-			err = writeError("deleting Job "+t.abandon, err)
-			if t.start == nil && errors.Is(err, errRefused) {
+// applyTrial deletes the Jobs of the service that are not of the trial which the status names, and creates the one of the
+// trial which begins. The status is to name that very Job: one that somebody else has made is not believed.
+func (r *reconciler) applyTrial(ctx context.Context, p *plan) error {
+	for i := range p.trial.abandon {
+		job := &p.trial.abandon[i]
+		if err := r.deleteObject(ctx, job); err != nil {
+			err = writeError("deleting Job "+job.Name, err)
+			if p.trial.start == nil && errors.Is(err, errRefused) {
 				return nil // it has a deadline
 			}
 			return err
 		}
 	}
-	if t.start == nil {
+	if p.trial.start == nil {
 		return nil
 	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(t.start)
+	name := *p.trial.start.Name
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(p.trial.start)
 	if err != nil {
-		return fmt.Errorf("encoding Job %s: %w", *t.start.Name, err)
+		return fmt.Errorf("encoding Job %s: %w", name, err)
 	}
-	err = r.client.Create(ctx, &unstructured.Unstructured{Object: content}, client.FieldOwner(v1alpha1.ManagedBy))
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return writeError("creating Job "+*t.start.Name, err)
+	job := &unstructured.Unstructured{Object: content}
+	if err := r.client.Create(ctx, job, client.FieldOwner(v1alpha1.ManagedBy)); apierrors.IsAlreadyExists(err) {
+		return outrun("Job " + name + " exists") // the next pass takes another name
+	} else if err != nil {
+		return writeError("creating Job "+name, err)
 	}
+	p.status.Verification.Job = &v1alpha1.JobReference{Name: name, UID: string(job.GetUID())}
 	return nil
 }
 

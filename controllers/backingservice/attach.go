@@ -92,10 +92,11 @@ func (o *observation) planURL() plan {
 		return p
 	}
 	if s.Status.Handle == nil || s.Status.Handle.SecretName != name {
-		p.secret = &secret{
-			name: name, content: func(func() string) map[string]string { return content },
-			kept: slices.Contains(s.Status.Revisions, name), outlives: o.outlives(),
+		kept := slices.Contains(s.Status.Revisions, name)
+		if !kept && !o.reserved(name) {
+			return o.reserve(name)
 		}
+		p.secret = &secret{name: name, content: func(func() string) map[string]string { return content }, kept: kept, outlives: o.outlives()}
 	}
 	p.status.Endpoint = handle.Endpoint(content)
 	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(content))

@@ -7,8 +7,11 @@
 //	             handle is tried; plan_revisions.go, plan_retention.go: what is kept, and how long): pure
 //	apply.go     writes: the handle's Secret, the children, the Job that tries the handle, the status (end.go: deletions)
 //
-// It never reads a Secret. A handle that it makes is a new Secret with a name that nothing else can have; a handle that
-// somebody else keeps is passed on by name.
+// It never reads a Secret. A handle that it makes is a new Secret with a name that nothing else can have, which the status
+// names before it is made; a handle that somebody else keeps is passed on by name.
+//
+// Names of other objects can be taken by others. So what is absent is created and never taken over, and each write to an
+// object that was looked at, and each deletion of one, is about the UID that was seen.
 package backingservice
 
 import (
@@ -35,9 +38,10 @@ import (
 
 // +kubebuilder:rbac:groups=bindery.dev,resources=backingservices,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups=bindery.dev,resources=backingservices/status,verbs=update
-// +kubebuilder:rbac:groups=bindery.dev,resources=bindings,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=bindery.dev,resources=bindings,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create;delete
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get
 // +kubebuilder:rbac:groups=apps,resources=statefulsets;deployments,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=apps,resources=replicasets;controllerrevisions,verbs=list
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
@@ -75,6 +79,7 @@ type reconciler struct {
 
 	happenings *happenings
 	injections *sightings
+	moves      *sightings
 	contests   *contest.Book[childKey]
 	written    *written.Book[types.NamespacedName, v1alpha1.BackingService, *v1alpha1.BackingService]
 }
@@ -91,6 +96,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 
 		happenings: newHappenings(),
 		injections: newSightings(),
+		moves:      newSightings(),
 		contests:   contest.New[childKey](),
 		written:    written.New[types.NamespacedName, v1alpha1.BackingService](),
 	}
@@ -153,7 +159,7 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	switch err := r.applyTrial(ctx, o, p.trial); {
+	switch err := r.applyTrial(ctx, &p); {
 	case errors.Is(err, errEnding):
 		return reconcile.Result{}, nil
 	case errors.Is(err, errRefused):
@@ -163,6 +169,7 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 		return reconcile.Result{}, err
 	}
 	pruneErr := r.prune(ctx, o, &p) // the status does not wait for it
+	r.rememberMove(o, p, pruneErr)
 	if err := r.applyStatus(ctx, s, p.status); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
@@ -170,10 +177,23 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 	return reconcile.Result{RequeueAfter: p.retryAfter}, pruneErr
 }
 
+// rememberMove has it looked into, a while after the service has left a handle, whether its Secret can go.
+func (r *reconciler) rememberMove(o observation, p plan, pruneErr error) {
+	key := client.ObjectKeyFromObject(&o.service)
+	switch {
+	case p.moved:
+		r.moves.forget(key)
+		r.moves.since(key, o.now)
+	case o.sinceMoved >= pruneAfter && pruneErr == nil:
+		r.moves.forget(key)
+	}
+}
+
 // forget drops what is remembered of a service that is gone.
 func (r *reconciler) forget(service types.NamespacedName) {
 	r.happenings.take(service)
 	r.injections.forget(service)
+	r.moves.forget(service)
 	r.written.Overlay(service, nil)
 	for _, kind := range repaired {
 		r.contests.Forget(childKey{service, kind})

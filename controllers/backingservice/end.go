@@ -114,7 +114,7 @@ func (r *reconciler) prune(ctx context.Context, o observation, p *plan) error {
 		case err != nil:
 			return err
 		default:
-			p.status.Revisions = without(p.status.Revisions, name)
+			p.status.Revisions, p.status.Reserved = without(p.status.Revisions, name), without(p.status.Reserved, name)
 		}
 	}
 	return nil

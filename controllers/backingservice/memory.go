@@ -68,6 +68,17 @@ func (s *sightings) since(key types.NamespacedName, now time.Time) time.Time {
 	return s.seen[key]
 }
 
+// age is how long ago it was first seen; 0 where it was not.
+func (s *sightings) age(key types.NamespacedName, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first, ok := s.seen[key]
+	if !ok {
+		return 0
+	}
+	return max(now.Sub(first), 1)
+}
+
 func (s *sightings) forget(key types.NamespacedName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

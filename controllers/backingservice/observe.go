@@ -22,7 +22,8 @@ import (
 
 // observe reads all that a plan for one service depends on.
 func (r *reconciler) observe(ctx context.Context, s v1alpha1.BackingService) (observation, error) {
-	o := observation{now: r.now(), service: s, images: r.images}
+	o := observation{now: r.now(), service: s, images: r.images, nonce: newNonce()}
+	o.sinceMoved = r.moves.age(client.ObjectKeyFromObject(&s), o.now)
 	if err := r.observeBindings(ctx, &o); err != nil {
 		return o, err
 	}
@@ -50,8 +51,8 @@ func (r *reconciler) observeBindings(ctx context.Context, o *observation) error 
 	return nil
 }
 
-// observeJobs reads the Jobs that try the service's handles. The one of the trial under way is asked for past the cache
-// where the cache has none: it may be too new for it, or gone.
+// observeJobs reads the Jobs that try the service's handles. The one that the status names is asked for past the cache where
+// the cache has none: it may be too new for it, or gone.
 func (r *reconciler) observeJobs(ctx context.Context, o *observation) error {
 	var list batchv1.JobList
 	if err := r.children.List(ctx, &list, client.InNamespace(o.service.Namespace),
@@ -63,16 +64,16 @@ func (r *reconciler) observeJobs(ctx context.Context, o *observation) error {
 			o.jobs.present = append(o.jobs.present, list.Items[i])
 		}
 	}
-	name := o.jobUnderWay()
-	if name == "" || o.jobs.named(name) != nil {
+	v := o.service.Status.Verification
+	if !underWay(v) || v.Job == nil || o.jobs.of(v) != nil {
 		return nil
 	}
 	var job batchv1.Job
-	err := r.live.Get(ctx, types.NamespacedName{Namespace: o.service.Namespace, Name: name}, &job)
+	err := r.live.Get(ctx, types.NamespacedName{Namespace: o.service.Namespace, Name: v.Job.Name}, &job)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Job %s: %w", name, err)
+		return fmt.Errorf("reading Job %s: %w", v.Job.Name, err)
 	}
-	if o.jobs.lost = err != nil; err == nil {
+	if o.jobs.lost = err != nil || string(job.UID) != v.Job.UID; !o.jobs.lost {
 		o.jobs.present = append(o.jobs.present, job)
 	}
 	return nil
@@ -81,7 +82,7 @@ func (r *reconciler) observeJobs(ctx context.Context, o *observation) error {
 // observeChildren reads the objects of a provisioned service. The cache has those that carry Bindery's label; where it
 // has none, the API server is asked whether somebody else has taken the name.
 func (r *reconciler) observeChildren(ctx context.Context, o *observation) error {
-	service, err := child(ctx, r, o, &corev1.Service{}, r.children, o.service.Name)
+	service, err := observeChild(ctx, r, o, &corev1.Service{}, r.children, o.service.Name)
 	if err != nil {
 		return err
 	}
@@ -91,13 +92,18 @@ func (r *reconciler) observeChildren(ctx context.Context, o *observation) error 
 		o.children.contested[kind] = r.contests.Wait(childKey{client.ObjectKeyFromObject(&o.service), kind}, o.now)
 	}
 	if o.service.Spec.Redis != nil {
-		o.children.statefulSet, err = child(ctx, r, o, &appsv1.StatefulSet{}, r.children, o.service.Name)
+		if o.children.statefulSet, err = observeChild(ctx, r, o, &appsv1.StatefulSet{}, r.children, o.service.Name); err != nil {
+			return err
+		}
+		return r.observeRemains(ctx, o)
+	}
+	if err := r.observeStore(ctx, o); err != nil {
 		return err
 	}
-	if o.children.deployment, err = child(ctx, r, o, &appsv1.Deployment{}, r.children, o.service.Name); err != nil {
+	if o.children.deployment, err = observeChild(ctx, r, o, &appsv1.Deployment{}, r.children, o.service.Name); err != nil {
 		return err
 	}
-	if o.children.binding, err = child(ctx, r, o, &v1alpha1.Binding{}, r.client, engine.CollectorBindingName(o.service.Name)); err != nil {
+	if o.children.binding, err = observeChild(ctx, r, o, &v1alpha1.Binding{}, r.client, engine.CollectorBindingName(o.service.Name)); err != nil {
 		return err
 	}
 	key := client.ObjectKeyFromObject(&o.service)
@@ -109,8 +115,97 @@ func (r *reconciler) observeChildren(ctx context.Context, o *observation) error 
 	return nil
 }
 
-// child reads one object of a provisioned service into object; nil where there is none.
-func child[T client.Object](ctx context.Context, r *reconciler, o *observation, object T, from client.Reader, name string) (T, error) {
+// observeStore reads the service that a collector is to keep its data in.
+func (r *reconciler) observeStore(ctx context.Context, o *observation) error {
+	var store v1alpha1.BackingService
+	key := types.NamespacedName{Namespace: o.service.Namespace, Name: o.service.Spec.Collector.StoreRef.Name}
+	if err := r.client.Get(ctx, key, &store); apierrors.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("reading BackingService %s: %w", key.Name, err)
+	}
+	o.children.store = &store
+	return nil
+}
+
+// observeRemains looks for what is left of a Redis whose StatefulSet is not there: its volume, and the Secret that apps
+// carry. A volume that has the name and is not Bindery's is somebody else's data.
+func (r *reconciler) observeRemains(ctx context.Context, o *observation) error {
+	if o.children.statefulSet != nil {
+		return nil
+	}
+	o.children.claim = engine.ClaimName
+	if o.service.Spec.Redis.Storage != nil {
+		if err := r.observeClaim(ctx, o); err != nil {
+			return err
+		}
+	}
+	if o.service.Status.Handle != nil || !o.outlives() || len(o.service.Status.Reserved) > 0 {
+		return nil
+	}
+	return r.observeCarried(ctx, o)
+}
+
+func (r *reconciler) observeClaim(ctx context.Context, o *observation) error {
+	for _, template := range []string{engine.ClaimName, engine.LegacyClaimName} {
+		claim := &metav1.PartialObjectMetadata{}
+		claim.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"))
+		name := engine.ClaimOf(template, o.service.Name)
+		err := r.live.Get(ctx, types.NamespacedName{Namespace: o.service.Namespace, Name: name}, claim)
+		switch {
+		case apierrors.IsNotFound(err):
+			continue
+		case err != nil:
+			return fmt.Errorf("reading PersistentVolumeClaim %s: %w", name, err)
+		case o.isOwnClaim(claim, template):
+			o.children.claim = template
+			return nil
+		case template == engine.ClaimName:
+			o.children.foreign = append(o.children.foreign, "PersistentVolumeClaim "+name)
+			return nil
+		}
+	}
+	return nil
+}
+
+// observeCarried finds the Secret that the apps of the namespace carry from a service of this name, if it still exists. The
+// workloads say it in their annotations, so one page after another of their metadata is read, once in the life of a service.
+func (r *reconciler) observeCarried(ctx context.Context, o *observation) error {
+	var carried []string
+	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
+		page := &metav1.PartialObjectMetadataList{}
+		page.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind(kind + "List"))
+		for {
+			if err := r.live.List(ctx, page, client.InNamespace(o.service.Namespace), client.Limit(pageSize), client.Continue(page.GetContinue())); err != nil {
+				return fmt.Errorf("listing the %ss of namespace %s: %w", kind, o.service.Namespace, err)
+			}
+			for i := range page.Items {
+				carried = append(carried, carriedBy(kind, &page.Items[i], o.service.Name)...)
+			}
+			if page.GetContinue() == "" {
+				break
+			}
+		}
+	}
+	name := mostCarried(carried)
+	if name == "" {
+		return nil
+	}
+	found, err := r.secretExists(ctx, o.service.Namespace, name)
+	if err != nil {
+		return err
+	}
+	if !found.known {
+		return fmt.Errorf("looking for Secret %s, which apps carry: %s", name, found.why)
+	}
+	if found.exists {
+		o.children.carried = name
+	}
+	return nil
+}
+
+// observeChild reads one object of a provisioned service into object; nil where there is none.
+func observeChild[T client.Object](ctx context.Context, r *reconciler, o *observation, object T, from client.Reader, name string) (T, error) {
 	var none T
 	key := types.NamespacedName{Namespace: o.service.Namespace, Name: name}
 	gvk, err := r.client.GroupVersionKindFor(object)
@@ -141,27 +236,33 @@ func child[T client.Object](ctx context.Context, r *reconciler, o *observation, 
 	return live, nil // it is new to the cache, or has lost the label
 }
 
-// observeSecret finds out whether a Secret exists without the right to read it: to create one of its name, as a trial,
-// is answered with AlreadyExists.
+// observeSecret finds out whether the Secret exists that somebody else keeps.
 func (r *reconciler) observeSecret(ctx context.Context, o *observation) error {
 	name := o.foreignSecret()
 	if name == "" {
 		o.secret = existence{known: true, exists: true}
 		return nil
 	}
-	trial := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: o.service.Namespace, Name: name}}
+	var err error
+	o.secret, err = r.secretExists(ctx, o.service.Namespace, name)
+	return err
+}
+
+// secretExists finds out whether a Secret exists without the right to read it: to create one of its name, as a trial, is
+// answered with AlreadyExists.
+func (r *reconciler) secretExists(ctx context.Context, namespace, name string) (existence, error) {
+	trial := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	err := r.client.Create(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.ManagedBy))
 	switch {
 	case err == nil:
-		o.secret = existence{known: true}
+		return existence{known: true}, nil
 	case apierrors.IsAlreadyExists(err):
-		o.secret = existence{known: true, exists: true}
+		return existence{known: true, exists: true}, nil
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		o.secret = existence{why: err.Error()}
+		return existence{why: err.Error()}, nil
 	default:
-		return fmt.Errorf("looking for Secret %s: %w", name, err)
+		return existence{}, fmt.Errorf("looking for Secret %s: %w", name, err)
 	}
-	return nil
 }
 
 // observeResource reads spec.resourceRef, and has its kind watched from then on.

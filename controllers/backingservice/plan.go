@@ -11,12 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 const (
@@ -48,6 +49,10 @@ type observation struct {
 	happened happening
 	children children
 	jobs     jobs
+	// nonce is the random part of the names that this pass may give.
+	nonce handle.Nonce
+	// sinceMoved is how long ago the service left a handle; 0 where that was not seen, or was looked into already.
+	sinceMoved time.Duration
 	// secret says whether the Secret of a handle exists that somebody else keeps. It is looked at only where the plan
 	// depends on it.
 	secret existence
@@ -61,6 +66,12 @@ type children struct {
 	statefulSet *appsv1.StatefulSet
 	deployment  *appsv1.Deployment
 	binding     *v1alpha1.Binding
+	// store is the BackingService that a collector is to keep its data in; nil where there is none.
+	store *v1alpha1.BackingService
+	// claim is the claim template of a Redis whose StatefulSet does not exist: one that finds the volume that it had.
+	claim string
+	// carried is the Secret that the apps of the namespace carry from a service of this name that was there before; "" = none.
+	carried string
 	// foreign are objects that have the name of a child and belong to somebody else.
 	foreign []string
 	// contested is how long to leave a child as it is, by the way to put it right, because something else keeps at it.
@@ -93,21 +104,25 @@ type happening struct {
 	moved bool
 }
 
-// plan is what is to be done: the Secret first, because the other objects refer to it; then the other objects, then the
+// plan is what is to be done. Where reserve is set, the name of the Secret is written down, and that is all: the next pass
+// makes it. Else the Secret comes first, because the other objects refer to it; then the other objects, then the
 // Job that tries the handle; then the status, which says how things stand when all of it was done; at last what the
 // status has announced.
 type plan struct {
-	secret *secret
+	reserve bool
+	secret  *secret
 	// ports of the Service, where the whole list has to be replaced.
-	ports []acorev1.ServicePortApplyConfiguration
-	apply []runtime.ApplyConfiguration
+	ports *ports
+	apply []child
 	// repairs are those of the applied objects that somebody else has changed.
 	repairs []repair
 	// contested are the children that stay as somebody else has made them, for now.
 	contested []string
-	// binding is the Binding of a provisioned collector, where it has to be written.
-	binding *v1alpha1.Binding
-	trial   trial
+	// withdraw is the Binding of a collector that must not attach anything any more.
+	withdraw *v1alpha1.Binding
+	trial    trial
+	// moved: the service has another handle than before.
+	moved bool
 	// prune are the Secrets of earlier handles that are to go, if nothing names them any more.
 	prune  []string
 	status v1alpha1.BackingServiceStatus
@@ -123,16 +138,32 @@ func (p *plan) lookAgain(after time.Duration) {
 	}
 }
 
+// child is an object that is to be applied.
+type child struct {
+	// desired is an apply configuration, or a Binding, of which metadata and spec are meant.
+	desired any
+	// name of the object, in words for a message.
+	name string
+	// uid of the object that is to be changed; "" = it is to be created, and must not exist.
+	uid types.UID
+}
+
+// ports are the whole list of the ports of one Service.
+type ports struct {
+	uid  types.UID
+	list []acorev1.ServicePortApplyConfiguration
+}
+
 // repair is the way in which a child is put right, and the state that it was found in.
 type repair struct{ kind, sight string }
 
 // secret is a handle revision that is to be created.
 type secret struct {
 	name string
-	// content makes the Secret's content with fresh passwords. Handles without credentials ask for none, so that one that
-	// exists may be replaced.
+	// content makes the Secret's content with fresh passwords. Handles without credentials ask for none.
 	content func(newPassword func() string) map[string]string
-	// kept: one that exists was made for this service, or for one before it, and stays as it is.
+	// kept: one that exists was made for this service, and stays as it is. Else it is made again: a pass that did not come
+	// to its end may have made it, or somebody who has read its name in the status.
 	kept bool
 	// outlives: it stays when the BackingService goes.
 	outlives bool
@@ -153,12 +184,29 @@ func makePlan(o observation) plan {
 	default:
 		p = o.planResourceRef()
 	}
+	if p.reserve {
+		return p
+	}
 	o.setAttachments(&p.status)
 	o.planVerification(&p)
 	o.planRevisions(&p)
 	o.planRetention(&p)
 	o.setStalled(&p.status)
 	return p
+}
+
+// reserve plans to write down the name of a Secret before it is made, so that it is known whatever happens. Of the names
+// that were reserved before, and are not needed any more, there may be Secrets: they go as those of earlier handles do.
+func (o *observation) reserve(name string) plan {
+	status := *o.service.Status.DeepCopy()
+	status.Reserved = slices.Insert(status.Reserved, 0, name)
+	status.Reserved = status.Reserved[:min(len(status.Reserved), revisionLimit)]
+	return plan{reserve: true, status: status}
+}
+
+// reserved says whether a name was written down, and the Secret may be made.
+func (o *observation) reserved(name string) bool {
+	return slices.Contains(o.service.Status.Reserved, name)
 }
 
 // begin is the status that a plan starts from: what it was, about this generation.
@@ -208,7 +256,7 @@ func (o *observation) setHandle(status *v1alpha1.BackingServiceStatus, secretNam
 			next.Revision++
 		}
 	}
-	status.Handle = &next
+	status.Handle, status.Reserved = &next, without(status.Reserved, secretName)
 	status.Binding = &v1alpha1.LocalReference{Name: secretName}
 }
 

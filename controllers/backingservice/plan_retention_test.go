@@ -41,7 +41,7 @@ func lived(steps ...func(*observation)) (observation, plan) {
 	var p plan
 	for _, step := range append([]func(*observation){func(*observation) {}}, steps...) {
 		step(&o)
-		p = makePlan(o)
+		p = begun(planOf(o))
 		was := o
 		was.service.Status = *p.status.DeepCopy()
 		if again := makePlan(was); !equality.Semantic.DeepEqual(again.status, p.status) {

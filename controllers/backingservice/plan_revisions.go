@@ -2,9 +2,14 @@ package backingservice
 
 import (
 	"slices"
+	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
+
+// pruneAfter is when it is looked into whether the Secret of a handle that was left can go: all that was under way with it
+// has come to an end by then.
+const pruneAfter = 15 * time.Second
 
 // revisionLimit is how many Secrets of earlier handles the status keeps account of. What falls out goes with the service.
 const revisionLimit = 100
@@ -25,8 +30,17 @@ func (o *observation) planRevisions(p *plan) {
 		kept = slices.Insert(kept, 0, was.SecretName)
 	}
 	kept = slices.DeleteFunc(kept, func(name string) bool { return name == is.SecretName })
-	if moved || o.happened.moved {
-		p.prune = slices.DeleteFunc(slices.Clone(o.service.Status.Revisions), func(name string) bool { return !slices.Contains(kept, name) })
+	p.prune = slices.Clone(p.status.Reserved) // what was only reserved was never the handle
+	p.moved = moved
+	switch wait := pruneAfter - o.sinceMoved; {
+	case moved:
+		p.lookAgain(pruneAfter)
+	case o.sinceMoved > 0 && wait > 0:
+		p.lookAgain(wait)
+	}
+	if moved || o.happened.moved || o.sinceMoved >= pruneAfter {
+		p.prune = append(p.prune, slices.DeleteFunc(slices.Clone(o.service.Status.Revisions),
+			func(name string) bool { return !slices.Contains(kept, name) })...)
 	}
 	if kept = kept[:min(len(kept), revisionLimit)]; len(kept) == 0 {
 		kept = nil

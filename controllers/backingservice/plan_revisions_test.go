@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -19,7 +20,7 @@ func urls(o *observation, list ...string) plan {
 	for _, url := range list {
 		o.service.Spec = urlSpec(url)
 		o.service.Generation++
-		p = makePlan(*o)
+		p = planOf(*o)
 		o.service.Status = p.status
 	}
 	return p
@@ -63,6 +64,15 @@ func TestWhenEarlierSecretsAreLookedInto(t *testing.T) {
 	if p := makePlan(o); p.prune != nil {
 		t.Errorf("nothing has happened: %v", p.prune)
 	}
+	o.sinceMoved = pruneAfter - time.Second
+	if p := makePlan(o); p.prune != nil || p.retryAfter != time.Second {
+		t.Errorf("soon after: %v, again after %s", p.prune, p.retryAfter)
+	}
+	o.sinceMoved = pruneAfter
+	if diff := cmp.Diff([]string{nameOf(a)}, makePlan(o).prune); diff != "" {
+		t.Errorf("a while after (-want +got):\n%s", diff)
+	}
+	o.sinceMoved = 0
 	o.happened.moved = true
 	if diff := cmp.Diff([]string{nameOf(a)}, makePlan(o).prune); diff != "" {
 		t.Errorf("an app has moved (-want +got):\n%s", diff)
@@ -73,6 +83,26 @@ func TestWhenEarlierSecretsAreLookedInto(t *testing.T) {
 	}
 	if p := urls(&o, a); slices.Contains(p.prune, nameOf(a)) {
 		t.Errorf("the handle that comes back: %v", p.prune)
+	}
+}
+
+// A URL that is edited again before its Secret was made known leaves a name that may be that of a Secret.
+func TestWhatWasOnlyReservedGoes(t *testing.T) {
+	o := observed(urlSpec("http://a"))
+	urls(&o, "http://a")
+	for _, url := range []string{"http://b", "http://c"} {
+		o.service.Spec.External.URL = url
+		o.service.Status = makePlan(o).status
+	}
+	if diff := cmp.Diff([]string{nameOf("http://c"), nameOf("http://b")}, o.service.Status.Reserved); diff != "" {
+		t.Errorf("reserved (-want +got):\n%s", diff)
+	}
+	p := makePlan(o)
+	if diff := cmp.Diff([]string{nameOf("http://b")}, p.prune); diff != "" {
+		t.Errorf("goes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{nameOf("http://a")}, p.status.Revisions); diff != "" {
+		t.Errorf("is kept (-want +got):\n%s", diff)
 	}
 }
 

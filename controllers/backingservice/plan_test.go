@@ -10,7 +10,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
@@ -21,13 +20,30 @@ import (
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 func observed(spec v1alpha1.BackingServiceSpec, change ...func(*observation)) observation {
-	o := observation{now: noon, images: engine.Images{Redis: "redis:7", Collector: "collector:1"}}
+	o := observation{now: noon, nonce: nonce, images: engine.Images{Redis: "redis:7", Collector: "collector:1"}}
 	o.service.Namespace, o.service.Name, o.service.UID, o.service.Generation = "shop", "visits", "uid-1", 2
 	o.service.Spec = spec
+	if spec.Collector != nil {
+		o.children.store = &v1alpha1.BackingService{Spec: redisSpec}
+		o.children.store.Name = spec.Collector.StoreRef.Name
+	}
 	for _, f := range change {
 		f(&o)
 	}
 	return o
+}
+
+// nonce is the random part of every name.
+var nonce = handle.NewNonce([]byte("0123456789"))
+
+// planOf is the plan of a pass that may make the Secret which it needs: its name is reserved.
+func planOf(o observation) plan {
+	p := makePlan(o)
+	if p.reserve {
+		o.service.Status = p.status
+		p = makePlan(o)
+	}
+	return p
 }
 
 var (
@@ -110,19 +126,27 @@ func TestWhatTheStatusSays(t *testing.T) {
 	}{
 		"a Redis that was just asked for": {
 			observation: observed(redisSpec), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
-			handle: lasting + "/uri#1",
+			handle: secretOfRedis + "/uri#1",
 		},
-		"whichever BackingService of that name it is": {
-			observation: observed(redisSpec, withUID("uid-2")), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
-			handle: lasting + "/uri#1",
+		"a Redis whose apps carry the handle of one before it": {
+			observation: observed(redisSpec, func(o *observation) { o.children.carried = "visits-0123456789abcdef" }), ready: "False/Provisioning",
+			endpoint: "visits.shop.svc:6379", handle: "visits-0123456789abcdef/uri#1",
+		},
+		"a collector whose store is of another type": {
+			observation: observed(collectorSpec, storeIs(resourceSpec)), ready: "False/StoreNotAttached",
+			mention: []string{"spec.collector.storeRef", "type redis", "BackingService store is of type rabbitmq"},
+		},
+		"a collector whose store does not exist": {
+			observation: observed(collectorSpec, func(o *observation) { o.children.store = nil }), ready: "False/StoreNotAttached",
+			mention: []string{"BackingService store does not exist", "spec.collector.storeRef.name"},
 		},
 		"a Redis that is to leave nothing behind": {
-			observation: observed(redisSpec, leavingNothing, withUID("uid-2")), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
-			handle: handle.RevisionName("visits", "uid-2", 1, "") + "/uri#1",
+			observation: observed(redisSpec, leavingNothing), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
+			handle: secretOfRedis + "/uri#1",
 		},
 		"a Redis without a ready Pod": {
 			observation: observed(redisSpec, redisChildren(0, "")), ready: "False/Provisioning", mention: []string{"kubectl describe pod visits-0"},
-			endpoint: "visits.shop.svc:6379", handle: lasting + "/uri#1",
+			endpoint: "visits.shop.svc:6379", handle: secretOfRedis + "/uri#1",
 		},
 		"a Redis that serves": {
 			observation: observed(redisSpec, redisChildren(1, ""), withHandle("visits-x", "uri", 1)), ready: "True/Ready",
@@ -225,7 +249,7 @@ func TestWhatTheStatusSays(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status := makePlan(test.observation).status
+			status := planOf(test.observation).status
 			ready := condition.Find(status.Conditions, v1alpha1.ConditionReady)
 			if got := string(ready.Status) + "/" + ready.Reason; got != test.ready {
 				t.Errorf("Ready=%s, want %s (%s)", got, test.ready, ready.Message)
@@ -255,11 +279,11 @@ func TestWhatTheStatusSays(t *testing.T) {
 	}
 }
 
-// lasting is the name of the Secret of a Redis that outlives its BackingService.
-var lasting = handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@visits.shop.svc:6379/0")
+// secretOfRedis is the name of the Secret of a Redis that was not there before.
+var secretOfRedis = handle.SecretName("visits", nonce)
 
-func withUID(uid types.UID) func(*observation) {
-	return func(o *observation) { o.service.UID = uid }
+func storeIs(spec v1alpha1.BackingServiceSpec) func(*observation) {
+	return func(o *observation) { o.children.store.Spec = spec }
 }
 
 func leavingNothing(o *observation) { o.service.Spec.DeletionPolicy = v1alpha1.DeletionDelete }
@@ -274,16 +298,16 @@ func TestWhatBecomesOfAHandle(t *testing.T) {
 		observation observation
 		want        secret
 	}{
-		"a Redis":                            {observed(redisSpec), secret{kept: true, outlives: true}},
+		"a Redis":                            {observed(redisSpec), secret{outlives: true}},
 		"a collector":                        {observed(collectorSpec), secret{outlives: true}},
 		"a URL":                              {observed(url), secret{outlives: true}},
 		"a URL that was there before":        {observed(url, before), secret{kept: true, outlives: true}},
-		"a Redis that leaves nothing behind": {observed(redisSpec, leavingNothing), secret{kept: true}},
+		"a Redis that leaves nothing behind": {observed(redisSpec, leavingNothing), secret{}},
 		"a collector that does not":          {observed(collectorSpec, leavingNothing), secret{}},
 		"a URL that does not":                {observed(url, leavingNothing), secret{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := makePlan(test.observation).secret
+			got := planOf(test.observation).secret
 			if got == nil || got.kept != test.want.kept || got.outlives != test.want.outlives {
 				t.Errorf("%+v, want %+v", got, test.want)
 			}
@@ -296,7 +320,7 @@ func TestWhatIsWritten(t *testing.T) {
 		observation observation
 		secret      bool
 		apply       []string
-		binding     bool
+		withdraws   bool
 	}{
 		"a Redis: Secret, Service, StatefulSet": {
 			observation: observed(redisSpec), secret: true, apply: []string{"Service", "StatefulSet"},
@@ -314,7 +338,7 @@ func TestWhatIsWritten(t *testing.T) {
 			observation: observed(redisSpec, redisChildren(1, "1/older"), withHandle("visits-x", "uri", 1)), apply: []string{"Service", "StatefulSet"},
 		},
 		"a collector: Secret, Service, Binding first": {
-			observation: observed(collectorSpec), secret: true, apply: []string{"Service"}, binding: true,
+			observation: observed(collectorSpec), secret: true, apply: []string{"Service", "Binding"},
 		},
 		"its Deployment waits for what it is born with": {
 			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(0, false), unborn(0)), apply: []string{"Service"},
@@ -334,27 +358,105 @@ func TestWhatIsWritten(t *testing.T) {
 		"a Binding that somebody edited is": {
 			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true), func(o *observation) {
 				o.children.binding.Spec.ServiceRef.Name = "other"
-			}), apply: []string{"Service", "Deployment"}, binding: true,
+			}), apply: []string{"Service", "Binding", "Deployment"},
+		},
+		"no Binding of a collector to what is no Redis": {
+			observation: observed(collectorSpec, storeIs(resourceSpec)),
+		},
+		"one that was there is withdrawn": {
+			observation: observed(collectorSpec, collectorChildren(0, false), unborn(0), storeIs(resourceSpec)), withdraws: true,
+		},
+		"so it is where the name of the Deployment is taken": {
+			observation: observed(collectorSpec, collectorChildren(0, false), unborn(0), func(o *observation) {
+				o.children.foreign = []string{"Deployment visits"}
+			}), withdraws: true,
+		},
+		"a collector that runs keeps its store": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true), storeIs(resourceSpec)), apply: []string{"Service"},
+		},
+		"and where another name is taken": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true), func(o *observation) {
+				o.children.foreign = []string{"Service visits"}
+			}),
 		},
 		"a URL: its Secret":               {observation: observed(urlSpec("http://a")), secret: true},
 		"a Secret of somebody else's: no": {observation: observed(secretSpec, secretIs(existence{known: true, exists: true}))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := makePlan(test.observation)
+			p := planOf(test.observation)
 			if (p.secret != nil) != test.secret {
 				t.Errorf("Secret: %v", p.secret != nil)
 			}
 			var kinds []string
 			for _, object := range p.apply {
-				kinds = append(kinds, kindOf(t, object))
+				kinds = append(kinds, kindOf(t, object.desired))
 			}
 			if diff := cmp.Diff(test.apply, kinds); diff != "" {
 				t.Errorf("applied (-want +got):\n%s", diff)
 			}
-			if (p.binding != nil) != test.binding {
-				t.Errorf("Binding: %v", p.binding != nil)
+			if (p.withdraw != nil) != test.withdraws {
+				t.Errorf("the Binding is withdrawn: %v", p.withdraw != nil)
 			}
 		})
+	}
+}
+
+// The name of a Secret is written down before the Secret is made, and nothing else is done meanwhile.
+func TestASecretIsReservedBeforeItIsMade(t *testing.T) {
+	for name, test := range map[string]struct {
+		spec   v1alpha1.BackingServiceSpec
+		secret string
+	}{
+		"a Redis":     {redisSpec, secretOfRedis},
+		"a collector": {collectorSpec, handle.ContentName("visits", v1alpha1.TypeCollector, "http://visits.shop.svc:4001")},
+		"a URL":       {urlSpec("http://a"), nameOf("http://a")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := observed(test.spec)
+			p := makePlan(o)
+			if !p.reserve || p.secret != nil || len(p.apply) > 0 {
+				t.Fatalf("reserves %v, makes %v, applies %d", p.reserve, p.secret != nil, len(p.apply))
+			}
+			if diff := cmp.Diff(v1alpha1.BackingServiceStatus{Reserved: []string{test.secret}}, p.status); diff != "" {
+				t.Errorf("status (-want +got):\n%s", diff)
+			}
+			o.service.Status, o.nonce = p.status, handle.NewNonce([]byte("9876543210"))
+			p = makePlan(o)
+			if p.secret == nil || p.secret.name != test.secret || p.status.Handle.SecretName != test.secret || p.status.Reserved != nil {
+				t.Errorf("makes %+v, handle %+v, reserved %v", p.secret, p.status.Handle, p.status.Reserved)
+			}
+		})
+	}
+}
+
+// A Redis that starts with the Secret was made after it, so the Secret is not made again.
+func TestASecretThatTheServerStartsWithIsMade(t *testing.T) {
+	for secret, made := range map[string]bool{secretOfRedis: true, "visits-other": false} {
+		p := planOf(observed(redisSpec, redisChildren(0, ""), func(o *observation) {
+			o.children.statefulSet.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "acl", VolumeSource: corev1.VolumeSource{
+				Secret: &corev1.SecretVolumeSource{SecretName: secret},
+			}}}
+		}))
+		if (p.secret == nil) != made || p.status.Handle.SecretName != secretOfRedis {
+			t.Errorf("starts with %s: makes %v", secret, p.secret != nil)
+		}
+	}
+}
+
+// Each write says which object it is about.
+func TestWritesAreAboutTheObjectThatWasSeen(t *testing.T) {
+	o := observed(redisSpec, redisChildren(1, "1/older"), withHandle("x", "uri", 1), func(o *observation) {
+		o.children.service.UID, o.children.statefulSet.UID = "service", "set"
+		o.children.service.Spec.Ports = []corev1.ServicePort{{Port: 1}}
+	})
+	p := makePlan(o)
+	if p.ports == nil || p.ports.uid != "service" || len(p.apply) != 2 || p.apply[0].uid != "service" || p.apply[1].uid != "set" {
+		t.Errorf("ports %+v, applied %+v", p.ports, p.apply)
+	}
+	for _, c := range planOf(observed(redisSpec)).apply {
+		if c.uid != "" {
+			t.Errorf("%s is to be there already", c.name)
+		}
 	}
 }
 
@@ -363,12 +465,12 @@ func TestAContestedChildIsLeftAloneForAWhile(t *testing.T) {
 		o.children.contested = map[string]time.Duration{"StatefulSet": 2 * time.Minute, "Service": time.Minute}
 	}
 	p := makePlan(observed(redisSpec, redisChildren(1, ""), withHandle("x", "uri", 1), contested))
-	if len(p.apply) > 0 || len(p.ports) > 0 || len(p.repairs) > 0 || p.retryAfter != time.Minute {
-		t.Errorf("applied %d, ports %d, again after %s", len(p.apply), len(p.ports), p.retryAfter)
+	if len(p.apply) > 0 || p.ports != nil || len(p.repairs) > 0 || p.retryAfter != time.Minute {
+		t.Errorf("applied %d, ports %v, again after %s", len(p.apply), p.ports, p.retryAfter)
 	}
 	// An edit of the spec is no answer to anybody.
 	p = makePlan(observed(redisSpec, redisChildren(1, "1/older"), withHandle("x", "uri", 1), contested))
-	if len(p.apply) != 1 || kindOf(t, p.apply[0]) != "StatefulSet" || len(p.repairs) != 0 {
+	if len(p.apply) != 1 || kindOf(t, p.apply[0].desired) != "StatefulSet" || len(p.repairs) != 0 {
 		t.Errorf("applied %d with %d repairs", len(p.apply), len(p.repairs))
 	}
 }
@@ -386,7 +488,7 @@ func TestWhatCountsAsARepair(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var kinds []string
-			for _, r := range makePlan(test.observation).repairs {
+			for _, r := range planOf(test.observation).repairs {
 				kinds = append(kinds, r.kind)
 			}
 			if diff := cmp.Diff(test.repairs, kinds); diff != "" {
@@ -405,6 +507,9 @@ func TestACollectorIsBornOneSecondAfterItsBindingSaysWith(t *testing.T) {
 
 func kindOf(t *testing.T, object any) string {
 	t.Helper()
+	if binding, ok := object.(*v1alpha1.Binding); ok {
+		return binding.Kind
+	}
 	typed, ok := object.(interface{ GetKind() *string })
 	if !ok {
 		t.Fatalf("%T has no kind", object)
@@ -413,8 +518,8 @@ func kindOf(t *testing.T, object any) string {
 }
 
 func TestAChangedURLIsANewSecret(t *testing.T) {
-	first := makePlan(observed(urlSpec("http://a.example.com")))
-	second := makePlan(observed(urlSpec("http://b.example.com"), func(o *observation) { o.service.Status = first.status }))
+	first := planOf(observed(urlSpec("http://a.example.com")))
+	second := planOf(observed(urlSpec("http://b.example.com"), func(o *observation) { o.service.Status = first.status }))
 	if second.secret == nil || second.secret.name == first.secret.name {
 		t.Fatal("it has no Secret of its own")
 	}
@@ -424,7 +529,7 @@ func TestAChangedURLIsANewSecret(t *testing.T) {
 	if second.status.Handle.Revision != 2 {
 		t.Errorf("its revision is %d", second.status.Handle.Revision)
 	}
-	again := makePlan(observed(urlSpec("http://b.example.com"), func(o *observation) { o.service.Status = second.status }))
+	again := planOf(observed(urlSpec("http://b.example.com"), func(o *observation) { o.service.Status = second.status }))
 	if again.secret != nil {
 		t.Error("it is made again")
 	}

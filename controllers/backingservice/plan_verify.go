@@ -17,6 +17,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 // A handle that did not pass is tried again, and again twice as long after that.
@@ -32,10 +33,13 @@ type jobs struct {
 	lost bool
 }
 
-// named returns a Job; nil where there is none.
-func (j *jobs) named(name string) *batchv1.Job {
+// of returns the Job of a trial; nil where it is not there. Another Job of its name is not the one.
+func (j *jobs) of(v *v1alpha1.Verification) *batchv1.Job {
+	if v == nil || v.Job == nil {
+		return nil
+	}
 	for i := range j.present {
-		if j.present[i].Name == name {
+		if string(j.present[i].UID) == v.Job.UID {
 			return &j.present[i]
 		}
 	}
@@ -46,12 +50,12 @@ func (j *jobs) named(name string) *batchv1.Job {
 type trial struct {
 	// start is the Job that is to be created; nil = none.
 	start *abatchv1.JobApplyConfiguration
-	// abandon is the Job of an earlier handle, which is to be deleted; "" = none.
-	abandon string
+	// abandon are Jobs that nobody waits for, which are to be deleted.
+	abandon []batchv1.Job
 }
 
-// planVerification decides whether the handle is tried now, and what is known about it. At most one Job of a service runs,
-// and a handle that passed is not tried again.
+// planVerification decides whether the handle is tried now, and what is known about it. At most one Job of a service is
+// waited for, and a handle that passed is not tried again.
 func (o *observation) planVerification(p *plan) {
 	status := &p.status
 	if status.Handle == nil {
@@ -60,6 +64,7 @@ func (o *observation) planVerification(p *plan) {
 	}
 	o.leaveEarlierHandle(p)
 	o.readFinding(status)
+	o.abandonJobs(p)
 	known := condition.Find(status.Conditions, v1alpha1.ConditionVerified)
 	switch {
 	case underWay(status.Verification), passed(status):
@@ -88,14 +93,19 @@ func (o *observation) leaveEarlierHandle(p *plan) {
 	if v == nil || v.SecretName == h.SecretName && v.Key == h.Key {
 		return
 	}
-	if underWay(v) {
-		name := o.jobUnderWay()
-		if job := o.jobs.named(name); job != nil && !ended(job) {
-			p.trial.abandon = name
-		}
-	}
 	p.status.Verification = nil
 	o.setVerified(&p.status, o.verifying(&p.status))
+}
+
+// abandonJobs ends the Jobs that the status does not name: those of earlier handles, and one that a pass has begun which did
+// not come to its end.
+func (o *observation) abandonJobs(p *plan) {
+	awaited := o.jobs.of(p.status.Verification)
+	for i := range o.jobs.present {
+		if job := &o.jobs.present[i]; !ended(job) && job.DeletionTimestamp == nil && (awaited == nil || job.UID != awaited.UID) {
+			p.trial.abandon = append(p.trial.abandon, *job)
+		}
+	}
 }
 
 // verifying says that nothing is known about the handle yet.
@@ -108,23 +118,13 @@ func (o *observation) readFinding(status *v1alpha1.BackingServiceStatus) {
 	if !underWay(status.Verification) {
 		return
 	}
-	name := o.jobUnderWay()
-	switch job := o.jobs.named(name); {
+	switch job := o.jobs.of(status.Verification); {
 	case job != nil && ended(job):
 		o.endTrial(status, o.findingOf(status, job))
-	case job == nil && o.jobs.lost:
+	case job == nil && (o.jobs.lost || status.Verification.Job == nil):
 		o.endTrial(status, condition.False(v1alpha1.ReasonProbeFailed,
-			fmt.Sprintf("Job %s, which tried the handle, is gone before its end was seen: it is tried again", name)))
+			"the Job that tried the handle is gone before its end was seen: it is tried again"))
 	}
-}
-
-// jobUnderWay names the Job of the trial that the status says is under way; "" = none is.
-func (o *observation) jobUnderWay() string {
-	was := &o.service.Status
-	if !underWay(was.Verification) || was.Handle == nil {
-		return ""
-	}
-	return engine.VerifyJobName(&o.service, was.Handle, was.Verification.Attempt)
 }
 
 func (o *observation) endTrial(status *v1alpha1.BackingServiceStatus, finding condition.State) {
@@ -172,27 +172,13 @@ func (o *observation) startTrial(p *plan) {
 	if status.Verification != nil {
 		next.Attempt = status.Verification.Attempt + 1
 	}
-	existing := o.jobs.named(engine.VerifyJobName(&o.service, h, next.Attempt))
-	if existing == nil && o.otherJobRuns(p) {
-		o.setVerified(status, o.verifying(status)) // its end is an event
-		return
-	}
 	state := o.verifying(status)
 	if isFinding(known.Reason) {
 		state = stateOf(known) // what was found stays in view while it is tried again
 	}
 	status.Verification = next
 	o.setVerified(status, state)
-	if existing == nil {
-		p.trial.start = engine.VerifyJob(&o.service, h, next.Attempt, o.images)
-	} else if ended(existing) {
-		// An operator that was stopped before it could write the status had begun this trial.
-		o.endTrial(status, o.findingOf(status, existing))
-	}
-}
-
-func (o *observation) otherJobRuns(p *plan) bool {
-	return slices.ContainsFunc(o.jobs.present, func(job batchv1.Job) bool { return job.Name != p.trial.abandon && !ended(&job) })
+	p.trial.start = engine.VerifyJob(&o.service, h, handle.JobName(o.service.Name, o.nonce), o.images)
 }
 
 // trialRefused is what the status says when the API server would not have the Job.

@@ -12,17 +12,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
-	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 // endedJob words the end of a Job as the Job controller of Kubernetes 1.36 does.
 func endedJob(name string, code int32) batchv1.Job {
-	job := batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+	job := batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uidOf(name)}}
 	switch {
 	case code == 0:
 		job.Status.Conditions = []batchv1.JobCondition{
@@ -45,7 +46,18 @@ func endedJob(name string, code int32) batchv1.Job {
 }
 
 func runningJob(name string) batchv1.Job {
-	return batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Status: batchv1.JobStatus{Active: 1}}
+	return batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uidOf(name)}, Status: batchv1.JobStatus{Active: 1}}
+}
+
+// uidOf is the UID of the Job of this name, where nobody has taken the name again.
+func uidOf(name string) types.UID { return types.UID("uid of " + name) }
+
+// begun is a plan as it is when its Job was created.
+func begun(p plan) plan {
+	if p.trial.start != nil {
+		p.status.Verification.Job = &v1alpha1.JobReference{Name: *p.trial.start.Name, UID: string(uidOf(*p.trial.start.Name))}
+	}
+	return p
 }
 
 func withJobs(list ...batchv1.Job) func(*observation) {
@@ -56,9 +68,9 @@ func withJobs(list ...batchv1.Job) func(*observation) {
 func tried(code int32, finished bool, change ...func(*observation)) observation {
 	exists := secretIs(existence{known: true, exists: true})
 	o := observed(secretSpec, exists)
-	o.service.Status = makePlan(o).status
+	o.service.Status = begun(makePlan(o)).status
 	if finished {
-		o.jobs.present = []batchv1.Job{endedJob(jobOf(&o, 1), code)}
+		o.jobs.present = []batchv1.Job{endedJob(theJob, code)}
 		o.service.Status = makePlan(o).status
 	}
 	for _, f := range change {
@@ -67,9 +79,8 @@ func tried(code int32, finished bool, change ...func(*observation)) observation 
 	return o
 }
 
-func jobOf(o *observation, attempt int32) string {
-	return engine.VerifyJobName(&o.service, &v1alpha1.Handle{SecretName: "rds", Key: "url", Revision: 1}, attempt)
-}
+// theJob is the name of every Job: only its UID tells it from another one.
+var theJob = handle.JobName("visits", nonce)
 
 func waits(o *observation) { o.named = append(o.named, namingBinding("b", nil)) }
 
@@ -152,7 +163,7 @@ func TestWhenAHandleIsTried(t *testing.T) {
 		"the cache has not seen the Job":          {observation: tried(0, false, waits, withJobs()), verified: "False/Verifying"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := makePlan(test.observation)
+			p := planOf(test.observation)
 			if got := verified(p); got != test.verified {
 				t.Errorf("Verified=%s, want %s", got, test.verified)
 			}
@@ -163,8 +174,8 @@ func TestWhenAHandleIsTried(t *testing.T) {
 			var begins int32
 			if p.trial.start != nil {
 				begins = p.status.Verification.Attempt
-				if want := jobOf(&test.observation, begins); *p.trial.start.Name != want || p.status.Verification.EndedAt != nil {
-					t.Errorf("Job %s, want %s; ended %v", *p.trial.start.Name, want, p.status.Verification.EndedAt)
+				if *p.trial.start.Name != theJob || p.status.Verification.EndedAt != nil {
+					t.Errorf("Job %s, want %s; ended %v", *p.trial.start.Name, theJob, p.status.Verification.EndedAt)
 				}
 			}
 			if begins != test.starts {
@@ -199,8 +210,8 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
 			o.service.Spec.Type = test.kind
-			o.service.Status = makePlan(o).status
-			o.jobs.present = []batchv1.Job{endedJob(jobOf(&o, 1), test.code)}
+			o.service.Status = begun(makePlan(o)).status
+			o.jobs.present = []batchv1.Job{endedJob(theJob, test.code)}
 			p := makePlan(o)
 			if got := verified(p); got != test.verified {
 				t.Errorf("Verified=%s, want %s", got, test.verified)
@@ -252,9 +263,8 @@ func TestWhatIsAtFaultIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := test.observation
-			p := makePlan(o)
-			o.service.Status = p.status
-			o.jobs.present = []batchv1.Job{endedJob(*p.trial.start.Name, exitcode.Unreachable)}
+			o.service.Status = begun(planOf(o)).status
+			o.jobs.present = []batchv1.Job{endedJob(theJob, exitcode.Unreachable)}
 			c := condition.Find(makePlan(o).status.Conditions, v1alpha1.ConditionVerified)
 			for _, part := range test.mention {
 				if !strings.Contains(c.Message, part) {
@@ -270,7 +280,7 @@ func TestAJobThatSaysNothingOfTheService(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := tried(code, true)
 			c := condition.Find(o.service.Status.Conditions, v1alpha1.ConditionVerified)
-			if c.Reason != v1alpha1.ReasonProbeFailed || !strings.Contains(c.Message, "kubectl describe job "+jobOf(&o, 1)) {
+			if c.Reason != v1alpha1.ReasonProbeFailed || !strings.Contains(c.Message, "kubectl describe job "+theJob) {
 				t.Errorf("%s: %s", c.Reason, c.Message)
 			}
 		})
@@ -302,11 +312,11 @@ func TestTheExitCodeIsReadInTheConditionOfTheJob(t *testing.T) {
 
 func TestANewHandleIsTriedAtOnceAndTheOldTrialAbandoned(t *testing.T) {
 	o := tried(0, false)
-	o.jobs.present = []batchv1.Job{runningJob(jobOf(&o, 1))}
+	o.jobs.present = []batchv1.Job{runningJob(theJob)}
 	o.service.Spec = urlSpec("postgres://db.example.com")
-	p := makePlan(o)
-	if p.trial.abandon != jobOf(&o, 1) || p.trial.start == nil || p.status.Verification.Attempt != 1 {
-		t.Errorf("abandons %q, starts %v", p.trial.abandon, p.trial.start != nil)
+	p := planOf(o)
+	if len(p.trial.abandon) != 1 || p.trial.start == nil || p.status.Verification.Attempt != 1 {
+		t.Errorf("abandons %d, starts %v", len(p.trial.abandon), p.trial.start != nil)
 	}
 	if verified(p) != "False/Verifying" {
 		t.Errorf("Verified=%s", verified(p))
@@ -314,21 +324,27 @@ func TestANewHandleIsTriedAtOnceAndTheOldTrialAbandoned(t *testing.T) {
 	// A verified one is not verified any more either.
 	o = tried(0, true)
 	o.service.Spec = urlSpec("postgres://db.example.com")
-	if p = makePlan(o); verified(p) != "False/Verifying" || p.trial.start == nil || p.trial.abandon != "" {
-		t.Errorf("Verified=%s, starts %v, abandons %q", verified(p), p.trial.start != nil, p.trial.abandon)
+	if p = planOf(o); verified(p) != "False/Verifying" || p.trial.start == nil || len(p.trial.abandon) > 0 {
+		t.Errorf("Verified=%s, starts %v, abandons %d", verified(p), p.trial.start != nil, len(p.trial.abandon))
 	}
 }
 
-func TestATrialThatBeganBeforeACrashIsTakenOver(t *testing.T) {
+// Only the Job that the status names is believed. Who may create Jobs can give one every name and every owner.
+func TestAJobThatTheStatusDoesNotNameIsNotBelieved(t *testing.T) {
 	o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
-	o.jobs.present = []batchv1.Job{runningJob(jobOf(&o, 1))}
-	p := makePlan(o)
-	if p.trial.start != nil || !underWay(p.status.Verification) {
-		t.Errorf("starts %v, verification %+v", p.trial.start != nil, p.status.Verification)
+	o.jobs.present = []batchv1.Job{endedJob(theJob, 0)}
+	if p := makePlan(o); p.trial.start == nil || verified(p) != "False/Verifying" {
+		t.Errorf("one that was there before: starts %v, Verified=%s", p.trial.start != nil, verified(p))
 	}
-	o.jobs.present = []batchv1.Job{endedJob(jobOf(&o, 1), 0)}
-	if p = makePlan(o); p.trial.start != nil || verified(p) != "True/Verified" {
-		t.Errorf("starts %v, Verified=%s", p.trial.start != nil, verified(p))
+	o.jobs.present = []batchv1.Job{runningJob(theJob)}
+	if p := makePlan(o); p.trial.start == nil || len(p.trial.abandon) != 1 || p.trial.abandon[0].UID != uidOf(theJob) {
+		t.Errorf("one that runs: starts %v, abandons %v", p.trial.start != nil, p.trial.abandon)
+	}
+	o = tried(0, false)
+	o.jobs.present = []batchv1.Job{endedJob(theJob, 0)}
+	o.jobs.present[0].UID = "of another Job that has its name"
+	if p := makePlan(o); verified(p) != "False/Verifying" {
+		t.Errorf("one that took its name: Verified=%s", verified(p))
 	}
 }
 
@@ -364,6 +380,7 @@ func TestThePauseBetweenTrialsGrows(t *testing.T) {
 type world struct {
 	*rapid.T
 	o       observation
+	made    int // Jobs
 	running map[string]bool
 	exits   map[string]int32
 	passed  map[string]bool // the handles that did
@@ -373,39 +390,37 @@ type world struct {
 func (w *world) observe() observation {
 	o := w.o
 	o.jobs = jobs{}
-	for name := range w.running {
+	for _, name := range slices.Sorted(maps.Keys(w.running)) {
 		o.jobs.present = append(o.jobs.present, runningJob(name))
 	}
-	for name, code := range w.exits {
-		o.jobs.present = append(o.jobs.present, endedJob(name, code))
+	for _, name := range slices.Sorted(maps.Keys(w.exits)) {
+		o.jobs.present = append(o.jobs.present, endedJob(name, w.exits[name]))
 	}
-	if name := o.jobUnderWay(); name != "" {
-		o.jobs.lost = o.jobs.named(name) == nil
-	}
+	v := o.service.Status.Verification
+	o.jobs.lost = underWay(v) && o.jobs.of(v) == nil
 	return o
 }
 
 // pass plans and applies; it stops after so many writes.
 func (w *world) pass(writes int) {
 	p := makePlan(w.observe())
-	if p.trial.abandon != "" {
+	for _, job := range p.trial.abandon {
 		if writes--; writes < 0 {
 			return
 		}
-		delete(w.running, p.trial.abandon)
+		delete(w.running, job.Name)
 	}
 	if p.trial.start != nil {
 		if writes--; writes < 0 {
 			return
 		}
-		name := *p.trial.start.Name
 		if w.passed[w.secret()] {
 			w.Fatalf("a handle that passed is tried again")
 		}
-		if _, finished := w.exits[name]; finished || w.running[name] {
-			w.Fatalf("Job %s is created twice", name)
-		}
+		w.made++
+		name := fmt.Sprintf("visits-%d", w.made)
 		w.running[name] = true
+		p.status.Verification.Job = &v1alpha1.JobReference{Name: name, UID: string(uidOf(name))}
 	}
 	if writes--; writes < 0 {
 		return
@@ -417,7 +432,7 @@ func (w *world) pass(writes int) {
 	}
 	// Nothing has happened since: nothing is done.
 	again := makePlan(w.observe())
-	if again.trial.start != nil || again.trial.abandon != "" || !equality.Semantic.DeepEqual(again.status, p.status) {
+	if again.trial.start != nil || len(again.trial.abandon) > 0 || !equality.Semantic.DeepEqual(again.status, p.status) {
 		w.Fatalf("a second pass writes: %+v", again.status)
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	aappsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
 	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 
@@ -36,10 +35,13 @@ func (o *observation) planRedis() plan {
 		o.setProvisioned(&p.status, state)
 		return p
 	}
-	name := o.ownHandle(&p, func(newPassword func() string) map[string]string { return engine.RedisSecret(s, newPassword) })
+	name, ok := o.ownHandle(&p, func(newPassword func() string) map[string]string { return engine.RedisSecret(s, newPassword) })
+	if !ok {
+		return o.reserve(name)
+	}
 
 	o.planService(&p, engine.RedisService(s))
-	statefulSet := engine.RedisStatefulSet(s, name, o.images)
+	statefulSet := engine.RedisStatefulSet(s, o.redisStanding(), name, o.images)
 	if live := o.children.statefulSet; live == nil {
 		o.putRight(&p, "StatefulSet", nil, statefulSet)
 	} else if !engine.Outdated(live.Annotations[v1alpha1.RenderedAnnotation], statefulSet.Annotations[v1alpha1.RenderedAnnotation]) &&
@@ -50,6 +52,13 @@ func (o *observation) planRedis() plan {
 	}
 	o.setProvisioned(&p.status, p.unlessContested(o.redisState()))
 	return p
+}
+
+func (o *observation) redisStanding() engine.Standing {
+	if live := o.children.statefulSet; live != nil {
+		return engine.StandingOfStatefulSet(&o.service, live)
+	}
+	return engine.NewStanding(&o.service, o.children.claim)
 }
 
 func (o *observation) redisState() condition.State {
@@ -71,18 +80,26 @@ func (o *observation) planCollector() plan {
 	s := &o.service
 	p := plan{status: o.begin()}
 	if state, ok := o.conflict(); ok {
+		o.withdrawUnborn(&p)
 		o.setProvisioned(&p.status, state)
 		return p
 	}
-	o.ownHandle(&p, func(func() string) map[string]string { return engine.CollectorSecret(s) })
+	if state, ok := o.noStore(); ok && o.children.deployment == nil {
+		o.withdrawUnborn(&p)
+		o.setProvisioned(&p.status, state)
+		return p
+	}
+	if name, ok := o.ownHandle(&p, func(func() string) map[string]string { return engine.CollectorSecret(s) }); !ok {
+		return o.reserve(name)
+	}
 
 	o.planService(&p, engine.CollectorService(s))
-	binding := engine.CollectorBinding(s)
-	if have := o.children.binding; have == nil || !equality.Semantic.DeepEqual(have.Spec, binding.Spec) ||
-		!equality.Semantic.DeepEqual(have.OwnerReferences, binding.OwnerReferences) {
-		p.binding = binding
+	if state, ok := o.noStore(); ok {
+		o.setProvisioned(&p.status, state) // it goes on with the store that it has
+		return p
 	}
-	deployment := engine.CollectorDeployment(s, o.images)
+	o.planBinding(&p, engine.CollectorBinding(s))
+	deployment := engine.CollectorDeployment(s, o.collectorStanding(), o.images)
 	if live := o.children.deployment; live == nil {
 		if !o.mayBeBorn(&p) {
 			o.setProvisioned(&p.status, p.unlessContested(o.unbornState()))
@@ -97,6 +114,49 @@ func (o *observation) planCollector() plan {
 	}
 	o.setProvisioned(&p.status, p.unlessContested(o.collectorState()))
 	return p
+}
+
+func (o *observation) collectorStanding() engine.Standing {
+	if live := o.children.deployment; live != nil {
+		return engine.StandingOfDeployment(&o.service, live)
+	}
+	return engine.NewStanding(&o.service, engine.ClaimName)
+}
+
+// noStore says so where spec.collector.storeRef is nothing that a collector can keep its data in. A Binding to it would hand
+// out what it has nothing to do with.
+func (o *observation) noStore() (condition.State, bool) {
+	name, store := o.service.Spec.Collector.StoreRef.Name, o.children.store
+	switch {
+	case store == nil:
+		return condition.False(v1alpha1.ReasonStoreNotAttached, fmt.Sprintf("spec.collector.storeRef: BackingService %s does not exist in "+
+			"namespace %s: create it, with type redis, or correct spec.collector.storeRef.name", name, o.service.Namespace)), true
+	case store.Spec.Type != v1alpha1.TypeRedis:
+		return condition.False(v1alpha1.ReasonStoreNotAttached, fmt.Sprintf("spec.collector.storeRef: a collector keeps its data in a service of "+
+			"type redis, and BackingService %s is of type %s: name one of type redis", name, store.Spec.Type)), true
+	}
+	return condition.State{}, false
+}
+
+// withdrawUnborn takes the Binding of a collector back that has no Deployment: one of its name that comes may be somebody
+// else's, and is not to be attached.
+func (o *observation) withdrawUnborn(p *plan) {
+	if o.children.deployment == nil {
+		p.withdraw = o.children.binding
+	}
+}
+
+// planBinding applies the Binding of a collector, where it is not as it is to be.
+func (o *observation) planBinding(p *plan, binding *v1alpha1.Binding) {
+	have := o.children.binding
+	if have != nil && equality.Semantic.DeepEqual(have.Spec, binding.Spec) && equality.Semantic.DeepEqual(have.OwnerReferences, binding.OwnerReferences) {
+		return
+	}
+	c := child{desired: binding, name: "Binding " + binding.Name}
+	if have != nil {
+		c.uid = have.UID
+	}
+	p.apply = append(p.apply, c)
 }
 
 // mayBeBorn says whether the Deployment of a collector may be created: its Binding says what it is born with, and has
@@ -154,29 +214,42 @@ func orNotYet(message string) string {
 	return message
 }
 
-// ownHandle plans the handle of a service that Bindery provisions: one revision, made once. It returns its name.
+// ownHandle plans the handle of a service that Bindery provisions: one Secret, made once. It returns its name, and whether
+// it may be made now: else the name has to be reserved first.
 //
-// One that outlives the service is named by where the service is, and not by which object it is: a BackingService that
-// comes back, with its definition or out of git, finds the handle that its apps carry, so that none of them changes, and
-// the password that they know. One that goes with the service has its UID in the name, because garbage collection may
-// take it a while after the next service of that name is there.
-func (o *observation) ownHandle(p *plan, content func(newPassword func() string) map[string]string) string {
+// The Secret of a handle with a password has a name that nobody can know before, so that nobody else can have made it. A
+// BackingService that comes back, with its definition or out of git, finds the one that its apps carry by asking them: none
+// of them changes, and they know the password.
+func (o *observation) ownHandle(p *plan, content func(newPassword func() string) map[string]string) (name string, ok bool) {
 	s := &o.service
 	example := content(func() string { return "" })
 	p.status.Endpoint = handle.Endpoint(example)
 	if s.Status.Handle != nil {
-		return s.Status.Handle.SecretName
+		return s.Status.Handle.SecretName, true
 	}
 	_, credentials := example[v1alpha1.KeyPassword]
-	name := handle.ContentName(s.Name, s.Spec.Type, example[v1alpha1.KeyURI])
-	if credentials && !o.outlives() {
-		name = handle.RevisionName(s.Name, string(s.UID), 1, "")
+	made := credentials && o.children.carried != ""
+	switch {
+	case made:
+		name = o.children.carried
+	case !credentials:
+		// A handle without credentials is told by its content.
+		name = handle.ContentName(s.Name, s.Spec.Type, example[v1alpha1.KeyURI])
+	case len(s.Status.Reserved) > 0:
+		name = s.Status.Reserved[0]
+	default:
+		name = handle.SecretName(s.Name, o.nonce)
 	}
-	// A password that exists is in use. What holds none is made anew: it may be about to be collected, or be somebody's
-	// who knew the name.
-	p.secret = &secret{name: name, content: content, kept: credentials, outlives: o.outlives()}
+	if !made && !o.reserved(name) {
+		return name, false
+	}
+	// A server that starts with the Secret was made after it, by a pass that did not come to its end.
+	made = made || o.children.statefulSet != nil && engine.HandleOf(o.children.statefulSet) == name
+	if !made {
+		p.secret = &secret{name: name, content: content, outlives: o.outlives()}
+	}
 	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(example))
-	return name
+	return name, true
 }
 
 // outlives says whether what an app needs in order to start stays when the BackingService goes.
@@ -199,13 +272,13 @@ func (o *observation) planService(p *plan, desired *acorev1.ServiceApplyConfigur
 		return
 	}
 	if o.putRight(p, "Service", &live.ObjectMeta, desired) && otherPorts {
-		p.ports = desired.Spec.Ports
+		p.ports = &ports{uid: live.UID, list: desired.Spec.Ports}
 	}
 }
 
 // putRight plans to apply a child, which is found as it is, or not at all. One that something else changes again and again
 // is left alone for a while: each answer may restart the service.
-func (o *observation) putRight(p *plan, kind string, found *metav1.ObjectMeta, desired runtime.ApplyConfiguration) (applied bool) {
+func (o *observation) putRight(p *plan, kind string, found *metav1.ObjectMeta, desired any) (applied bool) {
 	sight, repairs := o.repairs(found)
 	how := kind
 	if found == nil {
@@ -216,7 +289,11 @@ func (o *observation) putRight(p *plan, kind string, found *metav1.ObjectMeta, d
 		p.lookAgain(wait)
 		return false
 	}
-	p.apply = append(p.apply, desired)
+	c := child{desired: desired, name: kind + " " + o.service.Name}
+	if found != nil {
+		c.uid = found.UID
+	}
+	p.apply = append(p.apply, c)
 	if repairs {
 		p.repairs = append(p.repairs, repair{kind: how, sight: sight})
 	}

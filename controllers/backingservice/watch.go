@@ -34,6 +34,8 @@ const (
 	ServicesField = "services"
 	// ResourceField finds the BackingServices whose spec.resourceRef names an object: apiVersion/kind/name.
 	ResourceField = "spec.resourceRef"
+	// StoreField finds the collectors that keep their data in a service.
+	StoreField = "spec.collector.storeRef"
 )
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
@@ -55,6 +57,15 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return fmt.Errorf("indexing BackingServices by %s: %w", ResourceField, err)
 	}
+	err = indexer.IndexField(ctx, &v1alpha1.BackingService{}, StoreField, func(object client.Object) []string {
+		if s, ok := object.(*v1alpha1.BackingService); ok && s.Spec.Collector != nil {
+			return []string{s.Spec.Collector.StoreRef.Name}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("indexing BackingServices by %s: %w", StoreField, err)
+	}
 	return nil
 }
 
@@ -67,6 +78,7 @@ func (r *reconciler) watch(c controller.Controller, mgr manager.Manager, childre
 	owner := &v1alpha1.BackingService{}
 	for _, s := range []source.Source{
 		source.Kind(mgr.GetCache(), &v1alpha1.BackingService{}, &handler.TypedEnqueueRequestForObject[*v1alpha1.BackingService]{}, serviceChanged()),
+		source.Kind(mgr.GetCache(), &v1alpha1.BackingService{}, handler.TypedEnqueueRequestsFromMapFunc(r.collectorsOf), comesOrGoes()),
 		source.Kind(mgr.GetCache(), &v1alpha1.Binding{}, r.servicesOfBinding()),
 		source.Kind[client.Object](mgr.GetCache(), &v1alpha1.Binding{}, owned(owner)),
 		source.Kind[client.Object](children, &corev1.Service{}, owned(owner)),
@@ -89,6 +101,18 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 		was, is := e.ObjectOld, e.ObjectNew
 		return was.Generation != is.Generation || was.UID != is.UID || !equality.Semantic.DeepEqual(was.Status, is.Status)
 	}}
+}
+
+// comesOrGoes lets through that a service is there, or is gone. Its type cannot change meanwhile.
+func comesOrGoes() predicate.TypedPredicate[*v1alpha1.BackingService] {
+	return predicate.TypedFuncs[*v1alpha1.BackingService]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
+		return e.ObjectOld.UID != e.ObjectNew.UID
+	}}
+}
+
+// collectorsOf are the collectors that keep their data in a service.
+func (r *reconciler) collectorsOf(ctx context.Context, store *v1alpha1.BackingService) []reconcile.Request {
+	return r.servicesBy(ctx, store.Namespace, StoreField, store.Name)
 }
 
 // servicesOfBinding enqueues the services that a Binding names or has put into a workload, or has just let go of.
@@ -164,10 +188,14 @@ func useOf(b *v1alpha1.Binding, service string) use {
 }
 
 func (r *reconciler) servicesOfResource(ctx context.Context, u *unstructured.Unstructured) []reconcile.Request {
+	return r.servicesBy(ctx, u.GetNamespace(), ResourceField, resourceKey(u.GetAPIVersion(), u.GetKind(), u.GetName()))
+}
+
+// servicesBy are the services of a namespace that an index finds.
+func (r *reconciler) servicesBy(ctx context.Context, namespace, field, value string) []reconcile.Request {
 	var services v1alpha1.BackingServiceList
-	if err := r.client.List(ctx, &services, client.InNamespace(u.GetNamespace()),
-		client.MatchingFields{ResourceField: resourceKey(u.GetAPIVersion(), u.GetKind(), u.GetName())}); err != nil {
-		log.FromContext(ctx).Error(err, "listing BackingServices", "kind", u.GetKind(), "name", u.GetName())
+	if err := r.client.List(ctx, &services, client.InNamespace(namespace), client.MatchingFields{field: value}); err != nil {
+		log.FromContext(ctx).Error(err, "listing BackingServices", "field", field, "value", value)
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(services.Items))

@@ -58,19 +58,19 @@ func CollectorBinding(s *v1alpha1.BackingService) *v1alpha1.Binding {
 }
 
 // CollectorDeployment is the workload of a provisioned collector. It says nothing of REDIS_URL, which is the Binding's.
-func CollectorDeployment(s *v1alpha1.BackingService, images Images) *aappsv1.DeploymentApplyConfiguration {
+func CollectorDeployment(s *v1alpha1.BackingService, standing Standing, images Images) *aappsv1.DeploymentApplyConfiguration {
 	replicas := int32(2)
 	if s.Spec.Collector.Replicas != nil {
 		replicas = *s.Spec.Collector.Replicas
 	}
 	spec := aappsv1.DeploymentSpec().
 		WithReplicas(replicas).
-		WithSelector(ametav1.LabelSelector().WithMatchLabels(selector(s))).
+		WithSelector(ametav1.LabelSelector().WithMatchLabels(standing.selector)).
 		// No Pod goes before another one has taken its place.
 		WithStrategy(aappsv1.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).
 			WithRollingUpdate(aappsv1.RollingUpdateDeployment().
 				WithMaxUnavailable(intstr.FromInt32(0)).WithMaxSurge(intstr.FromInt32(1)))).
-		WithTemplate(acorev1.PodTemplateSpec().WithLabels(labels(s)).WithSpec(collectorPod(s, images)))
+		WithTemplate(acorev1.PodTemplateSpec().WithLabels(standing.labels).WithSpec(collectorPod(s, images)))
 	return aappsv1.Deployment(s.Name, s.Namespace).
 		WithLabels(labels(s)).
 		WithAnnotations(map[string]string{v1alpha1.RenderedAnnotation: Rendered(s, spec)}).

@@ -14,8 +14,10 @@ import (
 	"strconv"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	ametav1 "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -36,20 +38,68 @@ type Images struct {
 // Internal says whether a key of a handle's Secret is for Bindery's own Pods, and none to offer to an app.
 func Internal(key string) bool { return key == RedisACLKey || key == RedisProbeKey }
 
-// labels of every object of a service. The component is the type; the instance is the service.
+// labels of every object of a service. The name is one that no other software's objects have: the charts of Redis call
+// theirs redis, with the release as the instance, and what selects those must not select Bindery's Pods.
 func labels(s *v1alpha1.BackingService) map[string]string {
-	l := selector(s)
-	l[v1alpha1.ManagedByLabel] = v1alpha1.ManagedBy
-	l[v1alpha1.ServiceLabel] = s.Name
-	return l
+	return map[string]string{
+		"app.kubernetes.io/name":     "bindery-" + string(s.Spec.Type),
+		"app.kubernetes.io/instance": s.Name,
+		v1alpha1.ManagedByLabel:      v1alpha1.ManagedBy,
+		v1alpha1.ServiceLabel:        s.Name,
+	}
 }
 
-// selector of the Pods of a service. It is immutable in a StatefulSet and a Deployment, so nothing may ever be added.
+// selector of the Pods of a service, which no Pods of anybody else's match.
 func selector(s *v1alpha1.BackingService) map[string]string {
-	return map[string]string{
-		"app.kubernetes.io/name":     string(s.Spec.Type),
-		"app.kubernetes.io/instance": s.Name,
+	return map[string]string{v1alpha1.ServiceLabel: s.Name}
+}
+
+// ClaimName and LegacyClaimName are the claim templates of a Redis: its claim is called CLAIM-NAME-0. A StatefulSet of
+// somebody else's would not call its own so. The legacy name is that of Redis servers that Bindery made before.
+const (
+	ClaimName       = "bindery-data"
+	LegacyClaimName = "data"
+)
+
+// ClaimOf names the claim of a Redis.
+func ClaimOf(template, service string) string { return template + "-" + service + "-0" }
+
+// Standing is what cannot be changed any more in the workload of a service that exists. An earlier version of Bindery may
+// have made it otherwise, and to make it again would restart the service, or lose sight of its volume.
+type Standing struct {
+	// selector of the Pods, and the labels that the Pods have.
+	selector, labels map[string]string
+	// claim is the claim template, and the labels that it has.
+	claim       string
+	claimLabels map[string]string
+}
+
+// NewStanding is that of a service whose workload does not exist yet. claim is the claim template.
+func NewStanding(s *v1alpha1.BackingService, claim string) Standing {
+	return Standing{selector: selector(s), labels: labels(s), claim: claim, claimLabels: labels(s)}
+}
+
+// StandingOfStatefulSet is that of a Redis which exists.
+func StandingOfStatefulSet(s *v1alpha1.BackingService, live *appsv1.StatefulSet) Standing {
+	standing := standingOf(s, live.Spec.Selector)
+	for _, template := range live.Spec.VolumeClaimTemplates {
+		standing.claim, standing.claimLabels = template.Name, template.Labels
 	}
+	return standing
+}
+
+// StandingOfDeployment is that of a collector which exists.
+func StandingOfDeployment(s *v1alpha1.BackingService, live *appsv1.Deployment) Standing {
+	return standingOf(s, live.Spec.Selector)
+}
+
+func standingOf(s *v1alpha1.BackingService, live *metav1.LabelSelector) Standing {
+	standing := NewStanding(s, ClaimName)
+	if live != nil {
+		standing.selector = live.MatchLabels
+	}
+	maps.Copy(standing.labels, standing.selector)
+	return standing
 }
 
 // Owner is the owner reference of every object of a service. It does not block the deletion of the owner: nothing of

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
@@ -46,12 +47,12 @@ func TestGolden(t *testing.T) {
 	logs := collector(v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "store"}})
 	for name, object := range map[string]any{
 		"redis-service":             RedisService(plain),
-		"redis-statefulset":         RedisStatefulSet(plain, "visits-abc", images),
-		"redis-statefulset-storage": RedisStatefulSet(stored, "visits-abc", images),
+		"redis-statefulset":         RedisStatefulSet(plain, NewStanding(plain, ClaimName), "visits-abc", images),
+		"redis-statefulset-storage": RedisStatefulSet(stored, NewStanding(stored, ClaimName), "visits-abc", images),
 		"collector-service":         CollectorService(logs),
-		"collector-deployment":      CollectorDeployment(logs, images),
+		"collector-deployment":      CollectorDeployment(logs, NewStanding(logs, ClaimName), images),
 		"collector-binding":         CollectorBinding(logs),
-		"verify-job":                VerifyJob(plain, tried("visits-abc", "uri", 1), 1, images),
+		"verify-job":                VerifyJob(plain, tried("visits-abc", "uri", 1), "visits-1", images),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := yaml.Marshal(object)
@@ -111,7 +112,8 @@ func TestGoIsToldOfTheMemoryThatACollectorMayHave(t *testing.T) {
 		"what a user says of something else": {&v1alpha1.Resources{Limits: map[string]resource.Quantity{"cpu": resource.MustParse("1")}}, "120795948"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env := CollectorDeployment(collector(v1alpha1.CollectorSource{Resources: test.resources}), images).Spec.Template.Spec.Containers[0].Env
+			logs := collector(v1alpha1.CollectorSource{Resources: test.resources})
+			env := CollectorDeployment(logs, NewStanding(logs, ClaimName), images).Spec.Template.Spec.Containers[0].Env
 			if len(env) != 1 || *env[0].Name != "GOMEMLIMIT" || *env[0].Value != test.want {
 				t.Errorf("environment %+v, want GOMEMLIMIT=%s", env, test.want)
 			}
@@ -198,9 +200,11 @@ func TestAnUpgradeRestartsNothing(t *testing.T) {
 }
 
 func TestRenderedTellsEveryDifference(t *testing.T) {
-	one := RedisStatefulSet(redis(v1alpha1.RedisSource{}), "visits-abc", images)
-	same := RedisStatefulSet(redis(v1alpha1.RedisSource{}), "visits-abc", images)
-	other := RedisStatefulSet(redis(v1alpha1.RedisSource{}), "visits-abc", Images{Redis: "redis:8"})
+	s := redis(v1alpha1.RedisSource{})
+	standing := NewStanding(s, ClaimName)
+	one := RedisStatefulSet(s, standing, "visits-abc", images)
+	same := RedisStatefulSet(s, standing, "visits-abc", images)
+	other := RedisStatefulSet(s, standing, "visits-abc", Images{Redis: "redis:8"})
 	if one.Annotations[v1alpha1.RenderedAnnotation] != same.Annotations[v1alpha1.RenderedAnnotation] {
 		t.Error("the same spec is rendered differently")
 	}
@@ -213,31 +217,72 @@ func tried(secretName, key string, revision int64) *v1alpha1.Handle {
 	return &v1alpha1.Handle{SecretName: secretName, Key: key, Revision: revision}
 }
 
-func TestEachTrialHasAJobOfItsOwn(t *testing.T) {
-	names := map[string]string{}
-	for what, name := range map[string]string{
-		"a trial":        VerifyJobName(redis(v1alpha1.RedisSource{}), tried("a", "uri", 1), 1),
-		"the next one":   VerifyJobName(redis(v1alpha1.RedisSource{}), tried("a", "uri", 1), 2),
-		"another Secret": VerifyJobName(redis(v1alpha1.RedisSource{}), tried("b", "uri", 1), 1),
-		"another key":    VerifyJobName(redis(v1alpha1.RedisSource{}), tried("a", "url", 1), 1),
-		"a service that took the name of an older one": VerifyJobName(
-			named(func(s *v1alpha1.BackingService) { s.UID = "uid-later" }), tried("a", "uri", 1), 1),
-		"a handle that comes back": VerifyJobName(redis(v1alpha1.RedisSource{}), tried("a", "uri", 3), 1),
+// The StatefulSet and the Deployment of an earlier Bindery, as they are in the cluster.
+const (
+	legacyLabels = "app.kubernetes.io/instance: visits, app.kubernetes.io/name: redis"
+	legacyRedis  = `{spec: {selector: {matchLabels: {` + legacyLabels + `}},
+  template: {spec: {volumes: [{name: acl, secret: {secretName: visits-old}}]}},
+  volumeClaimTemplates: [{metadata: {name: data, labels: {` + legacyLabels + `}}}]}}`
+	legacyCollector = `{spec: {selector: {matchLabels: {app.kubernetes.io/instance: visits, app.kubernetes.io/name: collector}}}}`
+)
+
+// What an earlier Bindery made keeps what cannot be changed: its selector, the labels that its Pods must have, and its claim.
+func TestWhatStandsIsKept(t *testing.T) {
+	s := redis(v1alpha1.RedisSource{Storage: &v1alpha1.Storage{Size: resource.MustParse("1Gi")}})
+	var live appsv1.StatefulSet
+	if err := yaml.UnmarshalStrict([]byte(legacyRedis), &live); err != nil {
+		t.Fatal(err)
+	}
+	rendered := RedisStatefulSet(s, StandingOfStatefulSet(s, &live), HandleOf(&live), images)
+	want := map[string]string{
+		"app.kubernetes.io/instance": "visits", "app.kubernetes.io/name": "redis",
+		"app.kubernetes.io/managed-by": "bindery", "bindery.dev/service": "visits",
+	}
+	if diff := cmp.Diff(live.Spec.Selector.MatchLabels, rendered.Spec.Selector.MatchLabels); diff != "" {
+		t.Errorf("selector (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, rendered.Spec.Template.Labels); diff != "" {
+		t.Errorf("labels of the Pods (-want +got):\n%s", diff)
+	}
+	claim := rendered.Spec.VolumeClaimTemplates[0]
+	if *claim.Name != "data" || !cmp.Equal(claim.Labels, live.Spec.VolumeClaimTemplates[0].Labels) {
+		t.Errorf("claim %s, labels %v", *claim.Name, claim.Labels)
+	}
+	if got := *rendered.Spec.Template.Spec.Volumes[0].Secret.SecretName; got != "visits-old" {
+		t.Errorf("the Secret is %s", got)
+	}
+
+	logs := collector(v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "store"}})
+	var deployment appsv1.Deployment
+	if err := yaml.UnmarshalStrict([]byte(legacyCollector), &deployment); err != nil {
+		t.Fatal(err)
+	}
+	again := CollectorDeployment(logs, StandingOfDeployment(logs, &deployment), images)
+	if diff := cmp.Diff(deployment.Spec.Selector.MatchLabels, again.Spec.Selector.MatchLabels); diff != "" {
+		t.Errorf("selector of the collector (-want +got):\n%s", diff)
+	}
+}
+
+// The charts of Redis label what they make with their own name and that of the release.
+func TestNothingOfAChartIsSelectedNorSelects(t *testing.T) {
+	s := redis(v1alpha1.RedisSource{})
+	chart := map[string]string{"app.kubernetes.io/name": "redis", "app.kubernetes.io/instance": "visits"}
+	for what, matches := range map[string]bool{
+		"Bindery's Service selects the chart's Pods":     k8slabels.SelectorFromSet(RedisService(s).Spec.Selector).Matches(k8slabels.Set(chart)),
+		"Bindery's StatefulSet selects the chart's Pods": k8slabels.SelectorFromSet(selector(s)).Matches(k8slabels.Set(chart)),
+		"the chart's Service selects Bindery's Pods":     k8slabels.SelectorFromSet(chart).Matches(k8slabels.Set(labels(s))),
 	} {
-		if other, taken := names[name]; taken {
-			t.Errorf("%s and %s have the Job %s", what, other, name)
+		if matches {
+			t.Error(what)
 		}
-		names[name] = what
 	}
 }
 
 // A Pod that tries the handle must not get into the Service, or into the StatefulSet, of what it tries.
 func TestAVerifyPodIsNoPodOfTheService(t *testing.T) {
 	s := redis(v1alpha1.RedisSource{})
-	job := VerifyJob(s, tried("a", "uri", 1), 1, images)
-	for _, labels := range []map[string]string{job.Labels, job.Spec.Template.Labels} {
-		if k8slabels.SelectorFromSet(selector(s)).Matches(k8slabels.Set(labels)) {
-			t.Errorf("labels %v", labels)
-		}
+	job := VerifyJob(s, tried("a", "uri", 1), "visits-1", images)
+	if labels := job.Spec.Template.Labels; k8slabels.SelectorFromSet(selector(s)).Matches(k8slabels.Set(labels)) {
+		t.Errorf("labels %v", labels)
 	}
 }

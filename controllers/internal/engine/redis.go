@@ -39,6 +39,8 @@ const (
 
 	redisProbeUser = "probe"
 
+	redisACLVolume = "acl"
+
 	// redisProbeVariable is what the readiness probe's password is called in the container.
 	redisProbeVariable = "BINDERY_PROBE_PASSWORD"
 
@@ -80,17 +82,17 @@ func RedisService(s *v1alpha1.BackingService) *acorev1.ServiceApplyConfiguration
 }
 
 // RedisStatefulSet is the workload of a provisioned Redis. secretName is the handle's Secret.
-func RedisStatefulSet(s *v1alpha1.BackingService, secretName string, images Images) *aappsv1.StatefulSetApplyConfiguration {
-	pod := acorev1.PodTemplateSpec().WithLabels(labels(s)).WithSpec(redisPod(s, secretName, images))
+func RedisStatefulSet(s *v1alpha1.BackingService, standing Standing, secretName string, images Images) *aappsv1.StatefulSetApplyConfiguration {
+	pod := acorev1.PodTemplateSpec().WithLabels(standing.labels).WithSpec(redisPod(s, standing, secretName, images))
 	spec := aappsv1.StatefulSetSpec().
 		WithReplicas(1).
 		WithServiceName(s.Name).
 		// With the default policy a Pod that never became ready keeps the StatefulSet from replacing it by a mended one.
 		WithPodManagementPolicy(appsv1.ParallelPodManagement).
-		WithSelector(ametav1.LabelSelector().WithMatchLabels(selector(s))).
+		WithSelector(ametav1.LabelSelector().WithMatchLabels(standing.selector)).
 		WithTemplate(pod)
 	if storage := s.Spec.Redis.Storage; storage != nil {
-		spec.WithVolumeClaimTemplates(redisVolume(s, storage)).
+		spec.WithVolumeClaimTemplates(redisVolume(standing, storage)).
 			WithPersistentVolumeClaimRetentionPolicy(aappsv1.StatefulSetPersistentVolumeClaimRetentionPolicy().
 				WithWhenDeleted(appsv1.PersistentVolumeClaimRetentionPolicyType(s.Spec.DeletionPolicy)).
 				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType))
@@ -102,7 +104,7 @@ func RedisStatefulSet(s *v1alpha1.BackingService, secretName string, images Imag
 		WithSpec(spec)
 }
 
-func redisVolume(s *v1alpha1.BackingService, storage *v1alpha1.Storage) *acorev1.PersistentVolumeClaimApplyConfiguration {
+func redisVolume(standing Standing, storage *v1alpha1.Storage) *acorev1.PersistentVolumeClaimApplyConfiguration {
 	claim := acorev1.PersistentVolumeClaimSpec().
 		WithAccessModes(corev1.ReadWriteOnce).
 		WithVolumeMode(corev1.PersistentVolumeFilesystem).
@@ -113,7 +115,7 @@ func redisVolume(s *v1alpha1.BackingService, storage *v1alpha1.Storage) *acorev1
 	}
 	// The list of claim templates is one value to server-side apply, so it is written here just as the API server keeps
 	// it, defaults and all: else the StatefulSet would never equal what is desired.
-	volume := acorev1.PersistentVolumeClaim("data", "").WithLabels(selector(s)).WithSpec(claim).
+	volume := acorev1.PersistentVolumeClaim(standing.claim, "").WithLabels(standing.claimLabels).WithSpec(claim).
 		WithStatus(acorev1.PersistentVolumeClaimStatus().WithPhase(corev1.ClaimPending))
 	volume.Kind, volume.APIVersion, volume.Namespace = nil, nil, nil
 	return volume
@@ -123,7 +125,7 @@ func redisVolume(s *v1alpha1.BackingService, storage *v1alpha1.Storage) *acorev1
 // client that has it take a snapshot all the same (BGSAVE) finds room for one of the default size, and the one before it.
 var cacheDisk = resource.MustParse("256Mi")
 
-func redisPod(s *v1alpha1.BackingService, secretName string, images Images) *acorev1.PodSpecApplyConfiguration {
+func redisPod(s *v1alpha1.BackingService, standing Standing, secretName string, images Images) *acorev1.PodSpecApplyConfiguration {
 	spec := acorev1.PodSpec().
 		// Service links would put every Service of the namespace into the environment of every container.
 		WithEnableServiceLinks(false).
@@ -131,18 +133,18 @@ func redisPod(s *v1alpha1.BackingService, secretName string, images Images) *aco
 		WithSecurityContext(podSecurity(redisUID)).
 		// Redis writes what it has to its volume on SIGTERM, which takes as long as the data is large.
 		WithTerminationGracePeriodSeconds(60).
-		WithContainers(redisContainer(s, secretName, images)).
-		WithVolumes(acorev1.Volume().WithName("acl").WithSecret(acorev1.SecretVolumeSource().
+		WithContainers(redisContainer(s, dataVolume(s, standing), secretName, images)).
+		WithVolumes(acorev1.Volume().WithName(redisACLVolume).WithSecret(acorev1.SecretVolumeSource().
 			WithSecretName(secretName).
 			WithItems(acorev1.KeyToPath().WithKey(RedisACLKey).WithPath(RedisACLKey))))
 	if s.Spec.Redis.Storage == nil {
-		spec.WithVolumes(acorev1.Volume().WithName("data").WithEmptyDir(
+		spec.WithVolumes(acorev1.Volume().WithName(dataVolume(s, standing)).WithEmptyDir(
 			acorev1.EmptyDirVolumeSource().WithSizeLimit(cacheDisk)))
 	}
 	return spec
 }
 
-func redisContainer(s *v1alpha1.BackingService, secretName string, images Images) *acorev1.ContainerApplyConfiguration {
+func redisContainer(s *v1alpha1.BackingService, data, secretName string, images Images) *acorev1.ContainerApplyConfiguration {
 	maxMemory := redisMaxMemory(s.Spec.Redis)
 	limit := resource.NewQuantity(2*maxMemory.Value()+64<<20, resource.BinarySI)
 	return acorev1.Container().
@@ -161,8 +163,26 @@ func redisContainer(s *v1alpha1.BackingService, secretName string, images Images
 		WithReadinessProbe(redisReadiness().WithPeriodSeconds(2).WithFailureThreshold(3)).
 		WithLivenessProbe(redisLiveness().WithPeriodSeconds(10).WithFailureThreshold(6)).
 		WithVolumeMounts(
-			acorev1.VolumeMount().WithName("acl").WithMountPath("/etc/redis-acl").WithReadOnly(true),
-			acorev1.VolumeMount().WithName("data").WithMountPath("/data"))
+			acorev1.VolumeMount().WithName(redisACLVolume).WithMountPath("/etc/redis-acl").WithReadOnly(true),
+			acorev1.VolumeMount().WithName(data).WithMountPath("/data"))
+}
+
+// dataVolume is the volume of the Pod that holds the data: that of the claim, where there is one.
+func dataVolume(s *v1alpha1.BackingService, standing Standing) string {
+	if s.Spec.Redis.Storage != nil {
+		return standing.claim
+	}
+	return "data"
+}
+
+// HandleOf is the Secret that a Redis which exists starts with; "" where it has none.
+func HandleOf(live *appsv1.StatefulSet) string {
+	for _, volume := range live.Spec.Template.Spec.Volumes {
+		if volume.Name == redisACLVolume && volume.Secret != nil {
+			return volume.Secret.SecretName
+		}
+	}
+	return ""
 }
 
 func redisMaxMemory(r *v1alpha1.RedisSource) resource.Quantity {

@@ -52,7 +52,8 @@ func run(t *testing.T, source v1alpha1.RedisSource, change func(secret map[strin
 	if change != nil {
 		change(secret)
 	}
-	container := RedisStatefulSet(redis(source), "visits-abc", images).Spec.Template.Spec.Containers[0]
+	s := redis(source)
+	container := RedisStatefulSet(s, NewStanding(s, ClaimName), "visits-abc", images).Spec.Template.Spec.Containers[0]
 	server := testredis.StartPod(t, secret[v1alpha1.KeyPassword], secret[RedisACLKey], slices.Concat(container.Args, arguments)...)
 	return pod{Server: server, container: container, secret: secret}
 }

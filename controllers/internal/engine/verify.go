@@ -1,9 +1,6 @@
 package engine
 
 import (
-	"strconv"
-	"strings"
-
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -11,7 +8,6 @@ import (
 	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
-	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 const (
@@ -28,22 +24,14 @@ const (
 	ProbeVariable = "BINDERY_HANDLE"
 )
 
-// VerifyJobName names the Job of one trial of a handle. It is deterministic: an operator that was stopped between the
-// creation of the Job and the write of the status finds its own Job again. A handle that comes back is another revision,
-// and does not find the Job that tried it before.
-func VerifyJobName(s *v1alpha1.BackingService, h *v1alpha1.Handle, attempt int32) string {
-	identity := strings.Join([]string{"verify", strconv.FormatInt(h.Revision, 10), h.SecretName, h.Key}, "\x00")
-	return handle.RevisionName(s.Name, string(s.UID), int64(attempt), identity)
-}
-
 // VerifyJob tries one handle once, in the namespace of the service: the kubelet gives the handle to the probe, and the
 // exit code of the probe is what it found out.
 //
-// Neither the Job nor its Pod has the labels that the Service and the workload of a provisioned service select.
-func VerifyJob(s *v1alpha1.BackingService, h *v1alpha1.Handle, attempt int32, images Images) *abatchv1.JobApplyConfiguration {
+// Its Pod does not have the label that the Service and the workload of a provisioned service select.
+func VerifyJob(s *v1alpha1.BackingService, h *v1alpha1.Handle, name string, images Images) *abatchv1.JobApplyConfiguration {
 	onPod := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.VerifyLabel: s.Name}
 	onJob := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.VerifyLabel: s.Name, v1alpha1.ServiceLabel: s.Name}
-	return abatchv1.Job(VerifyJobName(s, h, attempt), s.Namespace).
+	return abatchv1.Job(name, s.Namespace).
 		WithLabels(onJob).
 		WithOwnerReferences(Owner(s)).
 		WithSpec(abatchv1.JobSpec().

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -18,19 +19,43 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 )
 
-// suffixLength is how many letters of the digest are in the name of a revision: 40 bits, which is enough to tell the
-// revisions of one service in one namespace apart.
-const suffixLength = 8
-
-// contentLength is how many are in the name of a handle that is told by its content: 80 bits, which nobody can aim at.
+// contentLength is how many letters of a digest are in the name of a handle that is told by its content: 80 bits, which
+// nobody can aim at.
 const contentLength = 16
 
-// RevisionName names the Secret of a revision: the name of the service and a digest of what makes the revision that one.
-// It is deterministic, so that an operator which was stopped between the creation of the Secret and the write of the
-// status finds its own Secret again, without reading one. identity must hold no credential, and must differ wherever
-// the content differs.
-func RevisionName(service, uid string, revision int64, identity string) string {
-	return service + "-" + digest(suffixLength, uid, strconv.FormatInt(revision, 10), identity)
+// nonceLength and jobNonceLength are how many random letters are in a name that nobody can know beforehand: 80 bits in that
+// of a Secret; 60 in that of a Job, which is a label of its Pods too and may have 63 letters in all.
+const (
+	nonceLength    = 16
+	jobNonceLength = 12
+)
+
+// A Nonce is the random part of names, in letters and digits.
+type Nonce string
+
+// NonceBytes are as many random bytes as a Nonce is made of.
+const NonceBytes = 10
+
+// NewNonce makes a Nonce of NonceBytes random bytes.
+func NewNonce(random []byte) Nonce { return Nonce(encode(random)) }
+
+// SecretName names a Secret so that nobody can have made one of this name before.
+func SecretName(service string, nonce Nonce) string {
+	return service + "-" + string(nonce[:nonceLength])
+}
+
+// JobName names a Job in the same way.
+func JobName(service string, nonce Nonce) string {
+	return service + "-" + string(nonce[:jobNonceLength])
+}
+
+// nameOf is the form of the names of Secrets that Bindery makes, this version and those before it.
+var nameOf = regexp.MustCompile(`^(.+)-([0-9a-v]{8}|[0-9a-v]{16})$`)
+
+// IsOf says whether a Secret has a name that Bindery gives to those of a service.
+func IsOf(service, secret string) bool {
+	parts := nameOf.FindStringSubmatch(secret)
+	return parts != nil && parts[1] == service
 }
 
 // ContentName names the Secret of a handle by the name of the service and a digest of all that is in it but the
@@ -43,7 +68,11 @@ func ContentName(service string, t v1alpha1.ServiceType, url string) string {
 
 func digest(length int, parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])[:length])
+	return encode(sum[:])[:length]
+}
+
+func encode(bytes []byte) string {
+	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(bytes))
 }
 
 // Host returns the name that the Pods of the cluster find a Service under.

@@ -12,23 +12,38 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-func TestRevisionNames(t *testing.T) {
-	base := RevisionName("visits", "uid", 1, "")
-	if base != RevisionName("visits", "uid", 1, "") {
-		t.Error("the same revision has two names")
-	}
-	for name, other := range map[string]string{
-		"another service of the same name": RevisionName("visits", "uid2", 1, ""),
-		"another revision":                 RevisionName("visits", "uid", 2, ""),
-		"another content":                  RevisionName("visits", "uid", 1, "x"),
-	} {
-		if other == base {
-			t.Errorf("%s has the same name", name)
+func TestNamesThatNobodyKnowsBefore(t *testing.T) {
+	one, other := NewNonce([]byte("0123456789")), NewNonce([]byte("9876543210"))
+	longest := strings.Repeat("a", 50)
+	for what, name := range map[string]func(string, Nonce) string{"a Secret": SecretName, "a Job": JobName} {
+		if name("visits", one) == name("visits", other) {
+			t.Errorf("%s: its name is the same with another nonce", what)
+		}
+		if problems := validation.IsDNS1123Subdomain(name(longest, one)); len(problems) > 0 {
+			t.Errorf("%s: %v", what, problems)
 		}
 	}
-	longest := RevisionName(strings.Repeat("a", 50), "uid", 1, "")
-	if problems := validation.IsDNS1123Label(longest); len(problems) > 0 {
-		t.Errorf("%s: %v", longest, problems)
+	// The Job controller labels the Pods with it.
+	if problems := validation.IsValidLabelValue(JobName(longest, one)); len(problems) > 0 {
+		t.Error(problems)
+	}
+}
+
+func TestTheNamesOfSecretsAreKnownAgain(t *testing.T) {
+	nonce := NewNonce([]byte("0123456789"))
+	for secret, want := range map[string]bool{
+		SecretName("visits", nonce):    true,
+		ContentName("visits", "", ""):  true,
+		"visits-5d8f0123":              true, // of an earlier Bindery
+		"visits":                       false,
+		"prod":                         false,
+		"visits-password":              false,
+		SecretName("visits-2", nonce):  false,
+		SecretName("my-visits", nonce): false,
+	} {
+		if got := IsOf("visits", secret); got != want {
+			t.Errorf("%s is of visits: %v", secret, got)
+		}
 	}
 }
 

@@ -1,0 +1,52 @@
+package backingservice
+
+import (
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
+)
+
+// isOwnClaim says whether a claim is that of this service. One that an earlier version of Bindery made has no label that says
+// so. It is taken for the service's where the service had a StatefulSet already, because that claim was then that one's; or
+// where somebody has put the labels there.
+func (o *observation) isOwnClaim(claim *metav1.PartialObjectMetadata, template string) bool {
+	if claim.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy && claim.Labels[v1alpha1.ServiceLabel] == o.service.Name {
+		return true
+	}
+	return template == engine.LegacyClaimName && o.service.Status.Handle != nil &&
+		claim.Labels["app.kubernetes.io/name"] == string(v1alpha1.TypeRedis) && claim.Labels["app.kubernetes.io/instance"] == o.service.Name
+}
+
+// carriedBy are the Secrets that a workload carries from a Redis of this name. The annotation can be written by who may edit
+// the workload, and who may do that can read every Secret of the namespace; but only a Secret with a name that Bindery gives
+// becomes a handle.
+func carriedBy(kind string, workload *metav1.PartialObjectMetadata, service string) []string {
+	var secrets []string
+	l := ledger.Parse(workload.Annotations[v1alpha1.AttachmentsAnnotation], ledger.WorkloadName(workload.Namespace, kind, workload.Name))
+	for _, a := range l.Attachments {
+		if a.Service == service && (a.Type == "" || a.Type == v1alpha1.TypeRedis) && len(a.Env) > 0 && handle.IsOf(service, a.Secret) {
+			secrets = append(secrets, a.Secret)
+		}
+	}
+	return secrets
+}
+
+// mostCarried is the Secret that most workloads carry; of as many, the first by name. "" = there is none.
+func mostCarried(secrets []string) string {
+	count, most := map[string]int{}, ""
+	for _, name := range secrets {
+		count[name]++
+	}
+	for _, name := range slices.Sorted(maps.Keys(count)) {
+		if count[name] > count[most] {
+			most = name
+		}
+	}
+	return most
+}
