@@ -128,20 +128,31 @@ func (r *reconciler) liveBindings(ctx context.Context, namespace string) ([]v1al
 	return list.Items, nil
 }
 
-// liveObjects reads every object of a kind, page by page.
+// liveObjects reads every object of a kind.
 func (r *reconciler) liveObjects(ctx context.Context, namespace string, gvk schema.GroupVersionKind) ([]map[string]any, error) {
 	var objects []map[string]any
 	page := &unstructured.UnstructuredList{}
 	page.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-	for {
-		if err := r.live.List(ctx, page, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(page.GetContinue())); err != nil {
-			return nil, fmt.Errorf("listing the %ss of namespace %s: %w", gvk.Kind, namespace, err)
-		}
+	err := r.eachPage(ctx, page, namespace, func() {
 		for i := range page.Items {
 			objects = append(objects, page.Items[i].Object)
 		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the %ss of namespace %s: %w", gvk.Kind, namespace, err)
+	}
+	return objects, nil
+}
+
+// eachPage reads a list past the cache, and calls visit when another page of it is there.
+func (r *reconciler) eachPage(ctx context.Context, page client.ObjectList, namespace string, visit func()) error {
+	for {
+		if err := r.live.List(ctx, page, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(page.GetContinue())); err != nil {
+			return err
+		}
+		visit()
 		if page.GetContinue() == "" {
-			return objects, nil
+			return nil
 		}
 	}
 }

@@ -175,16 +175,13 @@ func (r *reconciler) observeCarried(ctx context.Context, o *observation) error {
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
 		page := &metav1.PartialObjectMetadataList{}
 		page.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind(kind + "List"))
-		for {
-			if err := r.live.List(ctx, page, client.InNamespace(o.service.Namespace), client.Limit(pageSize), client.Continue(page.GetContinue())); err != nil {
-				return fmt.Errorf("listing the %ss of namespace %s: %w", kind, o.service.Namespace, err)
-			}
+		err := r.eachPage(ctx, page, o.service.Namespace, func() {
 			for i := range page.Items {
 				carried = append(carried, carriedBy(kind, &page.Items[i], o.service.Name)...)
 			}
-			if page.GetContinue() == "" {
-				break
-			}
+		})
+		if err != nil {
+			return fmt.Errorf("listing the %ss of namespace %s: %w", kind, o.service.Namespace, err)
 		}
 	}
 	name := mostCarried(carried)

@@ -149,7 +149,8 @@ func (o *observation) withdrawUnborn(p *plan) {
 // planBinding applies the Binding of a collector, where it is not as it is to be.
 func (o *observation) planBinding(p *plan, binding *v1alpha1.Binding) {
 	have := o.children.binding
-	if have != nil && equality.Semantic.DeepEqual(have.Spec, binding.Spec) && equality.Semantic.DeepEqual(have.OwnerReferences, binding.OwnerReferences) {
+	if have != nil && equality.Semantic.DeepEqual(have.Spec, binding.Spec) &&
+		equality.Semantic.DeepEqual(have.OwnerReferences, binding.OwnerReferences) {
 		return
 	}
 	c := child{desired: binding, name: "Binding " + binding.Name}

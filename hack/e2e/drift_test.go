@@ -58,9 +58,9 @@ func TestDrift(t *testing.T) {
 			s.requireUndisturbed(since)
 		})).
 		Assess("gets its Service's selector back", in(func(s *scene) {
-			s.kubectl("patch", "service", "visits", "--type=merge", "-p", `{"spec": {"selector": {"app.kubernetes.io/instance": "nobody"}}}`)
+			s.kubectl("patch", "service", "visits", "--type=merge", "-p", `{"spec": {"selector": {"bindery.dev/service": "nobody"}}}`)
 			s.await("the Service has its selector", seconds, func() string {
-				if selector := get[corev1.Service](s, "visits").Spec.Selector; selector["app.kubernetes.io/instance"] != "visits" {
+				if selector := get[corev1.Service](s, "visits").Spec.Selector; selector["bindery.dev/service"] != "visits" {
 					return fmt.Sprint(selector)
 				}
 				return ""

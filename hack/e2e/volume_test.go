@@ -32,7 +32,7 @@ func TestDeletionPolicy(t *testing.T) {
 		Assess("with deletionPolicy Delete takes its volume with it", in(func(s *scene) {
 			s.kubectl("delete", "bsvc", "deleted")
 			awaitGone[appsv1.StatefulSet](s, "deleted", patience)
-			awaitGone[corev1.PersistentVolumeClaim](s, "data-deleted-0", patience)
+			awaitGone[corev1.PersistentVolumeClaim](s, "bindery-data-deleted-0", patience)
 			s.requireAllGone("deleted")
 		})).
 		Assess("with deletionPolicy Retain leaves its volume, and the handle to it", in(func(s *scene) {
@@ -46,7 +46,7 @@ func TestDeletionPolicy(t *testing.T) {
 				if have, err := find[corev1.Secret](s, handle); err != nil || have.UID != secret || have.DeletionTimestamp != nil {
 					return fmt.Sprintf("Secret %s: %v", handle, err)
 				}
-				claim, err := find[corev1.PersistentVolumeClaim](s, "data-retained-0")
+				claim, err := find[corev1.PersistentVolumeClaim](s, "bindery-data-retained-0")
 				if err != nil {
 					return err.Error()
 				}
