@@ -27,7 +27,7 @@ func TestADeploymentOfTheCollectorsNameIsNotAttachedToItsStore(t *testing.T) {
 			*metav1.NewControllerRef(otel, v1alpha1.GroupVersion.WithKind("BackingService")),
 		}},
 		Spec: v1alpha1.BindingSpec{
-			WorkloadRef: v1alpha1.WorkloadReference{Name: "otel"}, ServiceRef: v1alpha1.LocalReference{Name: "store"}, Swap: unverified(),
+			WorkloadRef: v1alpha1.WorkloadReference{Name: "otel"}, ServiceRef: v1alpha1.LocalReference{Name: "store"},
 			Env: []v1alpha1.EnvVar{{Name: "STORE_URL"}},
 		},
 	}))

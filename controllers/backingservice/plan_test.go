@@ -429,16 +429,16 @@ func TestASecretIsReservedBeforeItIsMade(t *testing.T) {
 	}
 }
 
-// A Redis that starts with the Secret was made after it, so the Secret is not made again.
+// A Redis that starts with a Secret was made after it. So the Secret is not made again, also where the status was lost.
 func TestASecretThatTheServerStartsWithIsMade(t *testing.T) {
-	for secret, made := range map[string]bool{secretOfRedis: true, "visits-other": false} {
+	for secret, made := range map[string]bool{secretOfRedis: true, "visits-0123456789abcdef": true, "prod": false} {
 		p := planOf(observed(redisSpec, redisChildren(0, ""), func(o *observation) {
 			o.children.statefulSet.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "acl", VolumeSource: corev1.VolumeSource{
 				Secret: &corev1.SecretVolumeSource{SecretName: secret},
 			}}}
 		}))
-		if (p.secret == nil) != made || p.status.Handle.SecretName != secretOfRedis {
-			t.Errorf("starts with %s: makes %v", secret, p.secret != nil)
+		if (p.secret == nil) != made || made && p.status.Handle.SecretName != secret {
+			t.Errorf("starts with %s: makes %v, handle %+v", secret, p.secret != nil, p.status.Handle)
 		}
 	}
 }

@@ -229,10 +229,10 @@ func (o *observation) ownHandle(p *plan, content func(newPassword func() string)
 		return s.Status.Handle.SecretName, true
 	}
 	_, credentials := example[v1alpha1.KeyPassword]
-	made := credentials && o.children.carried != ""
+	used := o.usedSecret()
 	switch {
-	case made:
-		name = o.children.carried
+	case credentials && used != "":
+		name = used
 	case !credentials:
 		// A handle without credentials is told by its content.
 		name = handle.ContentName(s.Name, s.Spec.Type, example[v1alpha1.KeyURI])
@@ -241,16 +241,24 @@ func (o *observation) ownHandle(p *plan, content func(newPassword func() string)
 	default:
 		name = handle.SecretName(s.Name, o.nonce)
 	}
-	if !made && !o.reserved(name) {
-		return name, false
-	}
-	// A server that starts with the Secret was made after it, by a pass that did not come to its end.
-	made = made || o.children.statefulSet != nil && engine.HandleOf(o.children.statefulSet) == name
-	if !made {
+	if name != used {
+		if !o.reserved(name) {
+			return name, false
+		}
 		p.secret = &secret{name: name, content: content, outlives: o.outlives()}
 	}
 	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(example))
 	return name, true
+}
+
+// usedSecret is the Secret with the password of a Redis that is in use already, although the status does not say so: the
+// server starts with it, which was made after it, so the status was lost or a pass did not come to its end; or apps carry
+// it from a service of this name that was there before. "" = there is none.
+func (o *observation) usedSecret() string {
+	if live := o.children.statefulSet; live != nil && handle.IsOf(o.service.Name, engine.HandleOf(live)) {
+		return engine.HandleOf(live)
+	}
+	return o.children.carried
 }
 
 // outlives says whether what an app needs in order to start stays when the BackingService goes.

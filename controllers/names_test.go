@@ -1,0 +1,445 @@
+package controllers_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
+)
+
+// The tests of this file take names before the operator does, or in the moment between its look and its write.
+
+func redisSpec(change ...func(*v1alpha1.BackingServiceSpec)) v1alpha1.BackingServiceSpec {
+	spec := v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}}
+	for _, f := range change {
+		f(&spec)
+	}
+	return spec
+}
+
+func stored(spec *v1alpha1.BackingServiceSpec) { spec.Redis.Storage = storage() }
+
+func collectorSpec(store string) v1alpha1.BackingServiceSpec {
+	return v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
+		Replicas: new(int32(1)), StoreRef: v1alpha1.LocalReference{Name: store},
+	}}
+}
+
+// before has somebody act once, right before the first request that matches arrives.
+func (o *operator) before(matches func(*http.Request) bool, act func() error) {
+	var once sync.Once
+	o.meddle = func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+		var err error
+		if matches(req) {
+			once.Do(func() { err = act() })
+		}
+		if err != nil {
+			return nil, fmt.Errorf("what comes before the request: %w", err)
+		}
+		return next.RoundTrip(req)
+	}
+}
+
+// somebodys is an object that its owner makes, of the kind and under the name of a child of BackingService web.
+func somebodys(namespace string, kind client.Object) client.Object {
+	mine, labels := metav1.ObjectMeta{Namespace: namespace, Name: "web"}, map[string]string{"app": "mine"}
+	deployment := deploymentOf(namespace, "web")
+	switch kind.(type) {
+	case *corev1.Service:
+		return &corev1.Service{ObjectMeta: mine, Spec: corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 80}}}}
+	case *appsv1.StatefulSet:
+		return &appsv1.StatefulSet{ObjectMeta: mine, Spec: appsv1.StatefulSetSpec{
+			Replicas: new(int32(0)), Selector: deployment.Spec.Selector, Template: deployment.Spec.Template,
+		}}
+	case *v1alpha1.Binding:
+		return &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web-store"}, Spec: v1alpha1.BindingSpec{
+			WorkloadRef: v1alpha1.WorkloadReference{Name: "mine"}, ServiceRef: v1alpha1.LocalReference{Name: "mine"}, Swap: unverified(),
+		}}
+	}
+	return deployment
+}
+
+// specOf is what an owner says of his object.
+func specOf(object client.Object) any {
+	switch o := object.(type) {
+	case *corev1.Service:
+		return o.Spec
+	case *appsv1.StatefulSet:
+		return o.Spec
+	case *appsv1.Deployment:
+		return o.Spec
+	case *v1alpha1.Binding:
+		return o.Spec
+	}
+	return nil
+}
+
+// An owner's object that comes in the moment before the operator writes its own is left to him, and stays when the
+// BackingService goes.
+func TestNothingIsTakenOver(t *testing.T) {
+	alone(t)
+	for name, test := range map[string]struct {
+		kind client.Object
+		path string
+		spec v1alpha1.BackingServiceSpec
+	}{
+		"a Service":     {&corev1.Service{}, "/services/web", redisSpec()},
+		"a StatefulSet": {&appsv1.StatefulSet{}, "/statefulsets/web", redisSpec()},
+		"a Binding":     {&v1alpha1.Binding{}, "/bindings/web-store", collectorSpec("store")},
+		"a Deployment":  {&appsv1.Deployment{}, "/deployments/web", collectorSpec("store")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, "taken")
+			object := somebodys(s.namespace, test.kind)
+			s.operator.before(func(req *http.Request) bool {
+				return req.Method == http.MethodPatch && strings.HasSuffix(req.URL.Path, test.path)
+			}, func() error { return admin.Create(s.ctx, object) })
+			s.start()
+			s.url("store")
+			s.service("web", test.spec)
+			s.awaitService("web", "False/NameConflict")
+			s.awaitQuietOf(s.operator)
+
+			after := get(s.scene, test.kind, object.GetName())
+			if !equality.Semantic.DeepEqual(specOf(after), specOf(object)) || len(after.GetOwnerReferences()) > 0 {
+				t.Errorf("it was changed: %v", cmp.Diff(specOf(object), specOf(after)))
+			}
+			if _, isDeployment := test.kind.(*appsv1.Deployment); isDeployment {
+				// What would attach the owner's Deployment is withdrawn.
+				s.awaitGone(&v1alpha1.Binding{}, "web-store")
+			}
+			s.must(admin.Delete(s.ctx, get(s.scene, &v1alpha1.BackingService{}, "web"), client.PropagationPolicy(metav1.DeletePropagationForeground)))
+			s.awaitGone(&v1alpha1.BackingService{}, "web")
+			get(s.scene, test.kind, object.GetName())
+		})
+	}
+}
+
+// awaitQuietOf waits until an operator has sent nothing for a while.
+func (s *scene) awaitQuietOf(o *operator) {
+	s.Helper()
+	s.await("quiet", func() string {
+		if o.idle() < quietFor {
+			return "the operator is still busy"
+		}
+		return ""
+	})
+}
+
+// An object that has taken the place of Bindery's own, in the moment before a write, is not written to.
+func TestWhatTookThePlaceOfAChildIsLeft(t *testing.T) {
+	alone(t)
+	s := newStage(t, "replaced")
+	s.runPods()
+	object := somebodys(s.namespace, &corev1.Service{})
+	var begun atomic.Bool
+	s.operator.before(func(req *http.Request) bool {
+		return begun.Load() && req.Method == http.MethodPatch && strings.HasSuffix(req.URL.Path, "/services/web")
+	}, func() error {
+		if err := admin.Delete(s.ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web"}}); err != nil {
+			return err
+		}
+		return admin.Create(s.ctx, object)
+	})
+	s.start()
+	s.service("web", redisSpec())
+	s.awaitService("web", "True/Ready")
+	s.awaitVerified("web", "True/Verified")
+	s.awaitQuietOf(s.operator)
+	begun.Store(true)
+	update(s.scene, &corev1.Service{}, "web", func(service *corev1.Service) { service.Spec.Selector = map[string]string{"app": "other"} })
+	s.awaitService("web", "False/NameConflict")
+	if after := get(s.scene, &corev1.Service{}, "web"); !equality.Semantic.DeepEqual(after.Spec.Ports, object.(*corev1.Service).Spec.Ports) ||
+		after.Spec.Selector["app"] != "mine" {
+		t.Errorf("it was changed: %+v", after.Spec)
+	}
+	s.awaitQuietOf(s.operator)
+}
+
+func claimOf(namespace, name string, labels map[string]string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		},
+	}
+}
+
+func TestAClaimOfSomebodyElsesIsNotMounted(t *testing.T) {
+	t.Parallel()
+	chart := map[string]string{"app.kubernetes.io/name": "redis", "app.kubernetes.io/instance": "pg"}
+	own := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ServiceLabel: "pg"}
+	for name, test := range map[string]struct {
+		claim  string
+		labels map[string]string
+		ready  string
+		mounts string // the claim template
+	}{
+		"that of a former StatefulSet of the same name": {"data-pg-0", nil, "False/Provisioning", "bindery-data"},
+		"that of a chart":                       {"data-pg-0", chart, "False/Provisioning", "bindery-data"},
+		"one with the name of Bindery's":        {"bindery-data-pg-0", chart, "False/NameConflict", ""},
+		"what a service of the name has left":   {"bindery-data-pg-0", own, "False/Provisioning", "bindery-data"},
+		"what an earlier Bindery's has, marked": {"data-pg-0", own, "False/Provisioning", "data"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "claim")
+			s.must(admin.Create(s.ctx, claimOf(s.namespace, test.claim, test.labels)))
+			s.service("pg", redisSpec(stored, func(spec *v1alpha1.BackingServiceSpec) { spec.DeletionPolicy = v1alpha1.DeletionDelete }))
+			b := s.awaitService("pg", test.ready)
+			set := &appsv1.StatefulSet{}
+			err := admin.Get(s.ctx, client.ObjectKeyFromObject(b), set)
+			if test.mounts == "" {
+				if !apierrors.IsNotFound(err) {
+					t.Errorf("a StatefulSet was made: %v", err)
+				}
+				return
+			}
+			s.await("the StatefulSet", func() string {
+				if err := admin.Get(s.ctx, client.ObjectKeyFromObject(b), set); err != nil {
+					return err.Error()
+				}
+				return ""
+			})
+			if got := set.Spec.VolumeClaimTemplates[0].Name; got != test.mounts {
+				t.Errorf("it claims %s, want %s", got, test.mounts)
+			}
+		})
+	}
+}
+
+// Who may create Secrets, and nothing else, makes all that he can think of: the Redis starts with none of it.
+func TestASecretThatWasThereBeforeIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "precreated")
+	intruder := s.whoCreatesSecrets("intruder")
+	content := map[string]string{"uri": "redis://default:mine@evil.example.com:6379/0", "password": "mine", "users.acl": "user default on nopass ~* &* +@all"}
+	guess := func(name string) {
+		t.Helper()
+		s.must(intruder.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, StringData: content}))
+	}
+	host := "visits." + s.namespace + ".svc:6379"
+	guess(handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@"+host+"/0")) // what it was called once
+	guess("visits")
+	s.service("visits", redisSpec())
+	s.serve("visits")
+	b := s.awaitService("visits", "True/Ready")
+	if uri := string(get(s, &corev1.Secret{}, b.Status.Handle.SecretName).Data["uri"]); !strings.HasSuffix(uri, "@"+host+"/0") {
+		t.Errorf("the handle leads elsewhere")
+	}
+	if got := b.Status.Reserved; got != nil {
+		t.Errorf("reserved: %v", got)
+	}
+}
+
+// whoCreatesSecrets returns a client of a user who may create Secrets in the namespace.
+func (s *scene) whoCreatesSecrets(user string) client.Client {
+	s.Helper()
+	p := &policedScene{TB: s.T, policed: &policed{Client: admin, config: operatedAdmin()}, ctx: s.ctx, namespace: s.namespace}
+	p.grant(user, s.namespace, "create /secrets")
+	return p.as(user)
+}
+
+func operatedAdmin() *rest.Config { return unlimited(authn.Config) }
+
+// He may be as fast as the operator: the name is in the status before the Secret is there.
+func TestASecretThatCameBetweenIsMadeAgain(t *testing.T) {
+	alone(t)
+	for name, spec := range map[string]v1alpha1.BackingServiceSpec{
+		"a Redis": redisSpec(),
+		"a URL":   {Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{URL: "redis://one.example.com:6379"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, "between")
+			s.operator.before(func(req *http.Request) bool {
+				return req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/secrets") && !req.URL.Query().Has("dryRun")
+			}, func() error {
+				reserved := get(s.scene, &v1alpha1.BackingService{}, "one").Status.Reserved
+				return admin.Create(s.ctx, &corev1.Secret{
+					ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: reserved[0]},
+					StringData: map[string]string{"uri": "redis://evil.example.com"},
+				})
+			})
+			s.start()
+			s.service("one", spec)
+			var b *v1alpha1.BackingService
+			s.await("the handle", func() string {
+				if b = get(s.scene, &v1alpha1.BackingService{}, "one"); b.Status.Handle == nil {
+					return "there is none"
+				}
+				return ""
+			})
+			if uri := string(get(s.scene, &corev1.Secret{}, b.Status.Handle.SecretName).Data["uri"]); strings.Contains(uri, "evil") {
+				t.Error("the handle leads elsewhere")
+			}
+			if spec.External != nil { // there are no nodes for a Redis
+				s.awaitVerified("one", "True/Verified")
+			}
+			s.awaitQuietOf(s.operator)
+		})
+	}
+}
+
+// What the status said of a Redis is known again by the Secret that its server starts with.
+func TestARedisWhoseStatusWasLostKeepsItsSecret(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "lost")
+	s.deploy("app")
+	s.service("cache", redisSpec())
+	s.serve("cache")
+	s.bind("b", "app", "cache")
+	s.awaitBinding("b", "True/Ready")
+	secret, template := s.secretOf("cache"), s.deployment("app").Spec.Template
+	set := get(s, &appsv1.StatefulSet{}, "cache").Generation
+
+	lost := get(s, &v1alpha1.BackingService{}, "cache")
+	lost.Status = v1alpha1.BackingServiceStatus{}
+	s.must(admin.Status().Update(s.ctx, lost))
+	s.awaitService("cache", "True/Ready")
+	s.awaitBinding("b", "True/Ready")
+	s.awaitQuiet()
+	if got := s.secretOf("cache"); got != secret {
+		t.Errorf("its Secret is %s, and not %s", got, secret)
+	}
+	if diff := cmp.Diff(template, s.deployment("app").Spec.Template); diff != "" {
+		t.Errorf("the app was changed (-before +after):\n%s", diff)
+	}
+	if got := get(s, &appsv1.StatefulSet{}, "cache").Generation; got != set {
+		t.Errorf("the Redis was changed: generation %d, and not %d", got, set)
+	}
+}
+
+// Jobs that have the labels and the owner of a trial, whoever made them.
+func TestAJobOfSomebodyElsesIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "jobs")
+	b := s.service("one", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{SecretRef: &v1alpha1.SecretKeyReference{
+		Name: "one-handle", Key: "uri",
+	}}})
+	s.endsWith("one", 20) // unreachable
+	s.awaitService("one", "False/SecretNotFound")
+	job := func(name string, change func(*batchv1.Job)) *batchv1.Job {
+		t.Helper()
+		j := &batchv1.Job{
+			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name, Labels: map[string]string{
+				v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.VerifyLabel: "one", v1alpha1.ServiceLabel: "one",
+			}},
+			Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "probe", Image: "true:1"}},
+			}}},
+		}
+		change(j)
+		s.must(admin.Create(s.ctx, j))
+		return j
+	}
+	owned := func(j *batchv1.Job) {
+		j.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(b, v1alpha1.GroupVersion.WithKind("BackingService"))}
+		j.OwnerReferences[0].BlockOwnerDeletion = new(false)
+	}
+	forged := job("one-forged", owned)
+	s.await("the forged Job's end", func() string {
+		now := metav1.Now()
+		get(s, forged, forged.Name)
+		forged.Status.StartTime, forged.Status.CompletionTime, forged.Status.Succeeded = &now, &now, 1
+		forged.Status.Conditions = []batchv1.JobCondition{
+			{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue}, {Type: batchv1.JobComplete, Status: corev1.ConditionTrue},
+		}
+		if err := admin.Status().Update(s.ctx, forged); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	job("one-run", func(*batchv1.Job) {}) // a CronJob's, say: not owned
+	s.must(admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "one-handle"}, StringData: map[string]string{
+		"uri": "redis://nowhere.example.com",
+	}}))
+	got := s.awaitVerified("one", "False/Unreachable")
+	if name := got.Status.Verification.Job.Name; name == "one-forged" || name == "one-run" {
+		t.Errorf("the trial is Job %s", name)
+	}
+	get(s, &batchv1.Job{}, "one-run")
+}
+
+// A collector keeps its data in a Redis. Anything else would be a handle given away.
+func TestACollectorTakesNoHandleButThatOfARedis(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "store")
+	s.must(admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "prod"}}))
+	s.service("prod", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypePostgreSQL, External: &v1alpha1.ExternalSource{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: "prod", Key: "url"},
+	}})
+	s.awaitService("prod", "True/Ready")
+	s.service("logs", collectorSpec("prod"))
+	b := s.awaitService("logs", "False/StoreNotAttached")
+	if message := b.Status.Conditions[0].Message; !strings.Contains(message, "BackingService prod is of type postgresql") {
+		t.Errorf("it says %q", message)
+	}
+	s.awaitQuiet()
+	for name, object := range map[string]client.Object{"logs-store": &v1alpha1.Binding{}, "logs": &appsv1.Deployment{}} {
+		if err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, object); !apierrors.IsNotFound(err) {
+			t.Errorf("%T: %v", object, err)
+		}
+	}
+	// The right store, when it comes, is all that it waited for.
+	s.service("logs2", collectorSpec("later"))
+	s.awaitService("logs2", "False/StoreNotAttached")
+	s.url("later")
+	s.await("its Deployment", func() string {
+		if err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "logs2"}, &appsv1.Deployment{}); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// secretsOf are the Secrets of a service, by their names.
+func (s *scene) secretsOf(service string) []string {
+	s.Helper()
+	var list corev1.SecretList
+	s.must(admin.List(s.ctx, &list, client.InNamespace(s.namespace), client.MatchingLabels{v1alpha1.ServiceLabel: service}))
+	names := map[string]bool{}
+	for _, secret := range list.Items {
+		names[secret.Name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// However fast a URL is edited, one Secret is left.
+func TestNoSecretIsLeftOverAfterManyEdits(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "edits")
+	s.url("one")
+	const edits = 160
+	for i := range edits {
+		update(s, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) {
+			b.Spec.External.URL = fmt.Sprintf("redis://h%d.example.com:6379", i)
+		})
+	}
+	want := handle.ContentName("one", v1alpha1.TypeRedis, fmt.Sprintf("redis://h%d.example.com:6379", edits-1))
+	s.await("the Secrets", func() string { return cmp.Diff([]string{want}, s.secretsOf("one")) })
+	b := get(s, &v1alpha1.BackingService{}, "one")
+	if len(b.Status.Reserved)+len(b.Status.Revisions) > 0 {
+		t.Errorf("reserved %v, revisions %v", b.Status.Reserved, b.Status.Revisions)
+	}
+}
