@@ -115,7 +115,7 @@ type BackingServiceSpec struct {
 
 	// deletionPolicy says what becomes of the data volume, and of the Secrets that Bindery made for its handle, when the
 	// BackingService is deleted. Retain keeps them: a BackingService of the same name finds its data again, and the
-	// password that its apps carry, and these can start their Pods meanwhile. Delete removes them. A Secret stays or goes by what
+	// password that its volume or its apps remember, and apps that are attached can start their Pods meanwhile. Delete removes them. A Secret stays or goes by what
 	// the policy was when it was made.
 	// +optional
 	// +kubebuilder:default=Retain

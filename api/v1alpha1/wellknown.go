@@ -12,6 +12,10 @@ const (
 	// the same generation leaves the object alone, so that it restarts nothing.
 	RenderedAnnotation = "bindery.dev/rendered"
 
+	// HandleAnnotation is on the claim of each Redis with a volume: the Secret that the Redis started with first. The claim
+	// outlives the BackingService, and one of the same name finds the Secret by it.
+	HandleAnnotation = "bindery.dev/handle"
+
 	// DeleteInUseAnnotation with the value "true" on a BackingService lets it be deleted while apps are attached to it.
 	DeleteInUseAnnotation = "bindery.dev/delete-in-use"
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 // observe reads all that a plan for one service depends on.
@@ -159,6 +160,9 @@ func (r *reconciler) observeClaim(ctx context.Context, o *observation) error {
 			return fmt.Errorf("reading PersistentVolumeClaim %s: %w", name, err)
 		case o.isOwnClaim(claim, template):
 			o.children.claim = template
+			if name := claim.Annotations[v1alpha1.HandleAnnotation]; handle.IsOf(o.service.Name, name) {
+				o.children.remembered = name
+			}
 			return nil
 		case template == engine.ClaimName:
 			o.children.foreign = append(o.children.foreign, "PersistentVolumeClaim "+name)
@@ -168,8 +172,9 @@ func (r *reconciler) observeClaim(ctx context.Context, o *observation) error {
 	return nil
 }
 
-// observeCarried finds the Secret that the apps of the namespace carry from a service of this name, if it still exists. The
-// workloads say it in their annotations, so one page after another of their metadata is read, once in the life of a service.
+// observeCarried finds the Secret that the apps of the namespace carry from a service of this name, or that the claim
+// remembers, if it still exists. The workloads say it in their annotations, so one page after another of their metadata is
+// read, once in the life of a service.
 func (r *reconciler) observeCarried(ctx context.Context, o *observation) error {
 	var carried []string
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
@@ -184,19 +189,20 @@ func (r *reconciler) observeCarried(ctx context.Context, o *observation) error {
 			return fmt.Errorf("listing the %ss of namespace %s: %w", kind, o.service.Namespace, err)
 		}
 	}
-	name := mostCarried(carried)
-	if name == "" {
-		return nil
-	}
-	found, err := r.secretExists(ctx, o.service.Namespace, name)
-	if err != nil {
-		return err
-	}
-	if !found.known {
-		return fmt.Errorf("looking for Secret %s, which apps carry: %s", name, found.why)
-	}
-	if found.exists {
-		o.children.carried = name
+	for _, name := range []string{mostCarried(carried), o.children.remembered} {
+		if name == "" || o.children.carried != "" {
+			continue
+		}
+		found, err := r.secretExists(ctx, o.service.Namespace, name)
+		if err != nil {
+			return err
+		}
+		if !found.known {
+			return fmt.Errorf("looking for Secret %s, which the service had before: %s", name, found.why)
+		}
+		if found.exists {
+			o.children.carried = name
+		}
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (o *observation) planRedis() plan {
 	}
 
 	o.planService(&p, engine.RedisService(s))
-	statefulSet := engine.RedisStatefulSet(s, o.redisStanding(), name, o.images)
+	statefulSet := engine.RedisStatefulSet(s, o.redisStanding(name), name, o.images)
 	if live := o.children.statefulSet; live == nil {
 		o.putRight(&p, "StatefulSet", nil, statefulSet)
 	} else if !engine.Outdated(live.Annotations[v1alpha1.RenderedAnnotation], statefulSet.Annotations[v1alpha1.RenderedAnnotation]) &&
@@ -54,11 +54,11 @@ func (o *observation) planRedis() plan {
 	return p
 }
 
-func (o *observation) redisStanding() engine.Standing {
+func (o *observation) redisStanding(secretName string) engine.Standing {
 	if live := o.children.statefulSet; live != nil {
 		return engine.StandingOfStatefulSet(&o.service, live)
 	}
-	return engine.NewStanding(&o.service, o.children.claim)
+	return engine.NewStanding(&o.service, o.children.claim, secretName)
 }
 
 func (o *observation) redisState() condition.State {
@@ -120,7 +120,7 @@ func (o *observation) collectorStanding() engine.Standing {
 	if live := o.children.deployment; live != nil {
 		return engine.StandingOfDeployment(&o.service, live)
 	}
-	return engine.NewStanding(&o.service, engine.ClaimName)
+	return engine.NewStanding(&o.service, engine.ClaimName, "")
 }
 
 // noStore says so where spec.collector.storeRef is nothing that a collector can keep its data in. A Binding to it would hand
@@ -253,7 +253,7 @@ func (o *observation) ownHandle(p *plan, content func(newPassword func() string)
 
 // usedSecret is the Secret with the password of a Redis that is in use already, although the status does not say so: the
 // server starts with it, which was made after it, so the status was lost or a pass did not come to its end; or apps carry
-// it from a service of this name that was there before. "" = there is none.
+// it from a service of this name that was there before, or the claim of that one remembers it. "" = there is none.
 func (o *observation) usedSecret() string {
 	if live := o.children.statefulSet; live != nil && handle.IsOf(o.service.Name, engine.HandleOf(live)) {
 		return engine.HandleOf(live)

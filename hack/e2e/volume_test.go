@@ -41,7 +41,7 @@ func TestDeletionPolicy(t *testing.T) {
 			s.kubectl("delete", "bsvc", "retained")
 			awaitGone[appsv1.StatefulSet](s, "retained", patience)
 			awaitGone[corev1.Pod](s, "retained-0", patience)
-			s.requireAllGone("retained", handle)
+			s.requireAllGone("retained", handle, "bindery-data-retained-0")
 			s.holds("claim and Secret stay", untouched, func() string {
 				if have, err := find[corev1.Secret](s, handle); err != nil || have.UID != secret || have.DeletionTimestamp != nil {
 					return fmt.Sprintf("Secret %s: %v", handle, err)

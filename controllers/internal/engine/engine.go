@@ -69,21 +69,25 @@ func ClaimOf(template, service string) string { return template + "-" + service 
 type Standing struct {
 	// selector of the Pods, and the labels that the Pods have.
 	selector, labels map[string]string
-	// claim is the claim template, and the labels that it has.
-	claim       string
-	claimLabels map[string]string
+	// claim is the claim template, and the labels and annotations that it has.
+	claim                         string
+	claimLabels, claimAnnotations map[string]string
 }
 
-// NewStanding is that of a service whose workload does not exist yet. claim is the claim template.
-func NewStanding(s *v1alpha1.BackingService, claim string) Standing {
-	return Standing{selector: selector(s), labels: labels(s), claim: claim, claimLabels: labels(s)}
+// NewStanding is that of a service whose workload does not exist yet. claim is the claim template, and secretName the
+// handle's Secret, which the claim remembers.
+func NewStanding(s *v1alpha1.BackingService, claim, secretName string) Standing {
+	return Standing{
+		selector: selector(s), labels: labels(s),
+		claim: claim, claimLabels: labels(s), claimAnnotations: map[string]string{v1alpha1.HandleAnnotation: secretName},
+	}
 }
 
 // StandingOfStatefulSet is that of a Redis which exists.
 func StandingOfStatefulSet(s *v1alpha1.BackingService, live *appsv1.StatefulSet) Standing {
 	standing := standingOf(s, live.Spec.Selector)
 	for _, template := range live.Spec.VolumeClaimTemplates {
-		standing.claim, standing.claimLabels = template.Name, template.Labels
+		standing.claim, standing.claimLabels, standing.claimAnnotations = template.Name, template.Labels, template.Annotations
 	}
 	return standing
 }
@@ -94,7 +98,7 @@ func StandingOfDeployment(s *v1alpha1.BackingService, live *appsv1.Deployment) S
 }
 
 func standingOf(s *v1alpha1.BackingService, live *metav1.LabelSelector) Standing {
-	standing := NewStanding(s, ClaimName)
+	standing := NewStanding(s, ClaimName, "")
 	if live != nil {
 		standing.selector = live.MatchLabels
 	}

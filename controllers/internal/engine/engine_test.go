@@ -47,10 +47,10 @@ func TestGolden(t *testing.T) {
 	logs := collector(v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "store"}})
 	for name, object := range map[string]any{
 		"redis-service":             RedisService(plain),
-		"redis-statefulset":         RedisStatefulSet(plain, NewStanding(plain, ClaimName), "visits-abc", images),
-		"redis-statefulset-storage": RedisStatefulSet(stored, NewStanding(stored, ClaimName), "visits-abc", images),
+		"redis-statefulset":         RedisStatefulSet(plain, NewStanding(plain, ClaimName, "visits-abc"), "visits-abc", images),
+		"redis-statefulset-storage": RedisStatefulSet(stored, NewStanding(stored, ClaimName, "visits-abc"), "visits-abc", images),
 		"collector-service":         CollectorService(logs),
-		"collector-deployment":      CollectorDeployment(logs, NewStanding(logs, ClaimName), images),
+		"collector-deployment":      CollectorDeployment(logs, NewStanding(logs, ClaimName, "visits-abc"), images),
 		"collector-binding":         CollectorBinding(logs),
 		"verify-job":                VerifyJob(plain, tried("visits-abc", "uri", 1), "visits-1", images),
 	} {
@@ -113,7 +113,7 @@ func TestGoIsToldOfTheMemoryThatACollectorMayHave(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			logs := collector(v1alpha1.CollectorSource{Resources: test.resources})
-			env := CollectorDeployment(logs, NewStanding(logs, ClaimName), images).Spec.Template.Spec.Containers[0].Env
+			env := CollectorDeployment(logs, NewStanding(logs, ClaimName, "visits-abc"), images).Spec.Template.Spec.Containers[0].Env
 			if len(env) != 1 || *env[0].Name != "GOMEMLIMIT" || *env[0].Value != test.want {
 				t.Errorf("environment %+v, want GOMEMLIMIT=%s", env, test.want)
 			}
@@ -201,7 +201,7 @@ func TestAnUpgradeRestartsNothing(t *testing.T) {
 
 func TestRenderedTellsEveryDifference(t *testing.T) {
 	s := redis(v1alpha1.RedisSource{})
-	standing := NewStanding(s, ClaimName)
+	standing := NewStanding(s, ClaimName, "visits-abc")
 	one := RedisStatefulSet(s, standing, "visits-abc", images)
 	same := RedisStatefulSet(s, standing, "visits-abc", images)
 	other := RedisStatefulSet(s, standing, "visits-abc", Images{Redis: "redis:8"})

@@ -53,7 +53,7 @@ func run(t *testing.T, source v1alpha1.RedisSource, change func(secret map[strin
 		change(secret)
 	}
 	s := redis(source)
-	container := RedisStatefulSet(s, NewStanding(s, ClaimName), "visits-abc", images).Spec.Template.Spec.Containers[0]
+	container := RedisStatefulSet(s, NewStanding(s, ClaimName, "visits-abc"), "visits-abc", images).Spec.Template.Spec.Containers[0]
 	server := testredis.StartPod(t, secret[v1alpha1.KeyPassword], secret[RedisACLKey], slices.Concat(container.Args, arguments)...)
 	return pod{Server: server, container: container, secret: secret}
 }
