@@ -114,9 +114,9 @@ type BackingServiceSpec struct {
 	ResourceRef *ResourceReference `json:"resourceRef,omitempty"`
 
 	// deletionPolicy says what becomes of the data volume, and of the Secrets that Bindery made for its handle, when the
-	// BackingService is deleted. Retain keeps them: a BackingService of the same name finds its data again, and the
-	// password that its volume or its apps remember, and apps that are attached can start their Pods meanwhile. Delete removes them. A Secret stays or goes by what
-	// the policy was when it was made.
+	// BackingService is deleted. Retain keeps them: a BackingService of the same name finds its data again, and the password
+	// that its volume or its apps remember, and apps that are attached can start their Pods meanwhile. Delete removes them. A
+	// Secret stays or goes by what the policy was when it was made.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`

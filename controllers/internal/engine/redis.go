@@ -115,7 +115,9 @@ func redisVolume(standing Standing, storage *v1alpha1.Storage) *acorev1.Persiste
 	}
 	// The list of claim templates is one value to server-side apply, so it is written here just as the API server keeps
 	// it, defaults and all: else the StatefulSet would never equal what is desired.
-	volume := acorev1.PersistentVolumeClaim(standing.claim, "").WithLabels(standing.claimLabels).WithAnnotations(standing.claimAnnotations).WithSpec(claim).
+	volume := acorev1.PersistentVolumeClaim(standing.claim, "").
+		WithLabels(standing.claimLabels).WithAnnotations(standing.claimAnnotations).
+		WithSpec(claim).
 		WithStatus(acorev1.PersistentVolumeClaimStatus().WithPhase(corev1.ClaimPending))
 	volume.Kind, volume.APIVersion, volume.Namespace = nil, nil, nil
 	return volume
