@@ -18,7 +18,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -97,22 +96,24 @@ func specOf(object client.Object) any {
 func TestNothingIsTakenOver(t *testing.T) {
 	alone(t)
 	for name, test := range map[string]struct {
-		kind client.Object
-		path string
-		spec v1alpha1.BackingServiceSpec
+		kind   client.Object
+		path   string
+		spec   v1alpha1.BackingServiceSpec
+		rights []right
 	}{
-		"a Service":     {&corev1.Service{}, "/services/web", redisSpec()},
-		"a StatefulSet": {&appsv1.StatefulSet{}, "/statefulsets/web", redisSpec()},
-		"a Binding":     {&v1alpha1.Binding{}, "/bindings/web-store", collectorSpec("store")},
-		"a Deployment":  {&appsv1.Deployment{}, "/deployments/web", collectorSpec("store")},
+		"a Service":     {&corev1.Service{}, "/services/web", redisSpec(), []right{"create /services"}},
+		"a StatefulSet": {&appsv1.StatefulSet{}, "/statefulsets/web", redisSpec(), []right{"create apps/statefulsets"}},
+		"a Binding": {&v1alpha1.Binding{}, "/bindings/web-store", collectorSpec("store"),
+			[]right{"create bindery.dev/bindings", "patch apps/deployments:mine"}},
+		"a Deployment": {&appsv1.Deployment{}, "/deployments/web", collectorSpec("store"), []right{"create apps/deployments"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, "taken")
-			object := somebodys(s.namespace, test.kind)
+			object, owner := somebodys(s.namespace, test.kind), s.whoMay(test.rights...)
 			s.operator.before(func(req *http.Request) bool {
 				return req.Method == http.MethodPatch && strings.HasSuffix(req.URL.Path, test.path)
-			}, func() error { return admin.Create(s.ctx, object) })
+			}, func() error { return owner.Create(s.ctx, object) })
 			s.start()
 			s.url("store")
 			s.service("web", test.spec)
@@ -150,15 +151,15 @@ func TestWhatTookThePlaceOfAChildIsLeft(t *testing.T) {
 	alone(t)
 	s := newStage(t, "replaced")
 	s.runPods()
-	object := somebodys(s.namespace, &corev1.Service{})
+	object, owner := somebodys(s.namespace, &corev1.Service{}), s.whoMay("create /services", "delete /services")
 	var begun atomic.Bool
 	s.operator.before(func(req *http.Request) bool {
 		return begun.Load() && req.Method == http.MethodPatch && strings.HasSuffix(req.URL.Path, "/services/web")
 	}, func() error {
-		if err := admin.Delete(s.ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web"}}); err != nil {
+		if err := owner.Delete(s.ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web"}}); err != nil {
 			return err
 		}
-		return admin.Create(s.ctx, object)
+		return owner.Create(s.ctx, object)
 	})
 	s.start()
 	s.service("web", redisSpec())
@@ -204,7 +205,7 @@ func TestAClaimOfSomebodyElsesIsNotMounted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, "claim")
-			s.must(admin.Create(s.ctx, claimOf(s.namespace, test.claim, test.labels)))
+			s.must(s.whoMay("create /persistentvolumeclaims").Create(s.ctx, claimOf(s.namespace, test.claim, test.labels)))
 			s.service("pg", redisSpec(stored, func(spec *v1alpha1.BackingServiceSpec) { spec.DeletionPolicy = v1alpha1.DeletionDelete }))
 			b := s.awaitService("pg", test.ready)
 			set := &appsv1.StatefulSet{}
@@ -232,7 +233,7 @@ func TestAClaimOfSomebodyElsesIsNotMounted(t *testing.T) {
 func TestASecretThatWasThereBeforeIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "precreated")
-	intruder := s.whoCreatesSecrets("intruder")
+	intruder := s.whoMay("create /secrets")
 	content := map[string]string{"uri": "redis://default:mine@evil.example.com:6379/0", "password": "mine", "users.acl": "user default on nopass ~* &* +@all"}
 	guess := func(name string) {
 		t.Helper()
@@ -252,15 +253,14 @@ func TestASecretThatWasThereBeforeIsNotBelieved(t *testing.T) {
 	}
 }
 
-// whoCreatesSecrets returns a client of a user who may create Secrets in the namespace.
-func (s *scene) whoCreatesSecrets(user string) client.Client {
+// whoMay returns a client of a user who has these rights in the namespace, and no others.
+func (s *scene) whoMay(rights ...right) client.Client {
 	s.Helper()
-	p := &policedScene{TB: s.T, policed: &policed{Client: admin, config: operatedAdmin()}, ctx: s.ctx, namespace: s.namespace}
-	p.grant(user, s.namespace, "create /secrets")
+	p := &policedScene{TB: s.T, policed: &policed{Client: admin, config: unlimited(authn.Config)}, ctx: s.ctx, namespace: s.namespace}
+	user := "somebody-of-" + s.namespace
+	p.grant(user, s.namespace, rights...)
 	return p.as(user)
 }
-
-func operatedAdmin() *rest.Config { return unlimited(authn.Config) }
 
 // He may be as fast as the operator: the name is in the status before the Secret is there.
 func TestASecretThatCameBetweenIsMadeAgain(t *testing.T) {
@@ -272,12 +272,16 @@ func TestASecretThatCameBetweenIsMadeAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, "between")
+			intruder := s.whoMay("create /secrets", "get bindery.dev/backingservices")
 			s.operator.before(func(req *http.Request) bool {
 				return req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/secrets") && !req.URL.Query().Has("dryRun")
 			}, func() error {
-				reserved := get(s.scene, &v1alpha1.BackingService{}, "one").Status.Reserved
-				return admin.Create(s.ctx, &corev1.Secret{
-					ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: reserved[0]},
+				b := &v1alpha1.BackingService{}
+				if err := intruder.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "one"}, b); err != nil {
+					return err
+				}
+				return intruder.Create(s.ctx, &corev1.Secret{
+					ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: b.Status.Reserved[0]},
 					StringData: map[string]string{"uri": "redis://evil.example.com"},
 				})
 			})
@@ -339,6 +343,7 @@ func TestAJobOfSomebodyElsesIsNotBelieved(t *testing.T) {
 	}}})
 	s.endsWith("one", 20) // unreachable
 	s.awaitService("one", "False/SecretNotFound")
+	intruder := s.whoMay("create batch/jobs")
 	job := func(name string, change func(*batchv1.Job)) *batchv1.Job {
 		t.Helper()
 		j := &batchv1.Job{
@@ -350,7 +355,7 @@ func TestAJobOfSomebodyElsesIsNotBelieved(t *testing.T) {
 			}}},
 		}
 		change(j)
-		s.must(admin.Create(s.ctx, j))
+		s.must(intruder.Create(s.ctx, j))
 		return j
 	}
 	owned := func(j *batchv1.Job) {
@@ -386,11 +391,12 @@ func TestACollectorTakesNoHandleButThatOfARedis(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "store")
 	s.must(admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "prod"}}))
+	author := s.whoMay("create bindery.dev/backingservices", "patch apps/deployments:logs")
 	s.service("prod", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypePostgreSQL, External: &v1alpha1.ExternalSource{
 		SecretRef: &v1alpha1.SecretKeyReference{Name: "prod", Key: "url"},
 	}})
 	s.awaitService("prod", "True/Ready")
-	s.service("logs", collectorSpec("prod"))
+	s.must(author.Create(s.ctx, &v1alpha1.BackingService{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "logs"}, Spec: collectorSpec("prod")}))
 	b := s.awaitService("logs", "False/StoreNotAttached")
 	if message := b.Status.Conditions[0].Message; !strings.Contains(message, "BackingService prod is of type postgresql") {
 		t.Errorf("it says %q", message)

@@ -147,6 +147,10 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 	}
 	o.happened = happened
 	p := makePlan(o)
+	if p.reserve { // the next pass does the rest
+		r.happenings.add(client.ObjectKeyFromObject(&s), happened)
+		return reconcile.Result{}, client.IgnoreNotFound(r.applyStatus(ctx, s, p.status))
+	}
 	if p.ending.now {
 		return r.end(ctx, o)
 	}
