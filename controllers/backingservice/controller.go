@@ -142,6 +142,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 // pass observes, plans and applies once.
 func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happened happening) (reconcile.Result, error) {
 	o, err := r.observe(ctx, s)
+	if errors.Is(err, errRefused) {
+		return r.refused(ctx, o, err)
+	}
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -158,8 +161,7 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 	case errors.Is(err, errEnding):
 		return reconcile.Result{}, nil
 	case errors.Is(err, errRefused):
-		log.FromContext(ctx).Error(err, "a write was refused", "retryAfter", refusalRetry)
-		return reconcile.Result{RequeueAfter: refusalRetry}, client.IgnoreNotFound(r.applyStatus(ctx, s, o.refused(err.Error())))
+		return r.refused(ctx, o, err)
 	case err != nil:
 		return reconcile.Result{}, err
 	}
@@ -179,6 +181,12 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 	}
 	r.announce(ctx, o, p)
 	return reconcile.Result{RequeueAfter: p.retryAfter}, pruneErr
+}
+
+// refused says in the status that a write was refused, or a trial of one, and has it tried again after a while.
+func (r *reconciler) refused(ctx context.Context, o observation, err error) (reconcile.Result, error) {
+	log.FromContext(ctx).Error(err, "a write was refused", "retryAfter", refusalRetry)
+	return reconcile.Result{RequeueAfter: refusalRetry}, client.IgnoreNotFound(r.applyStatus(ctx, o.service, o.refused(err.Error())))
 }
 
 // rememberMove has it looked into, a while after the service has left a handle, whether its Secret can go.

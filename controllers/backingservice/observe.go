@@ -198,7 +198,7 @@ func (r *reconciler) observeCarried(ctx context.Context, o *observation) error {
 			return err
 		}
 		if !found.known {
-			return fmt.Errorf("looking for Secret %s, which the service had before: %s", name, found.why)
+			return fmt.Errorf("%w: looking for Secret %s, which the service had before: %s", errRefused, name, found.why)
 		}
 		if found.exists {
 			o.children.carried = name

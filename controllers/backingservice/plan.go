@@ -124,7 +124,7 @@ type plan struct {
 	// withdraw is the Binding of a collector that must not attach anything any more.
 	withdraw *v1alpha1.Binding
 	trial    trial
-	// moved: the service has another handle than before.
+	// moved: the service has another handle than before, so that there are Secrets to be looked into.
 	moved bool
 	// prune are the Secrets of earlier handles that are to go, if nothing names them any more.
 	prune  []string

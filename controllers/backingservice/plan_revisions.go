@@ -30,17 +30,17 @@ func (o *observation) planRevisions(p *plan) {
 		kept = slices.Insert(kept, 0, was.SecretName)
 	}
 	kept = slices.DeleteFunc(kept, func(name string) bool { return name == is.SecretName })
-	p.prune = slices.Clone(p.status.Reserved) // what was only reserved was never the handle
-	p.moved = moved
+	// What was only reserved was never the handle, and may be looked into at once.
+	p.moved = moved || was == nil && p.status.Reserved != nil
 	switch wait := pruneAfter - o.sinceMoved; {
-	case moved:
+	case p.moved:
 		p.lookAgain(pruneAfter)
 	case o.sinceMoved > 0 && wait > 0:
 		p.lookAgain(wait)
 	}
-	if moved || o.happened.moved || o.sinceMoved >= pruneAfter {
-		p.prune = append(p.prune, slices.DeleteFunc(slices.Clone(o.service.Status.Revisions),
-			func(name string) bool { return !slices.Contains(kept, name) })...)
+	if p.moved || o.happened.moved || o.sinceMoved >= pruneAfter {
+		p.prune = slices.Concat(p.status.Reserved, slices.DeleteFunc(slices.Clone(o.service.Status.Revisions),
+			func(name string) bool { return !slices.Contains(kept, name) }))
 	}
 	if kept = kept[:min(len(kept), revisionLimit)]; len(kept) == 0 {
 		kept = nil

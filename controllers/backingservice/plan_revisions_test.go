@@ -104,6 +104,18 @@ func TestWhatWasOnlyReservedGoes(t *testing.T) {
 	if diff := cmp.Diff([]string{nameOf("http://a")}, p.status.Revisions); diff != "" {
 		t.Errorf("is kept (-want +got):\n%s", diff)
 	}
+	// One that an app carries stays. It is not looked for again until something happens.
+	o.service.Status = p.status
+	if p = makePlan(o); p.prune != nil {
+		t.Errorf("looked into again: %v", p.prune)
+	}
+	// So it is with the first handle that a service has.
+	first := observed(urlSpec("http://b"))
+	first.service.Status = makePlan(first).status
+	first.service.Spec = urlSpec("http://c")
+	if diff := cmp.Diff([]string{nameOf("http://b")}, planOf(first).prune); diff != "" {
+		t.Errorf("before the first handle (-want +got):\n%s", diff)
+	}
 }
 
 func TestTheAccountOfRevisionsIsBounded(t *testing.T) {

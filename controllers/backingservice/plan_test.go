@@ -136,6 +136,14 @@ func TestWhatTheStatusSays(t *testing.T) {
 			observation: observed(collectorSpec, storeIs(resourceSpec)), ready: "False/StoreNotAttached",
 			mention: []string{"spec.collector.storeRef", "type redis", "BackingService store is of type rabbitmq"},
 		},
+		"a collector that serves, whose store is to be another type": {
+			observation: observed(collectorSpec, collectorChildren(1, true), storeIs(resourceSpec), withHandle("visits-x", "uri", 1)),
+			ready:       "False/StoreNotAttached", mention: []string{"type redis"}, endpoint: "visits.shop.svc:4001", handle: "visits-x/uri#1",
+		},
+		"a collector that serves, whose store is away": {
+			observation: observed(collectorSpec, collectorChildren(1, true), withHandle("visits-x", "uri", 1), func(o *observation) { o.children.store = nil }),
+			ready:       "True/Ready", endpoint: "visits.shop.svc:4001", handle: "visits-x/uri#1",
+		},
 		"a collector whose store does not exist": {
 			observation: observed(collectorSpec, func(o *observation) { o.children.store = nil }), ready: "False/StoreNotAttached",
 			mention: []string{"BackingService store does not exist", "spec.collector.storeRef.name"},
@@ -371,8 +379,10 @@ func TestWhatIsWritten(t *testing.T) {
 				o.children.foreign = []string{"Deployment visits"}
 			}), withdraws: true,
 		},
-		"a collector that runs keeps its store": {
-			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true), storeIs(resourceSpec)), apply: []string{"Service"},
+		"a collector that runs keeps its store, and its Deployment is looked after": {
+			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true), storeIs(resourceSpec), func(o *observation) {
+				o.children.binding.Spec.ServiceRef.Name = "before"
+			}), apply: []string{"Service", "Deployment"},
 		},
 		"and where another name is taken": {
 			observation: observed(collectorSpec, withHandle("x", "uri", 1), collectorChildren(1, true), func(o *observation) {

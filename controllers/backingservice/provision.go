@@ -84,9 +84,10 @@ func (o *observation) planCollector() plan {
 		o.setProvisioned(&p.status, state)
 		return p
 	}
-	if state, ok := o.noStore(); ok && o.children.deployment == nil {
+	noStore, ok := o.noStore()
+	if ok && o.children.deployment == nil {
 		o.withdrawUnborn(&p)
-		o.setProvisioned(&p.status, state)
+		o.setProvisioned(&p.status, noStore)
 		return p
 	}
 	if name, ok := o.ownHandle(&p, func(func() string) map[string]string { return engine.CollectorSecret(s) }); !ok {
@@ -94,11 +95,9 @@ func (o *observation) planCollector() plan {
 	}
 
 	o.planService(&p, engine.CollectorService(s))
-	if state, ok := o.noStore(); ok {
-		o.setProvisioned(&p.status, state) // it goes on with the store that it has
-		return p
+	if !o.otherStore() {
+		o.planBinding(&p, engine.CollectorBinding(s))
 	}
-	o.planBinding(&p, engine.CollectorBinding(s))
 	deployment := engine.CollectorDeployment(s, o.collectorStanding(), o.images)
 	if live := o.children.deployment; live == nil {
 		if !o.mayBeBorn(&p) {
@@ -112,7 +111,11 @@ func (o *observation) planCollector() plan {
 		}) {
 		o.putRight(&p, "Deployment", &live.ObjectMeta, deployment)
 	}
-	o.setProvisioned(&p.status, p.unlessContested(o.collectorState()))
+	state := o.collectorState()
+	if o.otherStore() {
+		state = noStore // it goes on with the store that it has
+	}
+	o.setProvisioned(&p.status, p.unlessContested(state))
 	return p
 }
 
@@ -123,6 +126,11 @@ func (o *observation) collectorStanding() engine.Standing {
 	return engine.NewStanding(&o.service, engine.ClaimName, "")
 }
 
+// otherStore says whether spec.collector.storeRef names a service of another type than a collector can keep its data in.
+func (o *observation) otherStore() bool {
+	return o.children.store != nil && o.children.store.Spec.Type != v1alpha1.TypeRedis
+}
+
 // noStore says so where spec.collector.storeRef is nothing that a collector can keep its data in. A Binding to it would hand
 // out what it has nothing to do with.
 func (o *observation) noStore() (condition.State, bool) {
@@ -131,7 +139,7 @@ func (o *observation) noStore() (condition.State, bool) {
 	case store == nil:
 		return condition.False(v1alpha1.ReasonStoreNotAttached, fmt.Sprintf("spec.collector.storeRef: BackingService %s does not exist in "+
 			"namespace %s: create it, with type redis, or correct spec.collector.storeRef.name", name, o.service.Namespace)), true
-	case store.Spec.Type != v1alpha1.TypeRedis:
+	case o.otherStore():
 		return condition.False(v1alpha1.ReasonStoreNotAttached, fmt.Sprintf("spec.collector.storeRef: a collector keeps its data in a service of "+
 			"type redis, and BackingService %s is of type %s: name one of type redis", name, store.Spec.Type)), true
 	}
