@@ -334,6 +334,72 @@ func TestARedisWhoseStatusWasLostKeepsItsSecret(t *testing.T) {
 	}
 }
 
+// comesBackWithApp leaves a namespace in which an app carries the handle of a Redis that is gone, and its Secret is there.
+func (s *scene) comesBackWithApp(spec v1alpha1.BackingServiceSpec) (secret string) {
+	s.Helper()
+	s.deploy("app")
+	s.service("visits", spec)
+	s.serve("visits")
+	s.bind("b", "app", "visits")
+	s.awaitBinding("b", "True/Ready")
+	secret = s.secretOf("visits")
+	s.dropInUse("visits")
+	s.awaitGone(&appsv1.StatefulSet{}, "visits")
+	s.awaitGone(&corev1.Service{}, "visits")
+	return secret
+}
+
+// The volume that an earlier Bindery has made for a Redis has the labels of a chart. Apps that carry the handle of that Redis
+// tell whose it is.
+func TestARedisOfAnEarlierBinderyFindsItsVolume(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "earlier")
+	spec := redisSpec(stored)
+	secret := s.comesBackWithApp(spec)
+	s.must(client.IgnoreNotFound(admin.Delete(s.ctx, claimOf(s.namespace, "bindery-data-visits-0", nil))))
+	s.must(admin.Create(s.ctx, claimOf(s.namespace, "data-visits-0", map[string]string{
+		"app.kubernetes.io/name": "redis", "app.kubernetes.io/instance": "visits",
+	})))
+	update(s, &corev1.PersistentVolumeClaim{}, "bindery-data-visits-0", func(c *corev1.PersistentVolumeClaim) { c.Finalizers = nil })
+	s.awaitGone(&corev1.PersistentVolumeClaim{}, "bindery-data-visits-0")
+	s.service("visits", spec)
+	s.awaitService("visits", "True/Ready")
+	if got := s.secretOf("visits"); got != secret {
+		t.Errorf("its Secret is %s, and not %s", got, secret)
+	}
+	if got := get(s, &appsv1.StatefulSet{}, "visits").Spec.VolumeClaimTemplates[0].Name; got != "data" {
+		t.Errorf("it claims %s", got)
+	}
+}
+
+// Where it cannot be found out whether the Secret is there, the status says so, and nothing is made instead.
+func TestAQuotaThatHidesTheSecretIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "expected-quota")
+	secret := s.comesBackWithApp(redisSpec())
+	full := corev1.ResourceList{corev1.ResourceSecrets: resource.MustParse("1")}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "secrets"}, Spec: corev1.ResourceQuotaSpec{Hard: full}}
+	s.must(admin.Create(s.ctx, quota))
+	quota.Status = corev1.ResourceQuotaStatus{Hard: full, Used: full}
+	s.must(admin.Status().Update(s.ctx, quota))
+	s.await("the quota in force", func() string {
+		if admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "x"}}, client.DryRunAll) == nil {
+			return "a Secret can be made"
+		}
+		return ""
+	})
+	s.service("visits", redisSpec())
+	b := s.awaitService("visits", "False/Refused")
+	if !slices.ContainsFunc(b.Status.Conditions, func(c metav1.Condition) bool {
+		return c.Type == v1alpha1.ConditionReady && strings.Contains(c.Message, secret) && strings.Contains(c.Message, "exceeded quota")
+	}) {
+		t.Errorf("it says %+v", b.Status.Conditions)
+	}
+	if b.Status.Handle != nil || b.Status.Reserved != nil {
+		t.Errorf("handle %+v, reserved %v", b.Status.Handle, b.Status.Reserved)
+	}
+}
+
 // Jobs that have the labels and the owner of a trial, whoever made them.
 func TestAJobOfSomebodyElsesIsNotBelieved(t *testing.T) {
 	t.Parallel()

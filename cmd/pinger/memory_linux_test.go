@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/bindery-dev/bindery/cmd/internal/program/programtest"
@@ -49,15 +48,7 @@ func TestNobodyMakesItRunOutOfMemory(t *testing.T) {
 				t.Errorf("/healthz = %+v during the attack", got)
 			}
 			a.End()
-			peak := process.PeakMemory(t)
-			t.Logf("%s: at most %d MiB", name, peak>>20)
-			if peak > memoryLimit {
-				t.Errorf("it had %d MiB, of %d", peak>>20, memoryLimit>>20)
-			}
-			process.Signal(t, syscall.SIGTERM)
-			if code := process.ExitCode(t); code != 0 {
-				t.Errorf("exit code = %d, want 0", code)
-			}
+			process.MustHaveFitted(t, memoryLimit)
 		})
 	}
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
-	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 // observe reads all that a plan for one service depends on.
@@ -129,25 +128,35 @@ func (r *reconciler) observeStore(ctx context.Context, o *observation) error {
 	return nil
 }
 
-// observeRemains looks for what is left of a Redis whose StatefulSet is not there: its volume, and the Secret that apps
-// carry. A volume that has the name and is not Bindery's is somebody else's data.
+// observeRemains looks for what is left of a Redis whose StatefulSet is not there: the Secret that apps carry, and its volume.
+// A volume that has the name and is not Bindery's is somebody else's data.
 func (r *reconciler) observeRemains(ctx context.Context, o *observation) error {
 	if o.children.statefulSet != nil {
 		return nil
 	}
 	o.children.claim = engine.ClaimName
-	if o.service.Spec.Redis.Storage != nil {
-		if err := r.observeClaim(ctx, o); err != nil {
+	handleIsNew := o.service.Status.Handle == nil && len(o.service.Status.Reserved) == 0 && o.outlives()
+	var carried, remembered string
+	var err error
+	if handleIsNew {
+		if carried, err = r.carriedByApps(ctx, o); err != nil {
 			return err
 		}
 	}
-	if o.service.Status.Handle != nil || !o.outlives() || len(o.service.Status.Reserved) > 0 {
-		return nil
+	if o.service.Spec.Redis.Storage != nil {
+		if remembered, err = r.observeClaim(ctx, o, o.service.Status.Handle != nil || carried != ""); err != nil {
+			return err
+		}
 	}
-	return r.observeCarried(ctx, o)
+	if handleIsNew {
+		return r.observeEarlierSecret(ctx, o, carried, remembered)
+	}
+	return nil
 }
 
-func (r *reconciler) observeClaim(ctx context.Context, o *observation) error {
+// observeClaim finds the claim of a Redis, and returns the Secret that it remembers. before says whether there was a Redis of
+// Bindery's of this name before.
+func (r *reconciler) observeClaim(ctx context.Context, o *observation, before bool) (remembered string, err error) {
 	for _, template := range []string{engine.ClaimName, engine.LegacyClaimName} {
 		claim := &metav1.PartialObjectMetadata{}
 		claim.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"))
@@ -157,25 +166,21 @@ func (r *reconciler) observeClaim(ctx context.Context, o *observation) error {
 		case apierrors.IsNotFound(err):
 			continue
 		case err != nil:
-			return fmt.Errorf("reading PersistentVolumeClaim %s: %w", name, err)
-		case o.isOwnClaim(claim, template):
+			return "", fmt.Errorf("reading PersistentVolumeClaim %s: %w", name, err)
+		case isOwnClaim(claim, template, o.service.Name, before):
 			o.children.claim = template
-			if name := claim.Annotations[v1alpha1.HandleAnnotation]; handle.IsOf(o.service.Name, name) {
-				o.children.remembered = name
-			}
-			return nil
+			return rememberedBy(claim, o.service.Name), nil
 		case template == engine.ClaimName:
 			o.children.foreign = append(o.children.foreign, "PersistentVolumeClaim "+name)
-			return nil
+			return "", nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
-// observeCarried finds the Secret that the apps of the namespace carry from a service of this name, or that the claim
-// remembers, if it still exists. The workloads say it in their annotations, so one page after another of their metadata is
-// read, once in the life of a service.
-func (r *reconciler) observeCarried(ctx context.Context, o *observation) error {
+// carriedByApps finds the Secret that the apps of the namespace carry from a service of this name. The workloads say it in
+// their annotations, so one page after another of their metadata is read, once in the life of a service.
+func (r *reconciler) carriedByApps(ctx context.Context, o *observation) (string, error) {
 	var carried []string
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
 		page := &metav1.PartialObjectMetadataList{}
@@ -186,22 +191,27 @@ func (r *reconciler) observeCarried(ctx context.Context, o *observation) error {
 			}
 		})
 		if err != nil {
-			return fmt.Errorf("listing the %ss of namespace %s: %w", kind, o.service.Namespace, err)
+			return "", fmt.Errorf("listing the %ss of namespace %s: %w", kind, o.service.Namespace, err)
 		}
 	}
-	for _, name := range []string{mostCarried(carried), o.children.remembered} {
-		if name == "" || o.children.carried != "" {
+	return mostCarried(carried), nil
+}
+
+// observeEarlierSecret takes the first of these Secrets that still exists for what the service had before.
+func (r *reconciler) observeEarlierSecret(ctx context.Context, o *observation, names ...string) error {
+	for _, name := range names {
+		if name == "" {
 			continue
 		}
 		found, err := r.secretExists(ctx, o.service.Namespace, name)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !found.known {
+		case !found.known:
 			return fmt.Errorf("%w: looking for Secret %s, which the service had before: %s", errRefused, name, found.why)
-		}
-		if found.exists {
+		case found.exists:
 			o.children.carried = name
+			return nil
 		}
 	}
 	return nil

@@ -70,10 +70,8 @@ type children struct {
 	store *v1alpha1.BackingService
 	// claim is the claim template of a Redis whose StatefulSet does not exist: one that finds the volume that it had.
 	claim string
-	// remembered is the Secret that the claim remembers; "" = none.
-	remembered string
 	// carried is the Secret that exists and that the apps of the namespace carry from a service of this name that was there
-	// before, or else the one that is remembered; "" = none.
+	// before, or else the one that its claim remembers; "" = none.
 	carried string
 	// foreign are objects that have the name of a child and belong to somebody else.
 	foreign []string

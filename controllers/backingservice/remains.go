@@ -12,15 +12,23 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
 
-// isOwnClaim says whether a claim is that of this service. One that an earlier version of Bindery made has no label that says
-// so. It is taken for the service's where the service had a StatefulSet already, because that claim was then that one's; or
-// where somebody has put the labels there.
-func (o *observation) isOwnClaim(claim *metav1.PartialObjectMetadata, template string) bool {
-	if claim.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy && claim.Labels[v1alpha1.ServiceLabel] == o.service.Name {
+// isOwnClaim says whether a claim is that of a service. One that an earlier version of Bindery made has no label that says
+// so. It is taken for the service's where there was a Redis of Bindery's of this name before (this one, or one whose handle
+// apps carry): then it was that one's, because no two StatefulSets have one name. Or somebody has put the labels there.
+func isOwnClaim(claim *metav1.PartialObjectMetadata, template, service string, before bool) bool {
+	if claim.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy && claim.Labels[v1alpha1.ServiceLabel] == service {
 		return true
 	}
-	return template == engine.LegacyClaimName && o.service.Status.Handle != nil &&
-		claim.Labels["app.kubernetes.io/name"] == string(v1alpha1.TypeRedis) && claim.Labels["app.kubernetes.io/instance"] == o.service.Name
+	return template == engine.LegacyClaimName && before &&
+		claim.Labels["app.kubernetes.io/name"] == string(v1alpha1.TypeRedis) && claim.Labels["app.kubernetes.io/instance"] == service
+}
+
+// rememberedBy is the Secret that a claim says its Redis started with; "" where it says none that Bindery can have made.
+func rememberedBy(claim *metav1.PartialObjectMetadata, service string) string {
+	if name := claim.Annotations[v1alpha1.HandleAnnotation]; handle.IsOf(service, name) {
+		return name
+	}
+	return ""
 }
 
 // carriedBy are the Secrets that a workload carries from a Redis of this name. The annotation can be written by who may edit

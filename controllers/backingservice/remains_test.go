@@ -17,7 +17,7 @@ func TestWhoseAClaimIs(t *testing.T) {
 	for name, test := range map[string]struct {
 		labels   map[string]string
 		template string
-		before   bool // the service had a StatefulSet already
+		before   bool // there was a Redis of Bindery's of this name
 		want     bool
 	}{
 		"a claim of Bindery's":                             {labels: own, template: engine.ClaimName, want: true},
@@ -29,15 +29,20 @@ func TestWhoseAClaimIs(t *testing.T) {
 		"a claim of the new name was never without labels": {labels: chart, template: engine.ClaimName, before: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := observed(redisSpec)
-			if test.before {
-				withHandle("visits-x", "uri", 1)(&o)
-			}
 			claim := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Labels: test.labels}}
-			if got := o.isOwnClaim(claim, test.template); got != test.want {
+			if got := isOwnClaim(claim, test.template, "visits", test.before); got != test.want {
 				t.Errorf("it is the service's: %v", got)
 			}
 		})
+	}
+}
+
+func TestWhatAClaimRemembers(t *testing.T) {
+	for secret, want := range map[string]string{"": "", "visits-0123456789abcdef": "visits-0123456789abcdef", "prod": "", "other-0123456789abcdef": ""} {
+		claim := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.HandleAnnotation: secret}}}
+		if got := rememberedBy(claim, "visits"); got != want {
+			t.Errorf("%q is remembered as %q", secret, got)
+		}
 	}
 }
 

@@ -63,7 +63,8 @@ func smallBuffer(_, _ string, raw syscall.RawConn) error {
 	})
 }
 
-// Hold waits until everything is sent, and then for a while.
+// Hold waits until everything is sent, and then for a while. That while is the attack itself, on a real process: there is no
+// condition to wait for, because what is measured is the most that the process had until its end.
 func (a *Attack) Hold() {
 	a.sending.Wait()
 	time.Sleep(attackHolds)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -27,4 +28,18 @@ func (p *Process) PeakMemory(t *testing.T) int64 {
 		t.Fatalf("the status of the process does not say:\n%s", status)
 	}
 	return (peak - file) << 10
+}
+
+// MustHaveFitted ends a process that was attacked: it never had more memory than the limit, in bytes, and ends as it should.
+func (p *Process) MustHaveFitted(t *testing.T, limit int64) {
+	t.Helper()
+	peak := p.PeakMemory(t)
+	t.Logf("at most %d MiB, of %d", peak>>20, limit>>20)
+	if peak > limit {
+		t.Errorf("it had %d MiB, of %d", peak>>20, limit>>20)
+	}
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.ExitCode(t); code != 0 {
+		t.Errorf("exit code = %d, want 0:\n%s", code, p.Log)
+	}
 }
