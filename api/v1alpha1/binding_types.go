@@ -72,6 +72,12 @@ type BindingSpec struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Containers []string `json:"containers,omitempty"`
 
+	// envFrom says what becomes of a container that takes all keys of a Secret or a ConfigMap as variables (envFrom). Bindery
+	// cannot know whether one of them has the name of a variable of this Binding, which would be overridden. Allow attaches the
+	// service and says so; Forbid leaves the workload as it is. Default: Allow.
+	// +optional
+	EnvFrom EnvFromPolicy `json:"envFrom,omitempty"`
+
 	// swap says how careful a change of the service is. Example: `{timeout: 5m}`.
 	// +optional
 	Swap *SwapPolicy `json:"swap,omitempty"`
@@ -87,13 +93,16 @@ type SwapPolicy struct {
 
 	// onFailure says what becomes of a rollout that fails: it misses its deadline, or its Pods do not stay available for
 	// the settling time. Rollback puts back what the workload carried before, once; Hold leaves it. A new edit of the
-	// Binding, or a new handle of the service, tries again. Default: Rollback.
+	// Binding, or a new handle of the service, tries again; where the workload carried nothing before, a new Pod spec of its
+	// owner does too. Default: Rollback.
 	// +optional
 	// +kubebuilder:default=Rollback
 	OnFailure FailurePolicy `json:"onFailure,omitempty"`
 
-	// timeout is how long the rollout may take from its beginning to its last Pod. Default: no such limit; the rollout
-	// fails when it makes no progress: for progressDeadlineSeconds of a Deployment, for 10m of other workloads. Example: 5m.
+	// timeout is how long the rollout may take from its beginning until its last Pod is available. The time does not run
+	// while something holds the rollout (it is paused, has a partition, a quota is full), and begins anew after that and with
+	// a Pod template of the owner's. It must be longer than minReadySeconds of the workload allows. Default: no such limit; the
+	// rollout fails when it makes no progress: for progressDeadlineSeconds of a Deployment, for 10m of other workloads. Example: 5m.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be between 1s and 24h, for example 5m"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
@@ -105,6 +114,18 @@ type SwapPolicy struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="must be between 0s and 1h, for example 30s"
 	SettlingTime *metav1.Duration `json:"settlingTime,omitempty"`
 }
+
+// EnvFromPolicy says what becomes of a container that may have a variable of the Binding from its envFrom too.
+//
+// +kubebuilder:validation:Enum=Allow;Forbid
+type EnvFromPolicy string
+
+const (
+	// EnvFromAllow attaches the service; the variable of the Binding is the one that counts.
+	EnvFromAllow EnvFromPolicy = "Allow"
+	// EnvFromForbid leaves the workload as it is.
+	EnvFromForbid EnvFromPolicy = "Forbid"
+)
 
 // VerifyPolicy says whether a handle must have been verified.
 //
@@ -230,9 +251,17 @@ type Attachment struct {
 	// +optional
 	Since metav1.Time `json:"since,omitempty"`
 
+	// state says how far the rollout is that put it into the Pods. Absent: it has settled, under an earlier version.
+	// +optional
+	State AttachmentState `json:"state,omitempty"`
+
 	// settledAt is when every Pod had carried it, and had been available, for the settling time. Absent = not yet.
 	// +optional
 	SettledAt *metav1.Time `json:"settledAt,omitempty"`
+
+	// rollout tells the rollout under way from others. Absent when the attachment has settled.
+	// +optional
+	Rollout *Rollout `json:"rollout,omitempty"`
 
 	// workloadUID and workloadGeneration are the workload, and the generation of it, that carried it first. They tell
 	// the rollout that the attachment caused from those that the workload's owner causes.
@@ -241,6 +270,46 @@ type Attachment struct {
 	WorkloadUID string `json:"workloadUID,omitempty"`
 	// +optional
 	WorkloadGeneration int64 `json:"workloadGeneration,omitempty"`
+}
+
+// AttachmentState says how far the rollout is that puts an attachment into the Pods of a workload.
+//
+// +kubebuilder:validation:Enum=RollingOut;Held;Settling;Draining;Settled;Failed
+type AttachmentState string
+
+const (
+	// AttachmentRollingOut means that the workload replaces its Pods. spec.swap.timeout, and the workload's own deadline, run.
+	AttachmentRollingOut AttachmentState = "RollingOut"
+	// AttachmentHeld means that something holds the rollout which has nothing to do with the attachment: it is paused, has a
+	// partition, waits for Pods to be deleted, a quota is full, or no Pod is to run. No time counts.
+	AttachmentHeld AttachmentState = "Held"
+	// AttachmentSettling means that every Pod carries the attachment and is available. Only spec.swap.settlingTime runs.
+	AttachmentSettling AttachmentState = "Settling"
+	// AttachmentDraining means that the attachment has settled, and that older Pods have not ended yet.
+	AttachmentDraining AttachmentState = "Draining"
+	// AttachmentSettled means that the attachment has proved itself, and no older Pod is left.
+	AttachmentSettled AttachmentState = "Settled"
+	// AttachmentFailed means that the rollout failed and was not rolled back.
+	AttachmentFailed AttachmentState = "Failed"
+)
+
+// Rollout tells one rollout of a workload from others.
+type Rollout struct {
+	// template is a digest of the Pod template. Another template is another rollout, and its time begins anew.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Template string `json:"template"`
+
+	// images is a digest of the containers and their images, as the API server stored them with the attachment. A rollout
+	// that fails with other images is not rolled back: they may be what failed.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Images string `json:"images"`
+
+	// since is when spec.swap.timeout began to count: with the attachment, a new Pod template, or the end of what held the
+	// rollout.
+	// +required
+	Since metav1.Time `json:"since"`
 }
 
 // Injection is what a Pod template is to carry for a Binding.
@@ -313,6 +382,12 @@ type Swap struct {
 	// outcome of the rollout.
 	// +required
 	Outcome SwapOutcome `json:"outcome"`
+
+	// podSpec is a digest of the owner's part of the spec of the Pods that failed, where a first attachment was rolled back. It
+	// is tried once more when the owner has changed that.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	PodSpec string `json:"podSpec,omitempty"`
 }
 
 // SwapOutcome says how a swap went.

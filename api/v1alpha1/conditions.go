@@ -120,6 +120,10 @@ const (
 	// ReasonTypeMismatch: the BackingService is of another type than the one that the variable carries now, or than the store
 	// of a collector must be.
 	ReasonTypeMismatch = "TypeMismatch"
+	// ReasonEnvFrom: a container may have the variable from its envFrom too, and spec.envFrom is Forbid.
+	ReasonEnvFrom = "EnvFrom"
+	// ReasonTimeoutTooShort: no rollout of the workload can end within spec.swap.timeout.
+	ReasonTimeoutTooShort = "TimeoutTooShort"
 	// ReasonPatchRefused: the API server refused the change of the workload, or it would have more Bindings than Bindery can
 	// write down.
 	ReasonPatchRefused = "PatchRefused"
@@ -141,6 +145,13 @@ const (
 	ReasonRolloutPartitioned = "RolloutPartitioned"
 	// ReasonRolloutOnDelete: the workload replaces a Pod only when somebody deletes it.
 	ReasonRolloutOnDelete = "RolloutOnDelete"
+	// ReasonRolloutQuotaExceeded: a quota of the namespace has no room for the next new Pod of the workload.
+	ReasonRolloutQuotaExceeded = "RolloutQuotaExceeded"
+	// ReasonNoPods: the Pod template carries the handle, and no Pod is to run, so nothing was proved. It is the reason of a
+	// condition that is True.
+	ReasonNoPods = "NoPods"
+	// ReasonDraining: every Pod carries the handle and has settled, and older Pods have not ended yet.
+	ReasonDraining = "Draining"
 	// ReasonProgressDeadlineExceeded: the rollout missed spec.swap.timeout, or the workload's own deadline.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
 	// ReasonAvailabilityLost: Pods with the new handle were available, and are not any more.

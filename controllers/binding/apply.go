@@ -19,17 +19,18 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
 var (
 	// errChanged: the workload is not the one any more that the patch was made for.
 	errChanged = errors.New("the workload changed meanwhile")
-	// errRefused: the API server would have none of the patch, and will not until somebody changes something.
+	// errRefused: the API server refuses the patch, and will until somebody changes something.
 	errRefused = errors.New("refused")
 )
 
 // applyPatch sends the one write that touches a workload, and returns the workload as it is afterwards.
-func (r *reconciler) applyPatch(ctx context.Context, key Key, ops []podtemplate.Op) (*workload, error) {
+func (r *reconciler) applyPatch(ctx context.Context, key Key, ops []podtemplate.Op) (*planner.Workload, error) {
 	body, err := json.Marshal(ops)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the patch of %s: %w", key, err)
@@ -39,7 +40,7 @@ func (r *reconciler) applyPatch(ctx context.Context, key Key, ops []podtemplate.
 	if err != nil {
 		return nil, patchError(key, err)
 	}
-	return workloadOf(object), nil
+	return planner.WorkloadOf(object), nil
 }
 
 // patchError tells the errors apart that a patch of somebody else's object can meet.
@@ -64,17 +65,17 @@ func patchError(key Key, err error) error {
 
 // applyStatuses writes each status that changed, and then the Events that the change is worth. It returns how long a status
 // is held back that says nothing new but how far a rollout is.
-func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses map[string]v1alpha1.BindingStatus) (time.Duration, error) {
+func (r *reconciler) applyStatuses(ctx context.Context, o planner.Observation, statuses map[string]v1alpha1.BindingStatus) (time.Duration, error) {
 	var (
 		errs []error
 		held time.Duration
 	)
-	for _, b := range o.bindings {
+	for _, b := range o.Bindings {
 		now := statuses[b.Name]
 		if equality.Semantic.DeepEqual(b.Status, now) {
 			continue
 		}
-		if hold := r.rollouts.holdProgress(o.key, b.Status, now, o.now); hold > 0 {
+		if hold := r.rollouts.holdProgress(o.Key, b.Status, now, o.Now); hold > 0 {
 			held = soonest(held, hold)
 			continue
 		}
@@ -87,25 +88,30 @@ func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses 
 			}
 			continue
 		}
-		r.written.Put(o.key, b)
-		r.rollouts.wrote(o.key, o.now)
-		for _, e := range transitions(o.key, was, now) {
-			r.events.Eventf(&b, nil, e.eventType, e.reason, e.action, "%s", e.text)
+		r.written.Put(o.Key, b)
+		r.rollouts.wrote(o.Key, o.Now)
+		for _, e := range planner.Transitions(o.Key, was, now) {
+			r.events.Eventf(&b, nil, e.Type, e.Reason, e.Action, "%s", e.Text)
 		}
 	}
 	return held, errors.Join(errs...)
 }
 
-// recordPatch says what a patch did, where no Binding is left to say it.
-func (r *reconciler) recordPatch(ctx context.Context, key Key, w *workload, p plan, now time.Time) {
-	log.FromContext(ctx).Info("changed the workload", "generation", w.object.Generation)
-	if p.reinjects {
-		r.contests.PutRight(key, "", now)
+// recordPatch says what a patch did that no status tells.
+func (r *reconciler) recordPatch(ctx context.Context, after *planner.Workload, o *planner.Observation, p planner.Plan) {
+	log.FromContext(ctx).Info("changed the workload", "generation", after.Object.Generation)
+	if p.Reinjects {
+		r.contests.PutRight(o.Key, "", o.Now)
 	}
-	for _, binding := range slices.Sorted(maps.Keys(p.detached)) {
-		object := metadataOf(gvkOf(key.Kind))
-		object.ObjectMeta = w.object
-		r.events.Eventf(object, nil, corev1.EventTypeNormal, eventDetached, "Detach",
-			"removed %s: Binding %s was deleted", strings.Join(p.detached[binding], ", "), binding)
+	for _, binding := range slices.Sorted(maps.Keys(p.Detached)) {
+		object := metadataOf(gvkOf(o.Key.Kind))
+		object.ObjectMeta = after.Object
+		r.events.Eventf(object, nil, corev1.EventTypeNormal, planner.EventDetached, "Detach",
+			"removed %s: Binding %s was deleted", strings.Join(p.Detached[binding], ", "), binding)
+	}
+	for i := range o.Bindings {
+		if warning := p.Warnings[o.Bindings[i].Name]; warning != "" {
+			r.events.Eventf(&o.Bindings[i], nil, corev1.EventTypeWarning, v1alpha1.ReasonEnvFrom, "Attach", "%s", warning)
+		}
 	}
 }

@@ -6,7 +6,8 @@ import (
 )
 
 func TestBurst(t *testing.T) {
-	key, other := Key{"shop", "Deployment", "pinger"}, Key{"shop", "Deployment", "other"}
+	key, other := Key{Namespace: "shop", Kind: "Deployment", Name: "pinger"}, Key{Namespace: "shop", Kind: "Deployment", Name: "other"}
+	noon := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	at := func(milliseconds int) time.Time { return noon.Add(time.Duration(milliseconds) * time.Millisecond) }
 	type change struct {
 		at  int // milliseconds
@@ -27,7 +28,7 @@ func TestBurst(t *testing.T) {
 		"that of what is changed in the namespace":   {[]change{{0, key}, {50, other}}, 100, 150},
 		"each change begins the wait anew":           {[]change{{0, key}, {200, key}, {400, key}}, 600, 600},
 		"what was long ago says nothing of the pace": {[]change{{0, other}, {50, other}, {2000, key}}, 2100, 900},
-		"another namespace says nothing either":      {[]change{{0, key}, {50, Key{"office", "Deployment", "pinger"}}}, 100, 900},
+		"another namespace says nothing either":      {[]change{{0, key}, {50, Key{Namespace: "office", Kind: "Deployment", Name: "pinger"}}}, 100, 900},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBursts(time.Second)

@@ -5,7 +5,7 @@
 // three steps:
 //
 //	observe.go   reads: the Bindings, their services, the workload
-//	plan.go      decides (decide.go: about each Binding; status.go: what to say): pure
+//	../planner   decides: pure
 //	apply.go     writes: at most one patch of the workload, at most one status per Binding
 //
 // What is Bindery's in a Pod template is written down in an annotation of the workload, by the same patch (internal/ledger).
@@ -30,6 +30,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/contest"
 	"github.com/bindery-dev/bindery/controllers/internal/written"
+	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
 // +kubebuilder:rbac:groups=bindery.dev,resources=bindings,verbs=get;list;watch
@@ -127,13 +128,13 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 		return reconcile.Result{}, err
 	}
 	var retryAfter time.Duration
-	if p.reinjects {
-		if retryAfter = r.contests.Wait(key, o.now); retryAfter > 0 {
-			o.contested = true
-			p = makePlan(o)
+	if p.Reinjects {
+		if retryAfter = r.contests.Wait(key, o.Now); retryAfter > 0 {
+			o.Contested = true
+			p = planner.Make(o)
 		}
 	}
-	if len(p.patch) == 0 {
+	if len(p.Patch) == 0 {
 		r.refusals.forget(key)
 	} else {
 		refused, err := r.change(ctx, key, &o, &p)
@@ -142,10 +143,10 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 		}
 		retryAfter = soonest(retryAfter, refused)
 	}
-	if !p.watches {
+	if !p.Watches {
 		r.rollouts.forget(key)
 	}
-	held, err := r.applyStatuses(ctx, o, p.statuses)
+	held, err := r.applyStatuses(ctx, o, p.Statuses)
 	if apierrors.IsConflict(err) {
 		// The cache has not seen our last write yet. There is nothing wrong with it.
 		return reconcile.Result{RequeueAfter: staleRetry}, nil
@@ -153,57 +154,57 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, until(p.wake, o.now))}, nil
+	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, until(p.Wake, o.Now))}, nil
 }
 
 // change carries out the patch of a plan, and plans again with the workload as it is then. It says how soon to try again
 // where the patch was refused, now or a while ago.
-func (r *reconciler) change(ctx context.Context, key Key, o *observation, p *plan) (retryAfter time.Duration, err error) {
-	o.refusal, retryAfter = r.refusals.wait(key, o.sight(), o.now)
-	if o.refusal != "" {
-		*p = makePlan(*o)
+func (r *reconciler) change(ctx context.Context, key Key, o *planner.Observation, p *planner.Plan) (retryAfter time.Duration, err error) {
+	o.Refusal, retryAfter = r.refusals.wait(key, o.Sight(), o.Now)
+	if o.Refusal != "" {
+		*p = planner.Make(*o)
 		return retryAfter, nil
 	}
-	after, err := r.applyPatch(ctx, key, p.patch)
+	after, err := r.applyPatch(ctx, key, p.Patch)
 	switch {
 	case errors.Is(err, errRefused):
-		o.refusal = refusedBy(key, err.Error())
+		o.Refusal = planner.RefusedBy(key, err.Error())
 	case err != nil:
 		return 0, err
 	default:
-		r.recordPatch(ctx, key, after, *p, o.now)
-		o.workload, o.seen = after, r.rollouts.look(key, after, o.now)
+		r.recordPatch(ctx, after, o, *p)
+		o.Workload, o.Seen = after, r.rollouts.look(key, after, o.Now)
 	}
-	if *p = makePlan(*o); len(p.patch) > 0 {
+	if *p = planner.Make(*o); len(p.Patch) > 0 {
 		// The API server took the patch, and the answer is not what it makes.
-		o.refusal = undoneAtOnce(key)
-		*p = makePlan(*o)
+		o.Refusal = planner.UndoneAtOnce(key)
+		*p = planner.Make(*o)
 	}
-	if o.refusal == "" {
+	if o.Refusal == "" {
 		r.refusals.forget(key)
 		return 0, nil
 	}
-	retryAfter = r.refusals.add(key, o.sight(), o.refusal, o.now)
-	log.FromContext(ctx).Info("a change of the workload was refused", "why", o.refusal, "retryAfter", retryAfter)
+	retryAfter = r.refusals.add(key, o.Sight(), o.Refusal, o.Now)
+	log.FromContext(ctx).Info("a change of the workload was refused", "why", o.Refusal, "retryAfter", retryAfter)
 	return retryAfter, nil
 }
 
 // look observes and plans. Where the plan takes the cache for stale, all is read past it: then it is the workload that was
 // made of something that is gone, as after a restore of older objects.
-func (r *reconciler) look(ctx context.Context, key Key) (observation, plan, error) {
+func (r *reconciler) look(ctx context.Context, key Key) (planner.Observation, planner.Plan, error) {
 	o, err := r.observe(ctx, key, r.client)
 	if err != nil {
-		return o, plan{}, err
+		return o, planner.Plan{}, err
 	}
-	p := makePlan(o)
-	if !p.stale {
+	p := planner.Make(o)
+	if !p.Stale {
 		return o, p, nil
 	}
 	if o, err = r.observe(ctx, key, r.live); err != nil {
-		return o, plan{}, err
+		return o, planner.Plan{}, err
 	}
-	o.fresh = true
-	return o, makePlan(o), nil
+	o.Fresh = true
+	return o, planner.Make(o), nil
 }
 
 // until is how long it is to a time, at least a moment; 0 where there is no such time.

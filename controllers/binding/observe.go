@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
 // DefinitionName is the CustomResourceDefinition of Bindings.
@@ -31,8 +32,8 @@ func metadataOf(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {
 // observe reads all that a plan for one workload depends on. The workload itself is read past the cache, which has no
 // Pod templates; what a detachment depends on is read past the cache too, because a cache that lags behind must not take
 // a variable away.
-func (r *reconciler) observe(ctx context.Context, key Key, from client.Reader) (observation, error) {
-	o := observation{now: r.now(), key: key, services: map[string]v1alpha1.BackingService{}, gone: map[string]bool{}}
+func (r *reconciler) observe(ctx context.Context, key Key, from client.Reader) (planner.Observation, error) {
+	o := planner.Observation{Now: r.now(), Key: key, Services: map[string]v1alpha1.BackingService{}, Gone: map[string]bool{}}
 	if err := r.observeBindings(ctx, key, &o, from); err != nil {
 		return o, err
 	}
@@ -42,10 +43,10 @@ func (r *reconciler) observe(ctx context.Context, key Key, from client.Reader) (
 		return o, fmt.Errorf("reading %s: %w", key, err)
 	}
 	if err == nil {
-		o.workload = workloadOf(object)
+		o.Workload = planner.WorkloadOf(object)
 	}
-	o.seen = r.rollouts.look(key, o.workload, o.now)
-	if o.workload == nil {
+	o.Seen = r.rollouts.look(key, o.Workload, o.Now)
+	if o.Workload == nil {
 		return o, nil
 	}
 	return o, r.observeDefinition(ctx, key, &o)
@@ -53,7 +54,7 @@ func (r *reconciler) observe(ctx context.Context, key Key, from client.Reader) (
 
 // observeBindings reads the Bindings of a workload, and their services, out of the cache or past it. Only the cache has an
 // index of them.
-func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observation, from client.Reader) error {
+func (r *reconciler) observeBindings(ctx context.Context, key Key, o *planner.Observation, from client.Reader) error {
 	options := []client.ListOption{client.InNamespace(key.Namespace)}
 	if from == client.Reader(r.client) {
 		options = append(options, client.MatchingFields{WorkloadField: key.String()})
@@ -62,14 +63,14 @@ func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observatio
 	if err := from.List(ctx, &bindings, options...); err != nil {
 		return fmt.Errorf("listing the Bindings of %s: %w", key, err)
 	}
-	bindings.Items = slices.DeleteFunc(bindings.Items, func(b v1alpha1.Binding) bool { return KeyOf(&b) != key })
+	bindings.Items = slices.DeleteFunc(bindings.Items, func(b v1alpha1.Binding) bool { return planner.KeyOf(&b) != key })
 	r.written.Overlay(key, bindings.Items)
 	names := map[string]bool{}
 	for _, b := range bindings.Items {
 		if b.DeletionTimestamp != nil {
 			continue // with foreground deletion it stays for a while, and means to go
 		}
-		o.bindings = append(o.bindings, b)
+		o.Bindings = append(o.Bindings, b)
 		names[b.Spec.ServiceRef.Name] = true
 	}
 	var all func() ([]v1alpha1.BackingService, error)
@@ -85,20 +86,20 @@ func (r *reconciler) observeBindings(ctx context.Context, key Key, o *observatio
 		return fmt.Errorf("reading the BackingServices of %s: %w", key, err)
 	}
 	for name, s := range services {
-		o.services[name] = *s
+		o.Services[name] = *s
 	}
 	return nil
 }
 
 // observeDefinition finds out, where the ledger names a Binding that is not there, whether it was really deleted.
-func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *observation) error {
+func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *planner.Observation) error {
 	definition := Definition()
 	if err := r.client.Get(ctx, types.NamespacedName{Name: DefinitionName}, definition); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the definition of Bindings: %w", err)
 	}
-	o.definition.uid = string(definition.UID)
+	o.Definition.UID = string(definition.UID)
 
-	missing := o.missing()
+	missing := o.Missing()
 	if len(missing) == 0 {
 		return nil
 	}
@@ -113,36 +114,21 @@ func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *observat
 	for _, name := range missing {
 		b, exists := found[name]
 		// One of the same name that was made since, for another workload, is not the one that the ledger names.
-		o.gone[name] = !exists || b.DeletionTimestamp != nil || KeyOf(b) != key
+		o.Gone[name] = !exists || b.DeletionTimestamp != nil || planner.KeyOf(b) != key
 	}
 	// In this order: a Binding that was found missing while its definition was live was not taken away with it.
 	definition = Definition()
 	if err := r.live.Get(ctx, types.NamespacedName{Name: DefinitionName}, definition); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the definition of Bindings: %w", err)
 	}
-	o.definition.uid = string(definition.UID)
-	o.definition.live = definition.UID != "" && definition.DeletionTimestamp == nil
+	o.Definition.UID = string(definition.UID)
+	o.Definition.Live = definition.UID != "" && definition.DeletionTimestamp == nil
 	namespace := metadataOf(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
 	if err := r.live.Get(ctx, types.NamespacedName{Name: key.Namespace}, namespace); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading namespace %s: %w", key.Namespace, err)
 	}
-	o.namespaceTerminating = namespace.UID == "" || namespace.DeletionTimestamp != nil
+	o.NamespaceTerminating = namespace.UID == "" || namespace.DeletionTimestamp != nil
 	return nil
-}
-
-// missing are the Bindings that the ledger names and that were not listed.
-func (o *observation) missing() []string {
-	listed := map[string]bool{}
-	for _, b := range o.bindings {
-		listed[b.Name] = true
-	}
-	var names []string
-	for _, a := range o.ledger().Attachments {
-		if !listed[a.Binding] {
-			names = append(names, a.Binding)
-		}
-	}
-	return names
 }
 
 // aFew is how many objects are read past the cache one by one. To list a namespace is one request, however much somebody

@@ -4,11 +4,9 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-
 	"github.com/bindery-dev/bindery/api/v1alpha1"
-	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/rollout"
+	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
 // progressEvery is how often, at most, a status is written for nothing but how far a rollout is. It keeps a quick swap at
@@ -30,7 +28,7 @@ type watched struct {
 func newRollouts() *rollouts { return &rollouts{seen: map[Key]watched{}} }
 
 // look adds what is there now, and returns all that was seen.
-func (r *rollouts) look(key Key, w *workload, now time.Time) rollout.Seen {
+func (r *rollouts) look(key Key, w *planner.Workload, now time.Time) rollout.Seen {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w == nil {
@@ -38,7 +36,7 @@ func (r *rollouts) look(key Key, w *workload, now time.Time) rollout.Seen {
 		return rollout.Seen{}
 	}
 	next := r.seen[key]
-	next.Seen = next.Next(w.rolloutName(), w.rollout, now)
+	next.Seen = next.Next(w.RolloutName(), w.Rollout, now)
 	r.seen[key] = next
 	return next.Seen
 }
@@ -55,7 +53,7 @@ func (r *rollouts) holdProgress(key Key, was, now v1alpha1.BindingStatus, at tim
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w, known := r.seen[key]
-	if !known || w.said.IsZero() || !onlyProgress(was, now) {
+	if !known || w.said.IsZero() || !planner.OnlyProgress(was, now) {
 		return 0
 	}
 	return max(0, w.said.Add(progressEvery).Sub(at))
@@ -69,17 +67,4 @@ func (r *rollouts) wrote(key Key, at time.Time) {
 		w.said = at
 		r.seen[key] = w
 	}
-}
-
-// onlyProgress says whether two statuses differ in nothing but how far a rollout is.
-func onlyProgress(was, now v1alpha1.BindingStatus) bool {
-	for _, status := range []v1alpha1.BindingStatus{was, now} {
-		switch condition.Find(status.Conditions, v1alpha1.ConditionReady).Reason {
-		case v1alpha1.ReasonRollingOut, v1alpha1.ReasonSettling:
-		default:
-			return false
-		}
-	}
-	was.Conditions, now.Conditions = nil, nil
-	return equality.Semantic.DeepEqual(was, now)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
 // Indexes of Bindings in the cache.
@@ -29,7 +30,7 @@ const (
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	indexes := map[string]func(*v1alpha1.Binding) string{
-		WorkloadField: func(b *v1alpha1.Binding) string { return KeyOf(b).String() },
+		WorkloadField: func(b *v1alpha1.Binding) string { return planner.KeyOf(b).String() },
 		ServiceField:  func(b *v1alpha1.Binding) string { return b.Spec.ServiceRef.Name },
 	}
 	for field, value := range indexes {
@@ -86,7 +87,7 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 }
 
 func (r *reconciler) workloadOfBinding(_ context.Context, b *v1alpha1.Binding) []Key {
-	keys := []Key{KeyOf(b)}
+	keys := []Key{planner.KeyOf(b)}
 	r.bursts.changed(b.Namespace, keys, r.now())
 	return keys
 }
@@ -122,7 +123,7 @@ func (r *reconciler) keys(ctx context.Context, namespace, field, value string) [
 	}
 	seen, keys := map[Key]bool{}, []Key(nil)
 	for i := range bindings.Items {
-		if key := KeyOf(&bindings.Items[i]); !seen[key] {
+		if key := planner.KeyOf(&bindings.Items[i]); !seen[key] {
 			seen[key] = true
 			keys = append(keys, key)
 		}

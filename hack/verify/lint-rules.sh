@@ -59,7 +59,8 @@ keeps_import() {
 
 # The packages that the files below import. Where an import would close a cycle, which the compiler would report before
 # the linter, the file is in a folder `up` that nobody imports.
-for dir in api/v1alpha1 controllers controllers/backingservice controllers/binding controllers/internal/probe cmd/version; do
+for dir in api/v1alpha1 controllers controllers/backingservice controllers/binding controllers/planner controllers/internal/probe \
+	cmd/version; do
 	add doc.go "$dir" </dev/null
 done
 
@@ -74,7 +75,7 @@ keeps_import api/v1alpha1/types_test.go k8s.io/api/core/v1
 
 # What only decides has no client, logger, network, environment, chance or clock.
 for file in controllers/internal/{catalog,condition,engine,handle,ledger,podtemplate,rollout,slim}/pure.go \
-	controllers/{backingservice/plan_redis,binding/plan}.go; do
+	controllers/{backingservice/plan_redis,planner/decide}.go; do
 	breaks_import "$file" pure "$client" k8s.io/client-go/kubernetes os net/http log log/slog crypto/rand \
 		"$module/controllers/internal/probe"
 	breaks "$file" 'take now as an argument' <<<$'import "time"\nfunc f() any { return time.Now() }'
@@ -99,20 +100,21 @@ keeps controllers/internal/probe/redis.go <<<$'import ("net"; "time")\nvar _, _ 
 # internal knows no controller, the controllers do not know each other, and nothing below cmd knows cmd.
 for name in catalog condition engine handle ledger podtemplate probe rollout slim; do
 	breaks_import controllers/internal/$name/up/up.go controllers-internal "$module/controllers" \
-		"$module/controllers/backingservice" "$module/controllers/binding"
+		"$module/controllers/backingservice" "$module/controllers/binding" "$module/controllers/planner"
 done
+breaks_import controllers/planner/up/up.go pure "$module/controllers/backingservice" "$module/controllers/binding"
 breaks_import controllers/internal/probe/up/up_test.go controllers-internal "$module/controllers/binding"
 breaks_import controllers/binding/up/observe.go controllers-binding "$module/controllers/backingservice" "$module/controllers"
 breaks_import controllers/backingservice/up/observe.go controllers-backingservice "$module/controllers/binding" "$module/controllers"
 breaks_import controllers/up/plan.go pure "$module/controllers/backingservice" "$module/controllers/binding"
 breaks_import controllers/setup.go controllers "$module/cmd/version"
 keeps_import controllers/setup.go "$module/controllers/backingservice" "$module/controllers/binding"
-keeps_import controllers/binding/plan.go "$module/controllers/internal/rollout"
+keeps_import controllers/binding/observe.go "$module/controllers/internal/rollout" "$module/controllers/planner"
 
 # Commands go through the one exported door; the apps know nothing of Bindery.
 for name in bindery kubectl-bindery; do
 	breaks_import cmd/$name/x.go cmd "$module/controllers/binding" "$module/controllers/backingservice"
-	keeps_import cmd/$name/x.go "$module/controllers" "$module/api/v1alpha1" "$client"
+	keeps_import cmd/$name/x.go "$module/controllers" "$module/controllers/planner" "$module/api/v1alpha1" "$client"
 done
 for dir in cmd/pinger cmd/collector cmd/internal/env; do
 	breaks_import $dir/x.go apps "$module/api/v1alpha1" "$module/controllers" k8s.io/client-go/rest "$client"

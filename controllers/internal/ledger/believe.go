@@ -74,11 +74,11 @@ func believable(attachments []Attachment) []Attachment {
 
 // isPossible says whether Bindery can have written an attachment.
 func (a Attachment) isPossible() bool {
-	if len(a.Env) == 0 && a.TurnedBack == nil {
+	if len(a.Env) == 0 && a.RolledBack == nil {
 		return false // it would say nothing
 	}
 	return isName(a.Binding) && len(a.BindingUID) <= maxUID && len(a.DefinitionUID) <= maxUID && len(a.Template) <= maxDigest &&
-		a.Carried.isPossible() && (a.From == nil || a.From.isPossible()) && (a.TurnedBack == nil || a.TurnedBack.isPossible())
+		a.Carried.isPossible() && (a.From == nil || a.From.isPossible()) && (a.RolledBack == nil || a.RolledBack.isPossible())
 }
 
 // isPossible says whether a workload can carry it, and the status of a Binding say so.
@@ -98,7 +98,7 @@ func (c Carried) isPossible() bool {
 	return len(names) <= maxVariables && len(slots) == len(c.Env)
 }
 
-func (t TurnedBack) isPossible() bool {
+func (t RolledBack) isPossible() bool {
 	return isNameOrNone(t.Service) && isNameOrNone(t.Secret)
 }
 

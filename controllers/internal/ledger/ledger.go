@@ -43,8 +43,11 @@ type Attachment struct {
 	// From is what the Pod template carried before, to go back to when the rollout fails; without Env it carried
 	// nothing. nil = there is nothing to go back to. It means nothing once the attachment has settled.
 	From *Carried `json:"from,omitempty"`
-	// TurnedBack is what was tried and failed, where the attachment is what was put back.
-	TurnedBack *TurnedBack `json:"turnedBack,omitempty"`
+	// Ailing: no Pod of the workload was available when the patch was made. To take out again what it was given for the first
+	// time would help nobody.
+	Ailing bool `json:"ailing,omitempty"`
+	// RolledBack is what was tried and failed, where the attachment is what was put back.
+	RolledBack *RolledBack `json:"turnedBack,omitempty"`
 }
 
 // Carried is a handle in a Pod template.
@@ -58,8 +61,8 @@ type Carried struct {
 	Env        []Entry              `json:"env"`
 }
 
-// TurnedBack is a rollout that failed, so that it is not tried again before somebody changes something.
-type TurnedBack struct {
+// RolledBack is a rollout that failed, so that it is not tried again before somebody changes something.
+type RolledBack struct {
 	// BindingGeneration and the handle are what it was made of.
 	BindingGeneration int64       `json:"bindingGeneration"`
 	Service           string      `json:"service"`

@@ -57,7 +57,7 @@ func TestWhatIsBelieved(t *testing.T) {
 		"no annotation":                         {"", nil},
 		"one that is cut off":                   {annotation(written("a", "A"))[:100], nil},
 		"one of another workload":               {strings.Replace(annotation(written("a", "A")), "/app", "/other", 1), nil},
-		"a first attachment that failed":        {change(func(a *Attachment) { a.Env, a.Secret, a.TurnedBack = nil, "", &TurnedBack{Service: "s", Secret: "s-1"} }), []string{"a", "b", "c"}},
+		"a first attachment that failed":        {change(func(a *Attachment) { a.Env, a.Secret, a.RolledBack = nil, "", &RolledBack{Service: "s", Secret: "s-1"} }), []string{"a", "b", "c"}},
 		"one whose service nobody remembers":    {change(func(a *Attachment) { a.Service, a.Type = "", "" }), []string{"a", "b", "c"}},
 		"not one that says nothing":             {change(func(a *Attachment) { a.Env = nil }), []string{"a", "c"}},
 		"not a Binding without a name":          {change(func(a *Attachment) { a.Binding = "" }), []string{"a", "c"}},
@@ -74,7 +74,7 @@ func TestWhatIsBelieved(t *testing.T) {
 		"not a UID that is none":                {change(func(a *Attachment) { a.BindingUID = strings.Repeat("u", 65) }), []string{"a", "c"}},
 		"not a variable twice":                  {change(func(a *Attachment) { a.Env = append(a.Env, a.Env[0]) }), []string{"a", "c"}},
 		"not to have carried what cannot be":    {change(func(a *Attachment) { a.From = &Carried{Env: []Entry{{Container: "app", Name: "B", Key: "k"}}} }), []string{"a", "c"}},
-		"not to have tried what cannot be":      {change(func(a *Attachment) { a.TurnedBack = &TurnedBack{Secret: "A/B"} }), []string{"a", "c"}},
+		"not to have tried what cannot be":      {change(func(a *Attachment) { a.RolledBack = &RolledBack{Secret: "A/B"} }), []string{"a", "c"}},
 		"not a second one of the same Binding":  {change(func(a *Attachment) { a.Binding = "a" }), []string{"a", "c"}},
 		"not a second one of the same variable": {change(func(a *Attachment) { a.Env[0].Name = "A" }), []string{"a", "c"}},
 		"more variables than a Binding may have": {change(func(a *Attachment) {
@@ -143,7 +143,7 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 				a.From = &from
 			}
 			if rapid.Bool().Draw(t, "with turnedBack") {
-				a.TurnedBack = &TurnedBack{Service: "s", Secret: "s-1", Since: since, Message: rapid.String().Draw(t, "message")}
+				a.RolledBack = &RolledBack{Service: "s", Secret: "s-1", Since: since, Message: rapid.String().Draw(t, "message")}
 			}
 			if len(a.Env) > 0 {
 				l.Attachments = append(l.Attachments, a)

@@ -189,7 +189,41 @@ func Digest(template corev1.PodTemplateSpec, without []Slot) string {
 			c.Env = nil
 		}
 	}
-	text, err := json.Marshal(template)
+	return digest(template)
+}
+
+// Images is a digest of the containers of a Pod and their images, init containers included.
+func Images(pod corev1.PodSpec) string {
+	type image struct{ Container, Image string }
+	var images []image
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		images = append(images, image{c.Name, c.Image})
+	}
+	return digest(images)
+}
+
+// EnvFrom names the Secrets and ConfigMaps that a container takes all keys of, where one may have the name of a slot.
+func EnvFrom(pod corev1.PodSpec, slot Slot) []string {
+	var sources []string
+	for _, c := range pod.Containers {
+		if c.Name != slot.Container {
+			continue
+		}
+		for _, from := range c.EnvFrom {
+			switch {
+			case !strings.HasPrefix(slot.Env, from.Prefix):
+			case from.SecretRef != nil:
+				sources = append(sources, "Secret "+from.SecretRef.Name)
+			case from.ConfigMapRef != nil:
+				sources = append(sources, "ConfigMap "+from.ConfigMapRef.Name)
+			}
+		}
+	}
+	return sources
+}
+
+func digest(v any) string {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // a decoded object can be encoded
 	}

@@ -1,15 +1,18 @@
 // Package rollout reads from the status of a workload whether its last rollout is under way, over, or stuck.
 //
 // A status is a moment. Whether Pods stay available is told by comparing moments: Seen does that, for the one rollout that
-// somebody watches.
+// somebody watches (seen.go).
 package rollout
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // Phase of a rollout.
@@ -17,10 +20,16 @@ type Phase string
 
 // The phases of a rollout.
 const (
+	// Unseen: the status is about an older spec. It says nothing about this one.
+	Unseen Phase = "Unseen"
 	// Progressing: Pods are being replaced.
 	Progressing Phase = "Progressing"
+	// Draining: every Pod is of the current template and available, and older ones have not ended yet.
+	Draining Phase = "Draining"
 	// Complete: every Pod is of the current template and available, and no older one is left.
 	Complete Phase = "Complete"
+	// Empty: there is to be no Pod at all, so there is nothing that can succeed or fail.
+	Empty Phase = "Empty"
 	// Stuck: the workload missed its own deadline. It may still recover.
 	Stuck Phase = "Stuck"
 	// Paused: the owner of the workload holds it.
@@ -29,18 +38,42 @@ const (
 	Partitioned Phase = "Partitioned"
 	// OnDelete: the workload replaces a Pod only when somebody deletes it, and older Pods are left.
 	OnDelete Phase = "OnDelete"
+	// QuotaExceeded: a quota of the namespace has no room for the next new Pod. The workload goes on when there is.
+	QuotaExceeded Phase = "QuotaExceeded"
 )
 
-// defaultDeadline of a workload that has none of its own: the one that Deployments have.
-const defaultDeadline = 10 * time.Minute
+// Held says whether something holds the rollout that has nothing to do with the new template. Then no time counts.
+func (p Phase) Held() bool {
+	switch p {
+	case Empty, Paused, Partitioned, OnDelete, QuotaExceeded:
+		return true
+	case Unseen, Progressing, Draining, Complete, Stuck:
+	}
+	return false
+}
+
+// Proved says whether every Pod is of the current template and available.
+func (p Phase) Proved() bool { return p == Complete || p == Draining }
+
+const (
+	// defaultDeadline of a workload that has none of its own: the one that Deployments have.
+	defaultDeadline = 10 * time.Minute
+	// defaultGrace is how long a Pod may take to end where its spec does not say.
+	defaultGrace = 30 * time.Second
+)
 
 // State is a phase, and a sentence about it.
 type State struct {
 	Phase   Phase
 	Message string
 	Figures Figures
-	// Deadline is how long the rollout may make no progress.
+	// Deadline is how long the rollout may make no progress. Where older Pods have to end before new ones can begin, it has
+	// the time that they may take to end in it.
 	Deadline time.Duration
+	// Shortest is the least that a rollout can take, because Pods count as available after minReadySeconds only.
+	Shortest time.Duration
+	// Refused is what the API server says where it refuses new Pods; "" = it does not, or the workload does not tell.
+	Refused string
 	// StuckSince is when the workload's own controller gave the rollout up.
 	StuckSince time.Time
 }
@@ -51,8 +84,10 @@ type Figures struct {
 	Want, Updated int32
 	// Available counts the Pods, of whichever template, that are available.
 	Available int32
-	// OnlyNew: there are as many Pods of the current template as there are to be, and no others.
+	// OnlyNew: there are Pods of the current template, and no others but those that are ending.
 	OnlyNew bool
+	// Terminating counts the Pods that are ending, of whichever template; 0 where the workload's status does not say.
+	Terminating int32
 	// AvailableSince is when the workload's controller last found that enough Pods are available.
 	AvailableSince time.Time
 }
@@ -61,12 +96,16 @@ type Figures struct {
 func OfDeployment(d *appsv1.Deployment) State {
 	status, want := d.Status, replicas(d.Spec.Replicas)
 	s := State{Deadline: defaultDeadline, Figures: Figures{
-		Want: want, Updated: status.UpdatedReplicas, Available: status.AvailableReplicas,
-		OnlyNew: status.UpdatedReplicas == want && status.Replicas == want && status.ObservedGeneration >= d.Generation,
+		Want: want, Updated: status.UpdatedReplicas, Available: status.AvailableReplicas, Terminating: replicasOrNone(status.TerminatingReplicas),
+		OnlyNew: status.UpdatedReplicas > 0 && status.Replicas == status.UpdatedReplicas,
 	}}
 	if d.Spec.ProgressDeadlineSeconds != nil {
 		s.Deadline = time.Duration(*d.Spec.ProgressDeadlineSeconds) * time.Second
 	}
+	if endsFirst(d) {
+		s.Deadline += grace(d.Spec.Template.Spec)
+	}
+	s.Shortest = shortest(d.Spec.MinReadySeconds, want, atOnce(d, want))
 	if available := deploymentCondition(status.Conditions, appsv1.DeploymentAvailable); available.Status == corev1.ConditionTrue {
 		s.Figures.AvailableSince = available.LastTransitionTime.Time
 	}
@@ -77,48 +116,115 @@ func OfDeployment(d *appsv1.Deployment) State {
 }
 
 func (s State) ofDeployment(d *appsv1.Deployment, want int32) State {
-	status, progressing := d.Status, deploymentCondition(d.Status.Conditions, appsv1.DeploymentProgressing)
+	refused := deploymentCondition(d.Status.Conditions, appsv1.DeploymentReplicaFailure)
+	if refused.Status == corev1.ConditionTrue {
+		s.Refused = "the API server refuses new Pods: " + refused.Message
+	}
+	incomplete := d.Status.UpdatedReplicas < want
 	switch {
-	case progressing.Status == corev1.ConditionFalse && progressing.Reason == "ProgressDeadlineExceeded":
-		s.StuckSince = progressing.LastUpdateTime.Time
-		return s.in(Stuck, fmt.Sprintf("the rollout made no progress for %s: %d of %d Pods are available; "+
-			"see `kubectl rollout status` and the Pods' events", s.Deadline, status.AvailableReplicas, want))
-	case status.UpdatedReplicas < want && d.Spec.Paused:
+	case want == 0 && d.Status.Replicas == 0:
+		return s.empty()
+	case want == 0:
+		return s.in(Progressing, "Pods are being stopped")
+	case incomplete && d.Spec.Paused:
 		return s.in(Paused, "the Deployment is paused: resume it with `kubectl rollout resume`")
+	case incomplete && exceedsQuota(refused):
+		return s.in(QuotaExceeded, "a quota of the namespace has no room for the next new Pod, and the rollout goes on when it has: "+refused.Message)
+	case d.Status.UpdatedReplicas == 0 && endsFirst(d) && s.Figures.Terminating > 0:
+		return s.in(Progressing, "older Pods are ending, and new ones begin after that")
+	}
+	return s.running(d.Status, want)
+}
+
+// running is the state of a Deployment that is to have Pods, where nothing holds it.
+func (s State) running(status appsv1.DeploymentStatus, want int32) State {
+	progressing := deploymentCondition(status.Conditions, appsv1.DeploymentProgressing)
+	switch {
+	case progressing.Status == corev1.ConditionFalse && progressing.Reason == "ProgressDeadlineExceeded" && s.Figures.isShort():
+		s.StuckSince = progressing.LastUpdateTime.Time
+		return s.in(Stuck, fmt.Sprintf("the rollout made no progress for %s: %d of %d Pods are available; %s",
+			s.Deadline, status.AvailableReplicas, want, cmp.Or(s.Refused, "see `kubectl rollout status` and the Pods' events")))
 	case status.UpdatedReplicas < want:
-		return s.in(Progressing, "Pods of the new template are being created")
+		return s.in(Progressing, cmp.Or(s.Refused, "Pods of the new template are being created"))
 	case status.Replicas > status.UpdatedReplicas:
 		return s.in(Progressing, "older Pods are being stopped")
 	case status.AvailableReplicas < status.UpdatedReplicas:
 		return s.in(Progressing, "new Pods are becoming available")
-	case status.TerminatingReplicas != nil && *status.TerminatingReplicas > 0:
-		return s.in(Progressing, "older Pods are ending")
+	case s.Figures.Terminating > 0:
+		return s.in(Draining, fmt.Sprintf("%d older Pods have not ended yet", s.Figures.Terminating))
 	default:
 		return s.complete()
 	}
 }
 
+// isShort says whether new Pods are missing, or older ones are left. A Deployment that has neither may still say that it is
+// stuck: it waits for Pods that are ending.
+func (f Figures) isShort() bool { return !f.OnlyNew || f.Updated < f.Want || f.Available < f.Want }
+
+// endsFirst says whether all older Pods have to end before a new one begins.
+func endsFirst(d *appsv1.Deployment) bool {
+	return d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType
+}
+
+// exceedsQuota says whether a Pod was refused for a quota. The API server words it so; there is no code for it.
+func exceedsQuota(refused appsv1.DeploymentCondition) bool {
+	return refused.Status == corev1.ConditionTrue && strings.Contains(refused.Message, "exceeded quota")
+}
+
+// atOnce is how many Pods a Deployment replaces at the same time, at least one.
+func atOnce(d *appsv1.Deployment, want int32) int32 {
+	update := d.Spec.Strategy.RollingUpdate
+	if endsFirst(d) || update == nil {
+		return max(want, 1)
+	}
+	n := 0
+	for _, part := range []*intstr.IntOrString{update.MaxSurge, update.MaxUnavailable} {
+		if part == nil {
+			return max(want, 1) // the API server sets a default, so this is no Deployment of its
+		}
+		scaled, err := intstr.GetScaledValueFromIntOrPercent(part, int(want), part == update.MaxSurge)
+		if err != nil {
+			return max(want, 1)
+		}
+		n += scaled
+	}
+	return max(int32(n), 1)
+}
+
+// shortest is how long it takes at least until the last of some Pods is available.
+func shortest(minReadySeconds, want, atOnce int32) time.Duration {
+	steps := (want + atOnce - 1) / atOnce
+	return time.Duration(minReadySeconds) * time.Second * time.Duration(steps)
+}
+
+// grace is how long a Pod may take to end.
+func grace(pod corev1.PodSpec) time.Duration {
+	if pod.TerminationGracePeriodSeconds == nil {
+		return defaultGrace
+	}
+	return time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second
+}
+
 // OfStatefulSet reads the rollout of a StatefulSet.
 func OfStatefulSet(set *appsv1.StatefulSet) State {
 	status, want := set.Status, replicas(set.Spec.Replicas)
-	s := State{Deadline: defaultDeadline, Figures: Figures{
+	s := State{Deadline: defaultDeadline + grace(set.Spec.Template.Spec), Figures: Figures{
 		Want: want, Updated: status.UpdatedReplicas, Available: status.AvailableReplicas,
-		OnlyNew: status.UpdatedReplicas >= want && status.Replicas == want && status.ObservedGeneration >= set.Generation,
+		// A Pod that was deleted counts as none of the current template until another one has its place.
+		OnlyNew: status.UpdatedReplicas > 0 && (status.Replicas == status.UpdatedReplicas ||
+			status.CurrentRevision != "" && status.CurrentRevision == status.UpdateRevision),
 	}}
-	keeps := int32(0)
-	if update := set.Spec.UpdateStrategy.RollingUpdate; update != nil && update.Partition != nil {
-		keeps = min(*update.Partition, want)
+	s.Shortest = shortest(set.Spec.MinReadySeconds, want, 1)
+	if set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement {
+		s.Shortest = shortest(set.Spec.MinReadySeconds, want, max(want, 1))
 	}
 	switch {
 	case status.ObservedGeneration < set.Generation:
 		return s.unseen("StatefulSet")
-	case status.UpdatedReplicas < want && set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType:
-		return s.in(OnDelete, fmt.Sprintf("spec.updateStrategy is OnDelete: delete the other %d, one after the other", want-status.UpdatedReplicas))
-	case keeps > 0 && status.UpdatedReplicas >= want-keeps && status.UpdatedReplicas < want:
-		return s.in(Partitioned, fmt.Sprintf("spec.updateStrategy.rollingUpdate.partition is %d, so the first %d keep what they have: "+
-			"lower it to replace them", keeps, want-status.UpdatedReplicas))
+	case want == 0 && status.Replicas == 0:
+		return s.empty()
 	case status.UpdatedReplicas < want:
-		return s.in(Progressing, "Pods are being replaced, the last one first")
+		return s.ofStatefulSet(set, want)
 	case status.Replicas > want:
 		return s.in(Progressing, "Pods are being stopped")
 	case status.AvailableReplicas < want:
@@ -128,17 +234,37 @@ func OfStatefulSet(set *appsv1.StatefulSet) State {
 	}
 }
 
+// ofStatefulSet is the state of a StatefulSet that has older Pods.
+func (s State) ofStatefulSet(set *appsv1.StatefulSet, want int32) State {
+	updated, keeps := set.Status.UpdatedReplicas, int32(0)
+	if update := set.Spec.UpdateStrategy.RollingUpdate; update != nil && update.Partition != nil {
+		keeps = min(*update.Partition, want)
+	}
+	switch {
+	case set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType:
+		return s.in(OnDelete, fmt.Sprintf("spec.updateStrategy is OnDelete: delete the other %d, one after the other", want-updated))
+	case keeps > 0 && updated >= want-keeps:
+		return s.in(Partitioned, fmt.Sprintf("spec.updateStrategy.rollingUpdate.partition is %d, so the first %d keep what they have: "+
+			"lower it to replace them", keeps, want-updated))
+	default:
+		return s.in(Progressing, "Pods are being replaced, the last one first")
+	}
+}
+
 // OfDaemonSet reads the rollout of a DaemonSet.
 func OfDaemonSet(set *appsv1.DaemonSet) State {
 	status := set.Status
 	want := status.DesiredNumberScheduled
-	s := State{Deadline: defaultDeadline, Figures: Figures{
+	s := State{Deadline: defaultDeadline + grace(set.Spec.Template.Spec), Figures: Figures{
 		Want: want, Updated: status.UpdatedNumberScheduled, Available: status.NumberAvailable,
-		OnlyNew: status.UpdatedNumberScheduled >= want && status.ObservedGeneration >= set.Generation,
+		OnlyNew: want > 0 && status.UpdatedNumberScheduled >= want,
 	}}
+	s.Shortest = shortest(set.Spec.MinReadySeconds, want, max(want, 1))
 	switch {
 	case status.ObservedGeneration < set.Generation:
 		return s.unseen("DaemonSet")
+	case want == 0:
+		return s.empty()
 	case status.UpdatedNumberScheduled < want && set.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType:
 		return s.in(OnDelete, fmt.Sprintf("spec.updateStrategy is OnDelete: delete the other %d, node by node", want-status.UpdatedNumberScheduled))
 	case status.UpdatedNumberScheduled < want:
@@ -155,14 +281,25 @@ func (s State) in(phase Phase, message string) State {
 	return s
 }
 
-// unseen is the state of a workload whose status is about an older template: none of its Pods is of the new one.
+// unseen is the state of a workload whose status is about an older spec.
 func (s State) unseen(kind string) State {
-	s.Figures.Updated = 0
-	return s.in(Progressing, fmt.Sprintf("waiting for the %s controller to see the new Pod template", kind))
+	s.Figures.Updated, s.Figures.OnlyNew = 0, false
+	return s.in(Unseen, fmt.Sprintf("waiting for the %s controller to see the last change", kind))
 }
 
 func (s State) complete() State {
 	return s.in(Complete, fmt.Sprintf("%d of %d Pods are of the current template", s.Figures.Updated, s.Figures.Want))
+}
+
+func (s State) empty() State {
+	return s.in(Empty, "no Pod runs, so nothing was proved: that is judged when there are Pods")
+}
+
+func replicasOrNone(n *int32) int32 {
+	if n == nil {
+		return 0
+	}
+	return *n
 }
 
 func replicas(n *int32) int32 {
@@ -179,37 +316,4 @@ func deploymentCondition(conditions []appsv1.DeploymentCondition, conditionType 
 		}
 	}
 	return appsv1.DeploymentCondition{}
-}
-
-// Seen is what was seen of one rollout so far. The zero value has seen nothing.
-type Seen struct {
-	// Since is when the figures were last seen to change.
-	Since time.Time
-	// Peak is the most Pods that were available at once since there were none but new ones.
-	Peak int32
-
-	rollout string
-	phase   Phase
-	figures Figures
-}
-
-// Next adds what is seen now of the rollout that is named (by its workload and generation) to what was seen before.
-func (s Seen) Next(rollout string, state State, now time.Time) Seen {
-	next := Seen{Since: s.Since, Peak: s.Peak, rollout: rollout, phase: state.Phase, figures: state.Figures}
-	if s.rollout != rollout {
-		next.Since, next.Peak = now, 0
-	}
-	if s.phase != state.Phase || s.figures != state.Figures {
-		next.Since = now
-	}
-	if state.Figures.OnlyNew {
-		next.Peak = max(next.Peak, state.Figures.Available)
-	}
-	return next
-}
-
-// Lost says whether fewer Pods are available now than there were before, where all of them are new. A DaemonSet that has a
-// node less has lost nothing.
-func (s Seen) Lost() bool {
-	return s.figures.OnlyNew && s.figures.Available < min(s.Peak, s.figures.Want)
 }

@@ -7,7 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 func check(t *testing.T, got State, want Phase, mention string) {
@@ -21,6 +21,9 @@ func TestOfDeployment(t *testing.T) {
 	missed := []appsv1.DeploymentCondition{{
 		Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded",
 	}}
+	refused := func(message string) []appsv1.DeploymentCondition {
+		return []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Reason: "FailedCreate", Message: message}}
+	}
 	for name, test := range map[string]struct {
 		replicas int32
 		paused   bool
@@ -28,17 +31,23 @@ func TestOfDeployment(t *testing.T) {
 		want     Phase
 		mention  string
 	}{
-		"not seen yet":                 {3, false, appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Progressing, "Deployment controller"},
-		"no new Pod yet":               {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3}, Progressing, "created"},
-		"old Pods left":                {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 3, AvailableReplicas: 4}, Progressing, "stopped"},
-		"not available":                {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 2}, Progressing, "available"},
-		"old Pods ending":              {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, TerminatingReplicas: new(int32(1))}, Progressing, "ending"},
-		"done":                         {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, TerminatingReplicas: new(int32(0))}, Complete, "3 of 3"},
-		"done with no Pod at all":      {0, false, appsv1.DeploymentStatus{ObservedGeneration: 2}, Complete, "0 of 0"},
-		"paused before it began":       {3, true, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3}, Paused, "kubectl rollout resume"},
-		"paused after it was done":     {3, true, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Complete, ""},
-		"missed its deadline":          {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 1, AvailableReplicas: 3, Conditions: missed}, Stuck, "kubectl rollout status"},
-		"missed that of an older spec": {3, false, appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 4, UpdatedReplicas: 1, AvailableReplicas: 3, Conditions: missed}, Progressing, ""},
+		"not seen yet":                       {3, false, appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Unseen, "Deployment controller"},
+		"no new Pod yet":                     {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3}, Progressing, "created"},
+		"old Pods left":                      {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 3, AvailableReplicas: 4}, Progressing, "stopped"},
+		"not available":                      {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 2}, Progressing, "available"},
+		"old Pods ending":                    {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, TerminatingReplicas: new(int32(1))}, Draining, "1 older Pods"},
+		"done":                               {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, TerminatingReplicas: new(int32(0))}, Complete, "3 of 3"},
+		"no Pod is to run":                   {0, false, appsv1.DeploymentStatus{ObservedGeneration: 2}, Empty, "nothing was proved"},
+		"no Pod is to run, and one does":     {0, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}, Progressing, "stopped"},
+		"paused before it began":             {3, true, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3}, Paused, "kubectl rollout resume"},
+		"paused after it was done":           {3, true, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Complete, ""},
+		"missed its deadline":                {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 1, AvailableReplicas: 3, Conditions: missed}, Stuck, "kubectl rollout status"},
+		"missed that of an older spec":       {3, false, appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 4, UpdatedReplicas: 1, AvailableReplicas: 3, Conditions: missed}, Unseen, ""},
+		"missed its deadline, and recovered": {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, Conditions: missed}, Complete, ""},
+		"a quota is full":                    {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3, Conditions: refused(`pods "a-1" is forbidden: exceeded quota: pods, requested: pods=1`)}, QuotaExceeded, "exceeded quota: pods"},
+		"a quota is full, for too long":      {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3, Conditions: append(refused(`exceeded quota: pods`), missed...)}, QuotaExceeded, ""},
+		"a policy refuses the Pods":          {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3, Conditions: refused(`violates PodSecurity "restricted"`)}, Progressing, "violates PodSecurity"},
+		"a policy refuses them for too long": {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3, Conditions: append(refused(`violates PodSecurity "restricted"`), missed...)}, Stuck, "violates PodSecurity"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: &test.replicas, Paused: test.paused}, Status: test.status}
@@ -61,7 +70,7 @@ func TestOfStatefulSet(t *testing.T) {
 		want    Phase
 		mention string
 	}{
-		"not seen yet":                    {rolling, appsv1.StatefulSetStatus{ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Progressing, "StatefulSet controller"},
+		"not seen yet":                    {rolling, appsv1.StatefulSetStatus{ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Unseen, "StatefulSet controller"},
 		"one replaced":                    {rolling, appsv1.StatefulSetStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 1, AvailableReplicas: 3}, Progressing, "last one first"},
 		"the last is not available":       {rolling, appsv1.StatefulSetStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 2}, Progressing, "becoming available"},
 		"done":                            {rolling, appsv1.StatefulSetStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Complete, "3 of 3"},
@@ -87,12 +96,12 @@ func TestOfDaemonSet(t *testing.T) {
 		want    Phase
 		mention string
 	}{
-		"not seen yet":    {appsv1.RollingUpdateDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 1, DesiredNumberScheduled: 2, UpdatedNumberScheduled: 2, NumberAvailable: 2}, Progressing, "DaemonSet controller"},
+		"not seen yet":    {appsv1.RollingUpdateDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 1, DesiredNumberScheduled: 2, UpdatedNumberScheduled: 2, NumberAvailable: 2}, Unseen, "DaemonSet controller"},
 		"one replaced":    {appsv1.RollingUpdateDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: 2, UpdatedNumberScheduled: 1, NumberAvailable: 2}, Progressing, "node by node"},
 		"not available":   {appsv1.RollingUpdateDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: 2, UpdatedNumberScheduled: 2, NumberAvailable: 1}, Progressing, "becoming available"},
 		"done":            {appsv1.RollingUpdateDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: 2, UpdatedNumberScheduled: 2, NumberAvailable: 2}, Complete, "2 of 2"},
 		"on delete":       {appsv1.OnDeleteDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: 2, NumberAvailable: 2}, OnDelete, "delete the other 2"},
-		"without a node":  {appsv1.RollingUpdateDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 2}, Complete, "0 of 0"},
+		"without a node":  {appsv1.RollingUpdateDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 2}, Empty, "no Pod runs"},
 		"on delete, done": {appsv1.OnDeleteDaemonSetStrategyType, appsv1.DaemonSetStatus{ObservedGeneration: 2, DesiredNumberScheduled: 2, UpdatedNumberScheduled: 2, NumberAvailable: 2}, Complete, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,44 +113,52 @@ func TestOfDaemonSet(t *testing.T) {
 	}
 }
 
-// A rollout is told from its moments.
-func TestSeen(t *testing.T) {
-	noon := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	at := func(second int) time.Time { return noon.Add(time.Duration(second) * time.Second) }
-	state := func(updated, available, all int32) State {
-		d := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: new(int32(2))}}
-		d.Status = appsv1.DeploymentStatus{Replicas: all, UpdatedReplicas: updated, AvailableReplicas: available}
-		return OfDeployment(d)
-	}
-	var seen Seen
-	for _, moment := range []struct {
-		rollout string
-		second  int
-		state   State
-		since   int
-		lost    bool
+// Where older Pods have to end first, the time that they may take is no lack of progress.
+func TestTimeToEnd(t *testing.T) {
+	grace := corev1.PodTemplateSpec{Spec: corev1.PodSpec{TerminationGracePeriodSeconds: new(int64(1200))}}
+	rolling := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Template: grace, ProgressDeadlineSeconds: new(int32(60))}}
+	recreate := rolling.DeepCopy()
+	recreate.Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType
+	recreate.Status = appsv1.DeploymentStatus{TerminatingReplicas: new(int32(1)), Conditions: []appsv1.DeploymentCondition{{
+		Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded"}}}
+	for name, test := range map[string]struct {
+		state State
+		want  time.Duration
 	}{
-		{"1", 0, state(0, 2, 2), 0, false},
-		{"1", 3, state(0, 2, 2), 0, false},
-		{"1", 4, state(1, 3, 3), 4, false},
-		{"1", 5, state(1, 2, 3), 5, false}, // older Pods are left: fewer available ones are their end
-		{"1", 6, state(2, 1, 2), 6, false},
-		{"1", 7, state(2, 2, 2), 7, false},
-		{"1", 9, state(2, 2, 2), 7, false},
-		{"1", 10, state(2, 1, 2), 10, true},
-		{"1", 11, state(2, 2, 2), 11, false},
-		{"2", 12, state(2, 1, 2), 12, false}, // another rollout, whose Pods have not been seen available
+		"Deployment":                {OfDeployment(rolling), time.Minute},
+		"Deployment with Recreate":  {OfDeployment(recreate), 21 * time.Minute},
+		"StatefulSet":               {OfStatefulSet(&appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{Template: grace}}), 30 * time.Minute},
+		"DaemonSet":                 {OfDaemonSet(&appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Template: grace}}), 30 * time.Minute},
+		"StatefulSet of no special": {OfStatefulSet(&appsv1.StatefulSet{}), 10*time.Minute + 30*time.Second},
 	} {
-		seen = seen.Next(moment.rollout, moment.state, at(moment.second))
-		if !seen.Since.Equal(at(moment.since)) || seen.Lost() != moment.lost {
-			t.Errorf("at second %d: since %v, lost %t; want second %d, %t", moment.second, seen.Since, seen.Lost(), moment.since, moment.lost)
+		if test.state.Deadline != test.want {
+			t.Errorf("%s: %s, want %s", name, test.state.Deadline, test.want)
 		}
 	}
-	// Pods that were lost and found again between two looks are told by the workload's own clock.
-	first := state(2, 2, 2)
-	again := first
-	again.Figures.AvailableSince = metav1.NewTime(at(15)).Time
-	if s := seen.Next("3", first, at(14)).Next("3", again, at(20)); !s.Since.Equal(at(20)) {
-		t.Errorf("steady since %v, although the Pods were unavailable in between", s.Since)
+	check(t, OfDeployment(recreate), Progressing, "older Pods are ending")
+}
+
+func TestShortest(t *testing.T) {
+	deployment := func(surge, unavailable intstr.IntOrString) State {
+		d := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: new(int32(4)), MinReadySeconds: 30}}
+		d.Spec.Strategy.RollingUpdate = &appsv1.RollingUpdateDeployment{MaxSurge: &surge, MaxUnavailable: &unavailable}
+		return OfDeployment(d)
+	}
+	set := &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{Replicas: new(int32(4)), MinReadySeconds: 30}}
+	parallel := set.DeepCopy()
+	parallel.Spec.PodManagementPolicy = appsv1.ParallelPodManagement
+	for name, test := range map[string]struct {
+		state State
+		want  time.Duration
+	}{
+		"one after the other":        {deployment(intstr.FromInt32(1), intstr.FromInt32(0)), 2 * time.Minute},
+		"by a quarter and a quarter": {deployment(intstr.FromString("25%"), intstr.FromString("25%")), time.Minute},
+		"all at once":                {deployment(intstr.FromString("100%"), intstr.FromInt32(0)), 30 * time.Second},
+		"a StatefulSet":              {OfStatefulSet(set), 2 * time.Minute},
+		"a StatefulSet in parallel":  {OfStatefulSet(parallel), 30 * time.Second},
+	} {
+		if test.state.Shortest != test.want {
+			t.Errorf("%s: %s, want %s", name, test.state.Shortest, test.want)
+		}
 	}
 }

@@ -1,8 +1,6 @@
-package binding
+package planner
 
 import (
-	"fmt"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -27,27 +25,11 @@ func ownerOf(b v1alpha1.Binding) *metav1.OwnerReference {
 }
 
 // isForeign says whether the workload is not the one that a Binding was made for.
-func (p *planner) isForeign(b v1alpha1.Binding) bool {
+func (f *facts) isForeign(b v1alpha1.Binding) bool {
 	owner := ownerOf(b)
-	if owner == nil || p.workload == nil {
+	if owner == nil || f.Workload == nil {
 		return false
 	}
-	of := metav1.GetControllerOf(&p.workload.object)
+	of := metav1.GetControllerOf(&f.Workload.Object)
 	return of == nil || of.UID != owner.UID
-}
-
-// checkOwner leaves a workload of somebody else alone.
-func (p *planner) checkOwner(b v1alpha1.Binding, v *verdict) {
-	if p.isForeign(b) {
-		v.block(v1alpha1.ReasonConflict, fmt.Sprintf("%s is not of BackingService %s, which this Binding belongs to: rename the workload, "+
-			"or create the BackingService under another name", p.key, ownerOf(b).Name))
-	}
-}
-
-// checkStore refuses a service that is no store.
-func (p *planner) checkStore(b v1alpha1.Binding, v *verdict) {
-	if owner := ownerOf(b); owner != nil && v.service.Spec.Type != storeType {
-		v.block(v1alpha1.ReasonTypeMismatch, fmt.Sprintf("BackingService %s is of type %s, and BackingService %s keeps its data in one of type %s: "+
-			"correct the name in spec.collector.storeRef of BackingService %[3]s", v.service.Name, v.service.Spec.Type, owner.Name, storeType))
-	}
 }

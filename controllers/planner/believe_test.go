@@ -1,4 +1,4 @@
-package binding
+package planner
 
 import (
 	"fmt"
@@ -54,7 +54,7 @@ func TestWhatIsNotBelievedTouchesNothing(t *testing.T) {
 			"an app whose Binding waits for another service": func() *world {
 				return attached(t).edit("b", serviceRef("nowhere"))
 			},
-			"an app whose swap was turned back": func() *world {
+			"an app whose swap was rolled back": func() *world {
 				w := attached(t).edit("b", serviceRef("visits2"))
 				w.reconcile()
 				w.fails().reconcile()

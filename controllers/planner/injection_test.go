@@ -1,4 +1,4 @@
-package binding
+package planner
 
 import (
 	"fmt"
@@ -120,7 +120,7 @@ func TestAnUpgradeChangesNothingBeyondTheBound(t *testing.T) {
 }
 
 // What a workload gets back has worked before, whoever puts it in: where its Pods fail now, that is not because of the handle.
-func TestWhatIsGotBackBeyondTheBoundIsNotTurnedBack(t *testing.T) {
+func TestWhatIsGotBackBeyondTheBoundIsNotRolledBack(t *testing.T) {
 	w := newWorld(t).service("visits").many(32, 32, 1).deploy().settle().rollOut().later(time.Minute).settle()
 	before := w.variables()
 	w.deployment = nil

@@ -1,4 +1,4 @@
-package binding
+package planner
 
 import (
 	"encoding/json"
@@ -20,7 +20,7 @@ import (
 
 var (
 	noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	live = definition{uid: "crd-1", live: true}
+	live = Definition{UID: "crd-1", Live: true}
 )
 
 // world is a namespace with one workload, as the controller sees it. It stands for the API server: patches are applied
@@ -31,7 +31,7 @@ type world struct {
 	deployment *appsv1.Deployment
 	bindings   []v1alpha1.Binding
 	services   map[string]v1alpha1.BackingService
-	definition definition
+	definition Definition
 	gone       map[string]bool
 	ending     bool
 	// seen is what was seen of the rollout, and wake when the last plan wants to be made again.
@@ -155,15 +155,15 @@ func (w *world) unbind(name string) *world {
 	return w
 }
 
-func (w *world) observation() observation {
-	o := observation{
-		now: w.now, key: Key{"shop", "Deployment", "pinger"}, bindings: slices.Clone(w.bindings), services: w.services,
-		definition: w.definition, gone: w.gone, namespaceTerminating: w.ending,
+func (w *world) observation() Observation {
+	o := Observation{
+		Now: w.now, Key: Key{"shop", "Deployment", "pinger"}, Bindings: slices.Clone(w.bindings), Services: w.services,
+		Definition: w.definition, Gone: w.gone, NamespaceTerminating: w.ending,
 	}
 	if w.deployment != nil {
-		o.workload = workloadOf(w.deployment.DeepCopy())
-		w.seen = w.seen.Next(o.workload.rolloutName(), o.workload.rollout, w.now)
-		o.seen = w.seen
+		o.Workload = WorkloadOf(w.deployment.DeepCopy())
+		w.seen = w.seen.Next(o.Workload.RolloutName(), o.Workload.Rollout, w.now)
+		o.Seen = w.seen
 	}
 	return o
 }
@@ -188,23 +188,26 @@ func (w *world) loses() *world {
 	return w
 }
 
+// crashes is the same for longer than a Pod that somebody has deleted needs to be replaced.
+func (w *world) crashes() *world { return w.loses().pass(70 * time.Second) }
+
 // reconcile makes a plan and carries it out, as Reconcile does. It returns how many writes that took.
 func (w *world) reconcile() (writes int) {
 	w.t.Helper()
-	p := makePlan(w.observation())
-	if p.stale {
+	p := Make(w.observation())
+	if p.Stale {
 		w.t.Fatal("the plan took the cache for stale")
 	}
-	if len(p.patch) > 0 {
-		w.patch(p.patch)
+	if len(p.Patch) > 0 {
+		w.patch(p.Patch)
 		writes++
-		if p = makePlan(w.observation()); len(p.patch) > 0 {
-			w.t.Fatalf("one patch was not enough: %v", p.patch)
+		if p = Make(w.observation()); len(p.Patch) > 0 {
+			w.t.Fatalf("one patch was not enough: %v", p.Patch)
 		}
 	}
-	w.wake = p.wake
+	w.wake = p.Wake
 	for i, b := range w.bindings {
-		now := p.statuses[b.Name]
+		now := p.Statuses[b.Name]
 		if before, _ := json.Marshal(b.Status); string(before) != string(mustMarshal(now)) {
 			writes++
 		}

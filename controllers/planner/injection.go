@@ -1,4 +1,4 @@
-package binding
+package planner
 
 import (
 	"slices"
@@ -70,11 +70,11 @@ func injectsSame(a, b *v1alpha1.Injection) bool {
 // injectionsAtBirth are what a workload that does not exist yet is to be born with, by the name of the Binding. Where the
 // service cannot be attached, that is what the workload had, if there was one. Of two Bindings that ask for one variable of
 // one container, the older one has it.
-func (p *planner) injectionsAtBirth() map[string]*v1alpha1.Injection {
+func (f *facts) injectionsAtBirth() map[string]*v1alpha1.Injection {
 	injections := map[string]*v1alpha1.Injection{}
 	var taken []v1alpha1.Binding
-	for _, b := range p.bindings {
-		injection := p.injectionAtBirth(b)
+	for _, b := range f.Bindings {
+		injection := f.injectionAtBirth(b)
 		if injection == nil || slices.ContainsFunc(taken, func(older v1alpha1.Binding) bool {
 			return claimsSame(older, injections[older.Name], b, injection)
 		}) {
@@ -86,20 +86,20 @@ func (p *planner) injectionsAtBirth() map[string]*v1alpha1.Injection {
 	return injections
 }
 
-func (p *planner) injectionAtBirth(b v1alpha1.Binding) *v1alpha1.Injection {
-	s, ready, _ := p.service(b)
-	if ready.Status != metav1.ConditionTrue || p.wasTurnedBack(b, s) != "" {
+func (f *facts) injectionAtBirth(b v1alpha1.Binding) *v1alpha1.Injection {
+	s, ready, _ := f.service(b)
+	if ready.Status != metav1.ConditionTrue || f.wasRolledBack(b, s) != "" {
 		return b.Status.Injection
 	}
 	v := verdict{service: s}
-	if p.checkStore(b, &v); v.blocked() {
+	if f.checkStore(b, &v); v.blocked() {
 		return nil
 	}
-	if p.checkEnv(b, &v, nil); v.blocked() {
+	if f.checkEnv(b, &v, nil); v.blocked() {
 		return b.Status.Injection
 	}
 	keys := map[string]string{}
-	for _, e := range p.env(b) {
+	for _, e := range f.env(b) {
 		keys[e.Name] = keyOf(e, s)
 	}
 	return newInjection(s.Status.Handle.SecretName, keys)
@@ -112,22 +112,4 @@ func claimsSame(a v1alpha1.Binding, of *v1alpha1.Injection, b v1alpha1.Binding, 
 	return sameContainer && slices.ContainsFunc(of.Env, func(x v1alpha1.InjectedVar) bool {
 		return slices.ContainsFunc(and.Env, func(y v1alpha1.InjectedVar) bool { return x.Name == y.Name })
 	})
-}
-
-// keyOf is the key of a service's Secret that a variable refers to.
-func keyOf(e v1alpha1.EnvVar, s *v1alpha1.BackingService) string {
-	if e.Key == v1alpha1.KeyURI || e.Key == "" {
-		return s.Status.Handle.Key
-	}
-	return e.Key
-}
-
-// variables returns the names of the variables of entries, sorted, each once.
-func variables(entries podtemplate.Entries) []string {
-	var names []string
-	for slot := range entries {
-		names = append(names, slot.Env)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -1,11 +1,11 @@
-package binding
+package planner
 
 import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
 
-// Key names a workload. It is what the queue of this controller holds: all Bindings of one workload are planned together.
+// Key names a workload. All Bindings of one workload are planned together.
 type Key struct {
 	Namespace string
 	Kind      string
@@ -20,5 +20,5 @@ func KeyOf(b *v1alpha1.Binding) Key {
 // String is how the workload is called in messages, within its namespace.
 func (k Key) String() string { return k.Kind + "/" + k.Name }
 
-// full is how the workload is called in the cluster.
-func (k Key) full() string { return ledger.WorkloadName(k.Namespace, k.Kind, k.Name) }
+// Full is how the workload is called in the cluster.
+func (k Key) Full() string { return ledger.WorkloadName(k.Namespace, k.Kind, k.Name) }

@@ -1,4 +1,4 @@
-package binding
+package planner
 
 import (
 	"crypto/sha256"
@@ -11,30 +11,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
-	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
-
-// tooMuch says what of a ledger is beyond what Bindery will believe later; "" = nothing. What is in the workload already
-// stays, whoever put it there.
-func (p *planner) tooMuch(next ledger.Ledger) string {
-	excess := next.Excess()
-	if excess == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s stays as it is: %s. Attach it with fewer Bindings or variables", p.key, excess)
-}
-
-// refuse turns each change into a refusal: the workload keeps what it has.
-func (p *planner) refuse(verdicts map[string]verdict, refusal string) {
-	for name, v := range verdicts {
-		if (!v.blocked() || v.turnedBack != nil) && !maps.Equal(p.held[name], v.want) {
-			v.turnedBack = nil
-			v.block(v1alpha1.ReasonPatchRefused, refusal)
-			v.want = p.held[name]
-			verdicts[name] = v
-		}
-	}
-}
 
 // revisionAnnotation counts the templates of a Deployment. Its controller writes it, and it is no edit.
 const revisionAnnotation = "deployment.kubernetes.io/revision"
@@ -42,17 +19,41 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 // triedAgain ends what is said of a change that was refused.
 const triedAgain = "It is tried again more and more rarely, and at once when the Binding, its service or the workload is edited"
 
-func refusedBy(key Key, answer string) string {
+// tooMuch says what of a ledger is beyond what Bindery will believe later; "" = nothing. What is in the workload already
+// stays, whoever put it there.
+func (c *change) tooMuch() string {
+	excess := c.ledger.Excess()
+	if excess == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s stays as it is: %s. Attach it with fewer Bindings or variables", c.Key, excess)
+}
+
+// refuse turns each change into a refusal: the workload keeps what it has.
+func (d *decision) refuse(refusal string) {
+	for name, v := range d.verdicts {
+		if (!v.blocked() || v.rolledBack != nil) && !maps.Equal(d.held[name], v.want) {
+			v.rolledBack = nil
+			v.block(v1alpha1.ReasonPatchRefused, refusal)
+			v.want = d.held[name]
+			d.verdicts[name] = v
+		}
+	}
+}
+
+// RefusedBy is what is said of a change that the API server refused.
+func RefusedBy(key Key, answer string) string {
 	return fmt.Sprintf("the API server refused the change of %s: %s. %s", key, answer, triedAgain)
 }
 
-func undoneAtOnce(key Key) string {
+// UndoneAtOnce is what is said of a change that the API server took, and that is not there.
+func UndoneAtOnce(key Key) string {
 	return fmt.Sprintf("the API server took the change of %s, but something undid it at once, as a mutating webhook may. %s", key, triedAgain)
 }
 
-// sight tells what somebody can edit, and a change of the workload is made of, from what it was before. It is short,
+// Sight tells what somebody can edit, and a change of the workload is made of, from what it was before. It is short,
 // because it is remembered.
-func (o *observation) sight() string {
+func (o *Observation) Sight() string {
 	type object struct {
 		UID        types.UID
 		Generation int64
@@ -60,7 +61,7 @@ func (o *observation) sight() string {
 		Ready      string           `json:",omitempty"`
 		Verified   string           `json:",omitempty"`
 	}
-	w := o.workload.object
+	w := o.Workload.Object
 	annotations := maps.Clone(w.Annotations)
 	delete(annotations, revisionAnnotation)
 	seen := struct {
@@ -68,9 +69,9 @@ func (o *observation) sight() string {
 		Labels, Annotations map[string]string
 		Bindings, Services  map[string]object
 	}{object{UID: w.UID, Generation: w.Generation}, w.Labels, annotations, map[string]object{}, map[string]object{}}
-	for _, b := range o.bindings {
+	for _, b := range o.Bindings {
 		seen.Bindings[b.Name] = object{UID: b.UID, Generation: b.Generation}
-		if s, ok := o.services[b.Spec.ServiceRef.Name]; ok {
+		if s, ok := o.Services[b.Spec.ServiceRef.Name]; ok {
 			seen.Services[s.Name] = object{
 				UID: s.UID, Generation: s.Generation, Handle: s.Status.Handle,
 				Ready:    string(condition.Find(s.Status.Conditions, v1alpha1.ConditionReady).Status),

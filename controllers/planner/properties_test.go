@@ -1,4 +1,4 @@
-package binding
+package planner
 
 import (
 	"fmt"
@@ -59,7 +59,7 @@ func TestWhateverFails(t *testing.T) {
 				continue
 			}
 			w.reconcile()
-			w.rollOut().pass(time.Second).loses().pass(time.Second).settle().later(time.Hour).pass(3 * time.Second)
+			w.rollOut().pass(time.Second).crashes().settle().later(time.Hour).pass(3 * time.Second)
 			if diff := cmp.Diff(before, w.variables()); diff != "" {
 				t.Fatalf("the template is not what it was before: %s", diff)
 			}

@@ -1,6 +1,8 @@
-package binding
+package planner
 
 import (
+	"cmp"
+
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
@@ -56,27 +58,28 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bin
 	push(status, swap)
 }
 
-// noteTurnedBack says of the swap that failed that it did. It is not in the history yet where the operator was stopped
-// right after it.
-func noteTurnedBack(status *v1alpha1.BindingStatus, a ledger.Attachment) {
-	t := a.TurnedBack
+// noteRolledBack says of the swap that failed that it did. It is not in the history yet where the operator was stopped
+// right after it. The podSpec is that of the Pods that failed, where the workload carried nothing before; else "".
+func noteRolledBack(status *v1alpha1.BindingStatus, a ledger.Attachment, podSpec string) {
+	t := a.RolledBack
 	if status.Previous != nil && status.Previous.Service == a.Service && status.Previous.SecretName == a.Secret {
-		status.Previous = before(*status, a) // that one is what the workload carries again
+		status.Previous = earlier(*status, a) // that one is what the workload carries again
 	}
 	for i, swap := range status.History {
 		if swap.SecretName == t.Secret && swap.StartedAt.Equal(&t.Since) {
-			status.History[i].Outcome, status.History[i].BindingGeneration = v1alpha1.SwapRolledBack, t.BindingGeneration
+			failed := &status.History[i]
+			failed.Outcome, failed.BindingGeneration, failed.PodSpec = v1alpha1.SwapRolledBack, t.BindingGeneration, cmp.Or(failed.PodSpec, podSpec)
 			return
 		}
 	}
 	push(status, v1alpha1.Swap{
 		From: a.Service, To: t.Service, SecretName: t.Secret, StartedAt: t.Since, BindingGeneration: t.BindingGeneration,
-		Outcome: v1alpha1.SwapRolledBack,
+		Outcome: v1alpha1.SwapRolledBack, PodSpec: podSpec,
 	})
 }
 
-// before is what the history knows of what a workload carried before it carried an attachment; nil = nothing.
-func before(status v1alpha1.BindingStatus, a ledger.Attachment) *v1alpha1.Attachment {
+// earlier is what the history knows of what a workload carried before it carried an attachment; nil = nothing.
+func earlier(status v1alpha1.BindingStatus, a ledger.Attachment) *v1alpha1.Attachment {
 	for i, swap := range status.History {
 		if swap.To != a.Service || swap.SecretName != a.Secret || swap.From == "" {
 			continue
@@ -100,4 +103,16 @@ func supersede(status *v1alpha1.BindingStatus) {
 func push(status *v1alpha1.BindingStatus, swap v1alpha1.Swap) {
 	status.History = append([]v1alpha1.Swap{swap}, status.History...)
 	status.History = status.History[:min(len(status.History), historyLimit)]
+}
+
+// noteState says of the newest swap what has become of it, where that is known by now.
+func noteState(status *v1alpha1.BindingStatus) {
+	last, current := lastSwap(*status), status.Current
+	switch {
+	case last.SecretName != current.SecretName || last.Outcome == v1alpha1.SwapRolledBack:
+	case current.SettledAt != nil && current.State != "":
+		status.History[0].Outcome = v1alpha1.SwapSucceeded
+	case current.State == v1alpha1.AttachmentFailed && last.Outcome == v1alpha1.SwapInProgress:
+		status.History[0].Outcome = v1alpha1.SwapFailed
+	}
 }

@@ -1,4 +1,4 @@
-package binding
+package planner
 
 import (
 	"strings"
@@ -211,21 +211,21 @@ func TestWhatThePodTemplateCarries(t *testing.T) {
 			world: copied(attached(t)), want: slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1,
 		},
 		"a Binding that is lost together with its definition detaches nothing": {
-			world: defined(attached(t).unbind("b"), definition{}), want: slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1,
+			world: defined(attached(t).unbind("b"), Definition{}), want: slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1,
 		},
 		"nor while the definition is terminating": {
-			world: defined(attached(t).unbind("b"), definition{uid: "crd-1"}), want: slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1,
+			world: defined(attached(t).unbind("b"), Definition{UID: "crd-1"}), want: slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1,
 		},
 		"nor when the definition has come back as another one": {
-			world: defined(attached(t).unbind("b"), definition{uid: "crd-2", live: true}),
+			world: defined(attached(t).unbind("b"), Definition{UID: "crd-2", Live: true}),
 			want:  slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1,
 		},
 		"a Binding that comes back under another definition takes its variable over, and nothing restarts": {
-			world: defined(attached(t).unbind("b"), definition{uid: "crd-2", live: true}).settle().bind("b", "visits"),
+			world: defined(attached(t).unbind("b"), Definition{UID: "crd-2", Live: true}).settle().bind("b", "visits"),
 			want:  slots{"pinger/REDIS_URL": "visits-1/uri"}, generations: 1, ready: map[string]string{"b": "True/Ready"},
 		},
 		"and can be deleted then": {
-			world: defined(attached(t).unbind("b"), definition{uid: "crd-2", live: true}).settle().bind("b", "visits").settle().unbind("b"),
+			world: defined(attached(t).unbind("b"), Definition{UID: "crd-2", Live: true}).settle().bind("b", "visits").settle().unbind("b"),
 			want:  slots{"pinger/REDIS_URL": ""}, generations: 2,
 		},
 		"a Binding that only the cache misses detaches nothing": {
@@ -276,7 +276,7 @@ func rolledBack(w *world) *world {
 	return byHand(w, func(d *appsv1.Deployment) { d.Spec, d.Annotations = before.Spec, before.Annotations })
 }
 
-func defined(w *world, d definition) *world {
+func defined(w *world, d Definition) *world {
 	w.definition = d
 	return w
 }
@@ -317,12 +317,12 @@ func TestASwapCostsOnePatchAndTwoStatusWrites(t *testing.T) {
 		before := w.status("b")
 		w.deployment.Status = status
 		w.reconcile()
-		if now := w.status("b"); !onlyProgress(before, now) {
+		if now := w.status("b"); !OnlyProgress(before, now) {
 			t.Errorf("more than progress in the middle of the rollout: %v", cmp.Diff(before, now))
 		}
 	}
 	before := w.status("b")
-	if w.rollOut().reconcile(); !onlyProgress(before, w.status("b")) {
+	if w.rollOut().reconcile(); !OnlyProgress(before, w.status("b")) {
 		t.Errorf("more than progress while the Pods settle: %v", cmp.Diff(before, w.status("b")))
 	}
 	if got, want := w.wake.Sub(w.now), v1alpha1.DefaultSettlingTime; got != want {
@@ -373,7 +373,7 @@ func TestACacheThatLagsBehindDecidesNothing(t *testing.T) {
 				s.Status.Handle.SecretName, s.Status.Handle.Revision = "visits-2", 2
 			}).settle()
 			age(w, before)
-			if p := makePlan(w.observation()); !p.stale || len(p.patch) > 0 || len(p.statuses) > 0 {
+			if p := Make(w.observation()); !p.Stale || len(p.Patch) > 0 || len(p.Statuses) > 0 {
 				t.Errorf("a plan was made: %+v", p)
 			}
 		})
@@ -383,12 +383,12 @@ func TestACacheThatLagsBehindDecidesNothing(t *testing.T) {
 func TestARefusalIsSaidAndLeavesTheAppAsItIs(t *testing.T) {
 	w := attached(t).edit("b", serviceRef("visits2"))
 	o := w.observation()
-	o.refusal = "admission policy frozen: no changes on Fridays"
-	p := makePlan(o)
-	if len(p.patch) > 0 {
-		t.Errorf("it is patched all the same: %v", p.patch)
+	o.Refusal = "admission policy frozen: no changes on Fridays"
+	p := Make(o)
+	if len(p.Patch) > 0 {
+		t.Errorf("it is patched all the same: %v", p.Patch)
 	}
-	status := p.statuses["b"]
+	status := p.Statuses["b"]
 	injected := condition.Find(status.Conditions, v1alpha1.ConditionInjected)
 	if injected.Reason != v1alpha1.ReasonPatchRefused || !strings.Contains(injected.Message, "no changes on Fridays") {
 		t.Errorf("Injected says %s: %s", injected.Reason, injected.Message)
@@ -403,21 +403,21 @@ func TestARefusalIsSaidAndLeavesTheAppAsItIs(t *testing.T) {
 
 func TestWhatSomethingKeepsTakingAwayIsNotFoughtFor(t *testing.T) {
 	w := byHand(attached(t), func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Env, d.Annotations = nil, nil })
-	if p := makePlan(w.observation()); !p.reinjects {
+	if p := Make(w.observation()); !p.Reinjects {
 		t.Fatal("the plan does not say that it puts the variable back")
 	}
 	for range 2 { // the status that is written does not make it forget
 		o := w.observation()
-		o.contested = true
-		p := makePlan(o)
-		if len(p.patch) > 0 {
-			t.Fatalf("it is put back all the same: %v", p.patch)
+		o.Contested = true
+		p := Make(o)
+		if len(p.Patch) > 0 {
+			t.Fatalf("it is put back all the same: %v", p.Patch)
 		}
-		ready := condition.Find(p.statuses["b"].Conditions, v1alpha1.ConditionReady)
-		if ready.Reason != v1alpha1.ReasonContested || !isStalled(p.statuses["b"].Conditions) {
+		ready := condition.Find(p.Statuses["b"].Conditions, v1alpha1.ConditionReady)
+		if ready.Reason != v1alpha1.ReasonContested || !isStalled(p.Statuses["b"].Conditions) {
 			t.Errorf("Ready says %s: %s", ready.Reason, ready.Message)
 		}
-		w.bindings[0].Status = p.statuses["b"]
+		w.bindings[0].Status = p.Statuses["b"]
 	}
 	for name, other := range map[string]*world{
 		"a first attach":                newWorld(t).deploy().service("visits").bind("b", "visits"),
@@ -425,8 +425,8 @@ func TestWhatSomethingKeepsTakingAwayIsNotFoughtFor(t *testing.T) {
 		"a variable that is renamed":    attached(t).edit("b", env("OTHER", "uri")),
 		"a workload that was recreated": recreated(attached(t)),
 	} {
-		if p := makePlan(other.observation()); len(p.patch) == 0 || p.reinjects {
-			t.Errorf("%s: patch %v, taken for something that vanished: %v", name, p.patch, p.reinjects)
+		if p := Make(other.observation()); len(p.Patch) == 0 || p.Reinjects {
+			t.Errorf("%s: patch %v, taken for something that vanished: %v", name, p.Patch, p.Reinjects)
 		}
 	}
 	if w.edit("b", serviceRef("visits2")).settle().carries("pinger", "REDIS_URL") != "visits2-1/uri" {
@@ -515,8 +515,8 @@ func TestOneTransitionIsOneEvent(t *testing.T) {
 	key := Key{"shop", "Deployment", "pinger"}
 	reasons := func(was, now v1alpha1.BindingStatus) []string {
 		var reasons []string
-		for _, e := range transitions(key, was, now) {
-			reasons = append(reasons, e.eventType+"/"+e.reason)
+		for _, e := range Transitions(key, was, now) {
+			reasons = append(reasons, e.Type+"/"+e.Reason)
 		}
 		return reasons
 	}

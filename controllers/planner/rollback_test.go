@@ -1,4 +1,4 @@
-package binding
+package planner
 
 import (
 	"strings"
@@ -59,7 +59,7 @@ func outcomes(status v1alpha1.BindingStatus) string {
 	return strings.Join(all, ", ")
 }
 
-func TestARolloutThatFailsIsTurnedBack(t *testing.T) {
+func TestARolloutThatFailsIsRolledBack(t *testing.T) {
 	for name, test := range map[string]struct {
 		world       *world
 		carries     string
@@ -83,12 +83,12 @@ func TestARolloutThatFailsIsTurnedBack(t *testing.T) {
 			ready: "False/RolledBack", stalled: true, mention: "no progress for 10m", outcomes: "visits>visits2 RolledBack, >visits Succeeded",
 		},
 		"when its Pods do not stay available": {
-			world: swapped(t).rollOut().pass(3 * time.Second).loses().pass(time.Second), carries: "visits-1/uri", generations: 3,
+			world: swapped(t).rollOut().pass(3 * time.Second).crashes(), carries: "visits-1/uri", generations: 3,
 			ready: "False/RolledBack", stalled: true, mention: "were available with the new handle and are not any more (0 of 1 are)",
 			outcomes: "visits>visits2 RolledBack, >visits Succeeded",
 		},
-		"and stays turned back": {
-			world: swapped(t).rollOut().pass(time.Second).loses().pass(time.Second).settle().pass(time.Hour), carries: "visits-1/uri", generations: 3,
+		"and stays rolled back": {
+			world: swapped(t).rollOut().pass(time.Second).crashes().settle().pass(time.Hour), carries: "visits-1/uri", generations: 3,
 			ready: "False/RolledBack", stalled: true, outcomes: "visits>visits2 RolledBack, >visits Succeeded",
 		},
 		"but not when they were available for the settling time": {
@@ -112,12 +112,12 @@ func TestARolloutThatFailsIsTurnedBack(t *testing.T) {
 		"nor when somebody else has changed the template since": {
 			world: byHand(swapped(t).rollOut().pass(time.Second), func(d *appsv1.Deployment) {
 				d.Spec.Template.Spec.Containers[0].Image = "pinger:2"
-			}).rollOut().pass(time.Second).loses().pass(time.Second), carries: "visits2-1/uri", generations: 2,
-			ready: "False/AvailabilityLost", stalled: true, mention: "somebody else has changed the Pod template", outcomes: "visits>visits2 Failed, >visits Succeeded",
+			}).rollOut().pass(time.Second).crashes(), carries: "visits2-1/uri", generations: 2,
+			ready: "False/AvailabilityLost", stalled: true, mention: "somebody else has changed a container or an image", outcomes: "visits>visits2 Failed, >visits Succeeded",
 		},
 		"but when it was only scaled": {
 			world: byHand(swapped(t).rollOut().pass(time.Second), func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(1)) }).
-				rollOut().pass(time.Second).loses().pass(time.Second), carries: "visits-1/uri", generations: 3,
+				rollOut().pass(time.Second).crashes(), carries: "visits-1/uri", generations: 3,
 			ready: "False/RolledBack", stalled: true, outcomes: "visits>visits2 RolledBack, >visits Succeeded",
 		},
 		"to what worked last, however many came in between": {
@@ -126,30 +126,30 @@ func TestARolloutThatFailsIsTurnedBack(t *testing.T) {
 			ready: "False/RolledBack", stalled: true, outcomes: "visits2>visits3 RolledBack, visits>visits2 Superseded, >visits Succeeded",
 		},
 		"a first attachment to nothing at all": {
-			world: firstAttached(t).loses().pass(time.Second).settle(), carries: "", generations: 2,
+			world: firstAttached(t).crashes().settle(), carries: "", generations: 2,
 			ready: "False/RolledBack", stalled: true, mention: "is as it was before", outcomes: ">visits RolledBack",
 		},
 		"tried again by an edit": {
-			world: swapped(t).rollOut().pass(time.Second).loses().pass(time.Second).settle().
+			world: swapped(t).rollOut().pass(time.Second).crashes().settle().
 				edit("b", timeout(time.Hour)).settle(), carries: "visits2-1/uri", generations: 4, ready: "True/Ready",
 			outcomes: "visits>visits2 Succeeded, visits>visits2 RolledBack, >visits Succeeded",
 		},
 		"tried again with a new handle of the service": {
-			world: swapped(t).rollOut().pass(time.Second).loses().pass(time.Second).settle().service("visits2", func(s *v1alpha1.BackingService) {
+			world: swapped(t).rollOut().pass(time.Second).crashes().settle().service("visits2", func(s *v1alpha1.BackingService) {
 				s.Status.Handle.SecretName, s.Status.Handle.Revision = "visits2-2", 2
 			}).settle(), carries: "visits2-2/uri", generations: 4, ready: "True/Ready",
 			outcomes: "visits>visits2 Succeeded, visits>visits2 RolledBack, >visits Succeeded",
 		},
 		"and at rest when the line is edited back": {
-			world:   swapped(t).rollOut().pass(time.Second).loses().pass(time.Second).settle().edit("b", serviceRef("visits")).settle(),
+			world:   swapped(t).rollOut().pass(time.Second).crashes().settle().edit("b", serviceRef("visits")).settle(),
 			carries: "visits-1/uri", generations: 3, ready: "True/Ready", outcomes: "visits>visits2 RolledBack, >visits Succeeded",
 		},
 		"also where the operator was stopped before it could say so": {
-			world: forgetful(swapped(t).rollOut().pass(time.Second).loses()).pass(time.Second), carries: "visits-1/uri", generations: 3,
+			world: forgetful(swapped(t).rollOut().pass(time.Second).loses().pass(time.Second).later(time.Minute)).pass(time.Second), carries: "visits-1/uri", generations: 3,
 			ready: "False/RolledBack", stalled: true, outcomes: "visits>visits2 RolledBack, >visits Succeeded",
 		},
 		"a first attachment stays out of a workload that is created again": {
-			world: firstAttached(t).loses().pass(time.Second).settle().later(time.Hour).deploy().settle(), carries: "", generations: 2,
+			world: firstAttached(t).crashes().settle().later(time.Hour).deploy().settle(), carries: "", generations: 2,
 			ready: "False/RolledBack", stalled: true, outcomes: ">visits RolledBack",
 		},
 		"not what comes back with its workload": {
@@ -200,8 +200,8 @@ func paused(w *world) *world {
 func forgetful(w *world) *world {
 	before := attached(w.t).status("b")
 	w.bindings[0].Status = before
-	p := makePlan(w.observation())
-	w.patch(p.patch) // and is stopped again
+	p := Make(w.observation())
+	w.patch(p.Patch) // and is stopped again
 	return w.rollOut()
 }
 
@@ -220,13 +220,13 @@ func undone(w *world) *world {
 }
 
 // Four that came in with one patch go out with one.
-func TestWhatCameInTogetherIsTurnedBackTogether(t *testing.T) {
+func TestWhatCameInTogetherIsRolledBackTogether(t *testing.T) {
 	w := newWorld(t).deploy().service("s").service("s2").bind("a", "s", env("A", "uri")).bind("b", "s", env("B", "uri")).settle()
 	w.edit("a", serviceRef("s2")).edit("b", serviceRef("s2")).bind("c", "s2", env("C", "uri")).pass(time.Second)
 	if w.generations != 2 {
 		t.Fatalf("%d generations before the failure", w.generations)
 	}
-	w.rollOut().pass(time.Second).loses().pass(time.Second).settle()
+	w.rollOut().pass(time.Second).crashes().settle()
 	got := map[string]string{"A": w.carries("pinger", "A"), "B": w.carries("pinger", "B"), "C": w.carries("pinger", "C")}
 	if diff := cmp.Diff(map[string]string{"A": "s-1/uri", "B": "s-1/uri", "C": ""}, got); diff != "" || w.generations != 3 {
 		t.Errorf("%d generations: %s", w.generations, diff)
@@ -239,9 +239,9 @@ func TestWhatCameInTogetherIsTurnedBackTogether(t *testing.T) {
 }
 
 // A Binding that settled long ago is not touched by the failure of another one's rollout.
-func TestWhatHasSettledIsNotTurnedBack(t *testing.T) {
+func TestWhatHasSettledIsNotRolledBack(t *testing.T) {
 	w := newWorld(t).deploy().service("s").service("s2").bind("a", "s", env("A", "uri")).settle()
-	w.bind("b", "s2", env("B", "uri")).pass(time.Second).rollOut().pass(time.Second).loses().pass(time.Second).settle()
+	w.bind("b", "s2", env("B", "uri")).pass(time.Second).rollOut().pass(time.Second).crashes().settle()
 	if a, b := w.carries("pinger", "A"), w.carries("pinger", "B"); a != "s-1/uri" || b != "" {
 		t.Errorf("A is %q, B is %q", a, b)
 	}
@@ -380,8 +380,8 @@ func TestBornAttachedToAServiceThatRestarts(t *testing.T) {
 }
 
 // What failed is not what the next workload of the name is born with.
-func TestNotBornWithWhatWasTurnedBack(t *testing.T) {
-	w := swapped(t).rollOut().pass(time.Second).loses().pass(time.Second).settle()
+func TestNotBornWithWhatWasRolledBack(t *testing.T) {
+	w := swapped(t).rollOut().pass(time.Second).crashes().settle()
 	w.deployment = nil
 	if got := w.settle().status("b").Injection; got == nil || got.SecretName != "visits-1" {
 		t.Errorf("a workload that is created again is to be born with %v", got)
@@ -425,10 +425,10 @@ func TestAWorkloadIsNotBornWithWhatWasNotVerified(t *testing.T) {
 	}
 }
 
-// What was before stays known when a swap is turned back.
-func TestPreviousAfterARolloutThatWasTurnedBack(t *testing.T) {
+// What was before stays known when a swap is rolled back.
+func TestPreviousAfterARolloutThatWasRolledBack(t *testing.T) {
 	w := attached(t).service("visits3").later(time.Minute).edit("b", serviceRef("visits2")).settle()
-	w.later(time.Minute).edit("b", serviceRef("visits3")).pass(time.Second).rollOut().pass(time.Second).loses().pass(time.Second).settle()
+	w.later(time.Minute).edit("b", serviceRef("visits3")).pass(time.Second).rollOut().pass(time.Second).crashes().settle()
 	status := w.status("b")
 	if status.Current.Service != "visits2" || status.Previous == nil || status.Previous.Service != "visits" || status.Previous.SecretName != "visits-1" {
 		t.Errorf("current %v, previous %v", status.Current, status.Previous)

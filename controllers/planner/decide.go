@@ -1,0 +1,196 @@
+package planner
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+)
+
+// decision is a verdict on each Binding.
+type decision struct {
+	*course
+	// verdicts by the name of the Binding.
+	verdicts map[string]verdict
+	// holdUntil is how long, at most, a change waits for the verification of another Binding's handle; zero = none waits.
+	holdUntil time.Time
+}
+
+// verifyPatience is how long a change waits for the verification of another Binding's handle. A Job ends, or is ended after a
+// minute; but one that something suspends (a queue of Jobs) must not hold up what has nothing to do with it.
+const verifyPatience = 90 * time.Second
+
+// decide gives a verdict on each Binding. A variable that one Binding gives up is free for another one in the same plan, so
+// that a variable which changes hands costs one rollout: the verdicts are made again with what was given up, until nothing
+// more comes free. Each round only unblocks, so there are no more rounds than Bindings.
+func (c *course) decide() *decision {
+	kept := c.held
+	for {
+		d := &decision{course: c}
+		d.verdicts = d.judge(d.owners(kept))
+		d.waitForOthers()
+		d.answerFailure()
+		next := map[string]podtemplate.Entries{}
+		for name, v := range d.verdicts {
+			next[name] = v.want
+		}
+		if maps.EqualFunc(kept, next, maps.Equal[podtemplate.Entries, podtemplate.Entries]) {
+			return d
+		}
+		kept = next
+	}
+}
+
+// judge looks at each Binding in turn, the oldest first, where each variable has the owner that is given.
+func (d *decision) judge(owners map[podtemplate.Slot]string) map[string]verdict {
+	verdicts := map[string]verdict{}
+	for _, b := range d.Bindings {
+		v := d.judgeService(b)
+		d.checkOwner(b, &v)
+		for _, check := range []func(v1alpha1.Binding, *verdict, map[podtemplate.Slot]string){
+			d.checkEnv, d.checkContainers, d.checkType, d.checkSlots, d.checkEnvFrom,
+		} {
+			if !v.blocked() {
+				check(b, &v, owners)
+			}
+		}
+		if !v.blocked() {
+			v.want = d.entries(b, v.service)
+			d.checkTimeout(b, &v)
+		}
+		if d.Contested && d.vanished(b, v.want) {
+			v.block(v1alpha1.ReasonContested, fmt.Sprintf("something keeps taking variables of this Binding out of %s: make what "+
+				"manages it leave entries of env alone that it did not write; Bindery puts them back more and more rarely", d.Key))
+		}
+		if v.blocked() {
+			v.want = d.held[b.Name]
+			if lost := d.lost(b, owners); len(v.want) == 0 && v.obstacle.Reason != v1alpha1.ReasonContested {
+				v.want = lost
+			}
+		}
+		verdicts[b.Name] = v
+	}
+	return verdicts
+}
+
+// lost is what a workload had from a Binding before it was created again, or replaced: what it would have been born with.
+// It gets that back also while it cannot have what the Binding asks for now; nothing where a variable is not free.
+func (d *decision) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) podtemplate.Entries {
+	if !d.hasContainers(b) || d.isForeign(b) {
+		return nil
+	}
+	had := b.Status.Injection
+	if a, known := d.recorded.Find(b.Name); known {
+		had = injectionOf(a.Entries())
+	}
+	if had == nil {
+		return nil
+	}
+	entries := podtemplate.Entries{}
+	for _, container := range d.containers(b) {
+		for _, e := range had.Env {
+			entries[podtemplate.Slot{Container: container, Env: e.Name}] = podtemplate.Ref{Secret: had.SecretName, Key: e.Key}
+		}
+	}
+	for slot := range entries {
+		presence, _ := podtemplate.Lookup(d.Workload.pod(), slot)
+		if presence != podtemplate.Absent || owners[slot] != "" && owners[slot] != b.Name {
+			return nil
+		}
+	}
+	if d.Contested && d.vanished(b, entries) {
+		return nil
+	}
+	return entries
+}
+
+// waitForOthers holds a change back while the handle of another Binding of the workload is being verified, so that what is
+// applied together is one rollout. Later trials hold nobody, and what a workload has lost is put back at once.
+func (d *decision) waitForOthers() {
+	var (
+		verifying string
+		waitUntil time.Time
+	)
+	for _, b := range d.Bindings {
+		v, s := d.verdicts[b.Name], d.Services[b.Spec.ServiceRef.Name]
+		trial := s.Status.Verification
+		if v.obstacle.Reason != v1alpha1.ReasonServiceNotVerified || trial == nil ||
+			present(&s, v1alpha1.ConditionVerified, "").Reason != v1alpha1.ReasonVerifying {
+			continue
+		}
+		if until := trial.StartedAt.Add(verifyPatience); d.Now.Before(until) {
+			verifying = fmt.Sprintf("BackingService %s, of Binding %s", s.Name, b.Name)
+			waitUntil = latest(waitUntil, until)
+		}
+	}
+	if verifying == "" {
+		return
+	}
+	for _, b := range d.Bindings {
+		v := d.verdicts[b.Name]
+		if v.blocked() || maps.Equal(v.want, d.held[b.Name]) || d.isReturn(b, v.want) || d.vanished(b, v.want) {
+			continue
+		}
+		v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("%s is being verified: what changes about %s together is one rollout", verifying, d.Key))
+		v.want = d.held[b.Name]
+		d.verdicts[b.Name], d.holdUntil = v, waitUntil
+	}
+}
+
+// judgeService says whether the service of a Binding may be attached at all.
+func (d *decision) judgeService(b v1alpha1.Binding) verdict {
+	v := verdict{}
+	v.service, v.serviceReady, v.needsPerson = d.service(b)
+	switch message := d.wasRolledBack(b, v.service); {
+	case message != "":
+		v.block(v1alpha1.ReasonRolledBack, message)
+	case v.serviceReady.Status == metav1.ConditionFalse && !d.isOn(b, v.service):
+		v.block(v.serviceReady.Reason, v.serviceReady.Message)
+	}
+	return v
+}
+
+// owners says which Binding each variable belongs to: the one that keeps it; where none does, the oldest that asks for
+// it. What a Binding that is gone has left is free, and one that is not for this workload asks for nothing.
+func (d *decision) owners(kept map[string]podtemplate.Entries) map[podtemplate.Slot]string {
+	owners := map[podtemplate.Slot]string{}
+	for _, b := range d.Bindings {
+		for slot := range kept[b.Name] {
+			owners[slot] = b.Name
+		}
+	}
+	for _, b := range d.Bindings {
+		if d.isForeign(b) {
+			continue
+		}
+		for _, slot := range d.slots(b) {
+			if _, taken := owners[slot]; !taken {
+				owners[slot] = b.Name
+			}
+		}
+	}
+	return owners
+}
+
+// reinjects says whether the verdicts put back what had vanished.
+func (d *decision) reinjects() bool {
+	return slices.ContainsFunc(d.Bindings, func(b v1alpha1.Binding) bool { return d.vanished(b, d.verdicts[b.Name].want) })
+}
+
+// warnings are what the owner should know of what is put in.
+func (d *decision) warnings() map[string]string {
+	warnings := map[string]string{}
+	for _, b := range d.Bindings {
+		if v := d.verdicts[b.Name]; !v.blocked() && !maps.Equal(v.want, d.held[b.Name]) {
+			if from := d.envFrom(b); from != "" {
+				warnings[b.Name] = from + envFromCounts
+			}
+		}
+	}
+	return warnings
+}

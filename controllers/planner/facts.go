@@ -1,0 +1,219 @@
+package planner
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+)
+
+// facts are an observation, and what was read out of it.
+type facts struct {
+	Observation
+	alarm    *alarm
+	recorded ledger.Ledger
+	// held is what of Bindery's is in the Pod template now, by the name of the Binding that it came from.
+	held map[string]podtemplate.Entries
+}
+
+// alarm is the next time that a plan depends on.
+type alarm struct{ now, at time.Time }
+
+// due says whether a time has come, and has the plan made again when it comes.
+func (a *alarm) due(at time.Time) bool {
+	if !a.now.Before(at) {
+		return true
+	}
+	a.at = sooner(a.at, at)
+	return false
+}
+
+// read reads an observation.
+func read(o Observation) *facts {
+	f := &facts{Observation: o, alarm: &alarm{now: o.Now}}
+	f.Bindings = slices.SortedFunc(slices.Values(o.Bindings), olderFirst)
+	if o.Workload != nil {
+		f.recorded = o.ledger()
+		f.forgetOlder()
+		f.held = f.findHeld()
+	}
+	return f
+}
+
+// isStale says whether a Binding or a service in the cache is older than the one that the Pod template was made from.
+// That happens when an operator takes over from another one, and would swap an app back for a moment.
+func (f *facts) isStale() bool {
+	for _, b := range f.Bindings {
+		a, ok := f.recorded.Find(b.Name)
+		if !ok {
+			continue
+		}
+		if string(b.UID) == a.BindingUID && b.Generation < a.BindingGeneration {
+			return true
+		}
+		s, ok := f.Services[a.Service]
+		if ok && string(s.UID) == a.ServiceUID && s.Status.Handle != nil && s.Status.Handle.Revision < a.Revision {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetOlder corrects a ledger that an owner has brought back, as `kubectl rollout undo` does together with the Pod
+// template: what it says of the rollout it was written for is over.
+func (f *facts) forgetOlder() {
+	for i, a := range f.recorded.Attachments {
+		for _, b := range f.Bindings {
+			current := b.Status.Current
+			if b.Name == a.Binding && current != nil && current.WorkloadUID == string(f.Workload.Object.UID) &&
+				current.WorkloadGeneration > a.Generation {
+				f.recorded.Attachments[i].Generation, f.recorded.Attachments[i].From = f.Workload.Object.Generation, nil
+			}
+		}
+	}
+}
+
+// findHeld finds the entries that the ledger names and that still refer to what the ledger says. Where the ledger was
+// lost (an owner may replace all annotations), the status of the Binding knows what it was.
+func (f *facts) findHeld() map[string]podtemplate.Entries {
+	held := map[string]podtemplate.Entries{}
+	taken := map[podtemplate.Slot]bool{}
+	hold := func(binding string, slot podtemplate.Slot, ref podtemplate.Ref) {
+		if held[binding] == nil {
+			held[binding] = podtemplate.Entries{}
+		}
+		held[binding][slot] = ref
+		taken[slot] = true
+	}
+	for _, a := range f.recorded.Attachments {
+		for slot, ref := range a.Entries() {
+			if presence, have := podtemplate.Lookup(f.Workload.pod(), slot); presence == podtemplate.Refers && have == ref {
+				hold(a.Binding, slot, ref)
+			}
+		}
+	}
+	for _, b := range f.Bindings {
+		remembered := f.bornWith(b)
+		if _, known := f.recorded.Find(b.Name); !known {
+			maps.Copy(remembered, f.hadBefore(b))
+		}
+		for slot, ref := range remembered {
+			presence, have := podtemplate.Lookup(f.Workload.pod(), slot)
+			if !taken[slot] && presence == podtemplate.Refers && have.Secret == ref.Secret && (ref.Key == "" || ref.Key == have.Key) {
+				hold(b.Name, slot, have)
+			}
+		}
+	}
+	return held
+}
+
+// bornWith are the entries that a workload is born with: the API server puts them in too, into a new workload, or into a
+// container that its owner has renamed.
+func (f *facts) bornWith(b v1alpha1.Binding) podtemplate.Entries {
+	entries := podtemplate.Entries{}
+	if injection := b.Status.Injection; injection != nil {
+		for _, container := range f.containers(b) {
+			for _, e := range injection.Env {
+				entries[podtemplate.Slot{Container: container, Env: e.Name}] = podtemplate.Ref{Secret: injection.SecretName, Key: e.Key}
+			}
+		}
+	}
+	return entries
+}
+
+// hadBefore are the entries that the workload had, as the status of a Binding knows them: without their keys.
+func (f *facts) hadBefore(b v1alpha1.Binding) podtemplate.Entries {
+	entries := podtemplate.Entries{}
+	if current := b.Status.Current; current != nil {
+		for _, container := range f.containers(b) {
+			for _, env := range current.Env {
+				entries[podtemplate.Slot{Container: container, Env: env}] = podtemplate.Ref{Secret: current.SecretName}
+			}
+		}
+	}
+	return entries
+}
+
+// adopted is what the status of a Binding says about an attachment that the ledger does not know.
+func (f *facts) adopted(b v1alpha1.Binding) ledger.Attachment {
+	a := ledger.Attachment{
+		Binding: b.Name, BindingUID: string(b.UID), DefinitionUID: f.Definition.UID, Generation: f.Workload.Object.Generation,
+	}
+	current, injection := b.Status.Current, b.Status.Injection
+	switch s := f.Services[b.Spec.ServiceRef.Name]; {
+	case current != nil:
+		a.Service, a.Type = current.Service, current.Type
+		if current.WorkloadUID == string(f.Workload.Object.UID) {
+			a.Generation = current.WorkloadGeneration
+		}
+	case injection == nil:
+	case s.Status.Handle != nil && s.Status.Handle.SecretName == injection.SecretName:
+		a.Service, a.Type = s.Name, s.Spec.Type
+	default:
+		a.Service = serviceOf(b.Status, injection.SecretName)
+	}
+	return a
+}
+
+// vanished says whether a Binding wants something that this very workload had from it, and that is not there any more.
+func (f *facts) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
+	current := b.Status.Current
+	if current == nil || current.WorkloadUID != string(f.Workload.Object.UID) {
+		return false
+	}
+	for slot, ref := range want {
+		_, held := f.held[b.Name][slot]
+		if !held && ref.Secret == current.SecretName && slices.Contains(current.Env, slot.Env) {
+			return true
+		}
+	}
+	return false
+}
+
+// isReturn says whether a Binding puts back what the app had, and has lost with its workload or by an owner's replace.
+func (f *facts) isReturn(b v1alpha1.Binding, want podtemplate.Entries) bool {
+	injection := injectionOf(want)
+	return injection != nil && len(f.held[b.Name]) == 0 && lastSuccess(b.Status).SecretName == injection.SecretName &&
+		injectsSame(injection, b.Status.Injection)
+}
+
+// isOurs says whether an entry of the Pod template was put there by Bindery, for whichever Binding.
+func (f *facts) isOurs(slot podtemplate.Slot, ref podtemplate.Ref) bool {
+	for _, entries := range f.held {
+		if have, ok := entries[slot]; ok && have == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// second is the time as an object says it.
+func (f *facts) second() metav1.Time { return metav1.NewTime(f.Now.Truncate(time.Second)) }
+
+// template is the digest of what is the owner's in the Pod template.
+func (f *facts) template() string { return podtemplate.Digest(f.Workload.Template, f.ours()) }
+
+// podSpec is the digest of what is the owner's in the spec of the Pods. The labels and annotations of the template are not
+// in it: who restarts an app has not mended it.
+func (f *facts) podSpec() string {
+	return podtemplate.Digest(corev1.PodTemplateSpec{Spec: f.Workload.Template.Spec}, f.ours())
+}
+
+func (f *facts) ours() []podtemplate.Slot {
+	var ours []podtemplate.Slot
+	for _, entries := range f.held {
+		ours = slices.AppendSeq(ours, maps.Keys(entries))
+	}
+	return ours
+}
+
+func olderFirst(a, b v1alpha1.Binding) int {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+}

@@ -1,0 +1,49 @@
+package planner
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+	"github.com/bindery-dev/bindery/controllers/internal/rollout"
+)
+
+// The kinds of workload.
+const (
+	KindDeployment  = "Deployment"
+	KindStatefulSet = "StatefulSet"
+	KindDaemonSet   = "DaemonSet"
+)
+
+// Workload is what a plan needs to know of a Deployment, a StatefulSet or a DaemonSet.
+type Workload struct {
+	Object   metav1.ObjectMeta
+	Template corev1.PodTemplateSpec
+	Rollout  rollout.State
+	// Ordered: a StatefulSet that replaces a Pod only when all others are available.
+	Ordered bool
+}
+
+// WorkloadOf reads what a plan needs to know out of a workload; nil where the object is none.
+func WorkloadOf(object metav1.Object) *Workload {
+	switch o := object.(type) {
+	case *appsv1.Deployment:
+		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfDeployment(o)}
+	case *appsv1.StatefulSet:
+		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfStatefulSet(o),
+			Ordered: o.Spec.PodManagementPolicy != appsv1.ParallelPodManagement}
+	case *appsv1.DaemonSet:
+		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfDaemonSet(o)}
+	default:
+		return nil
+	}
+}
+
+func (w *Workload) pod() corev1.PodSpec { return w.Template.Spec }
+
+// RolloutName tells one rollout of one workload from all others: each Pod template has its own. The generation does not
+// tell them apart, because replicas and annotations raise it too.
+func (w *Workload) RolloutName() string { return string(w.Object.UID) + "/" + w.templateDigest() }
+
+func (w *Workload) templateDigest() string { return podtemplate.Digest(w.Template, nil) }
