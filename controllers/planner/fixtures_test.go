@@ -37,6 +37,8 @@ type world struct {
 	// seen is what was seen of the rollout, and wake when the last plan wants to be made again.
 	seen rollout.Seen
 	wake time.Time
+	// policy of the cluster changes each Deployment that is written; nil = none does.
+	policy func(*appsv1.Deployment)
 	// generations counts the changes of the Pod template.
 	generations int
 }
@@ -168,6 +170,12 @@ func (w *world) observation() Observation {
 	return o
 }
 
+// restartOperator forgets what only the process knows.
+func (w *world) restartOperator() *world {
+	w.seen = rollout.Seen{}
+	return w
+}
+
 // later lets time pass.
 func (w *world) later(d time.Duration) *world {
 	w.now = w.now.Add(d)
@@ -230,6 +238,9 @@ func (w *world) patch(ops []podtemplate.Op) {
 	d := &appsv1.Deployment{}
 	if err := json.Unmarshal(after, d); err != nil {
 		w.t.Fatal(err)
+	}
+	if w.policy != nil {
+		w.policy(d)
 	}
 	if string(mustMarshal(d.Spec)) != string(mustMarshal(w.deployment.Spec)) {
 		d.Generation++

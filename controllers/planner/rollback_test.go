@@ -19,8 +19,10 @@ func policy(p v1alpha1.SwapPolicy) func(*v1alpha1.Binding) {
 }
 
 func timeout(d time.Duration) func(*v1alpha1.Binding) {
-	return policy(v1alpha1.SwapPolicy{Timeout: &metav1.Duration{Duration: d}})
+	return policy(v1alpha1.SwapPolicy{Timeout: duration(d)})
 }
+
+func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
 // swapped is a world in which the swap from visits to visits2 has just begun.
 func swapped(t reporter, change ...func(*v1alpha1.Binding)) *world {
