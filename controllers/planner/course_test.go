@@ -102,7 +102,7 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 		return w.pods(0, 1, 1, 0).condition(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue, "FailedCreate", `pods "pinger-1" is forbidden: exceeded quota: pods`)
 	}
 	for name, test := range map[string]struct {
-		world    func(t *testing.T) *world
+		world    func(t reporter) *world
 		carries  string
 		ready    string
 		mention  string
@@ -111,21 +111,21 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 		state    v1alpha1.AttachmentState
 	}{
 		"rolled back, although a policy stamps the template that Bindery writes": {
-			func(t *testing.T) *world { return startSwap(t, stamps()).rollOut().pass(time.Second).crashes() },
+			func(t reporter) *world { return startSwap(t, stamps()).rollOut().pass(time.Second).crashes() },
 			"visits-1/uri", "False/RolledBack", "", true, rolledBack, v1alpha1.AttachmentRollingOut,
 		},
 		"rolled back, although a policy sets another image when Bindery writes": {
-			func(t *testing.T) *world { return startSwap(t, mirrors).rollOut().pass(time.Second).crashes() },
+			func(t reporter) *world { return startSwap(t, mirrors).rollOut().pass(time.Second).crashes() },
 			"visits-1/uri", "False/RolledBack", "", true, rolledBack, v1alpha1.AttachmentRollingOut,
 		},
 		"rolled back, although the owner has restarted the app since": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t).rollOut().pass(time.Second).restart("now").rollOut().pass(time.Second).crashes()
 			},
 			"visits-1/uri", "False/RolledBack", "", true, rolledBack, v1alpha1.AttachmentRollingOut,
 		},
 		"a first attachment is not tried again for the stamp of a policy": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := newWorld(t).deploy().service("visits").bind("b", "visits")
 				under(w, stamps()).reconcile()
 				w.fails().later(time.Minute).stuck().pass(time.Second).settle()
@@ -134,18 +134,18 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			"", "False/RolledBack", "", true, ">visits RolledBack", "",
 		},
 		"a first attachment is tried again when the owner has changed the Pods": {
-			func(t *testing.T) *world { return failedFirst(t).image("pinger:2").settle() },
+			func(t reporter) *world { return failedFirst(t).image("pinger:2").settle() },
 			"visits-1/uri", "True/Ready", "", false, ">visits Succeeded, >visits RolledBack", v1alpha1.AttachmentSettled,
 		},
 		"and is rolled back again when that fails too": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := failedFirst(t).image("pinger:2").rollOut().pass(time.Second)
 				return w.fails().later(time.Minute).stuck().pass(time.Second).settle()
 			},
 			"", "False/RolledBack", "", true, ">visits RolledBack, >visits RolledBack", "",
 		},
 		"but not for ever": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := failedFirst(t)
 				for i := range 9 {
 					w.image("pinger:" + strconv.Itoa(i+2)).rollOut().pass(time.Second)
@@ -156,31 +156,31 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			"", "False/RolledBack", "", true, strings.TrimSuffix(strings.Repeat(">visits RolledBack, ", mostTries), ", "), "",
 		},
 		"a swap that was rolled back is not tried again: the app has what it had": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t).rollOut().pass(time.Second).crashes().settle().image("pinger:2").settle()
 			},
 			"visits-1/uri", "False/RolledBack", "", true, rolledBack, v1alpha1.AttachmentSettled,
 		},
 		"an app that was never available keeps its first variable": {
-			func(t *testing.T) *world { return never(t).fails().later(time.Minute).stuck().pass(time.Minute) },
+			func(t reporter) *world { return never(t).fails().later(time.Minute).stuck().pass(time.Minute) },
 			"visits-1/uri", "False/ProgressDeadlineExceeded", "no Pod was available before it came either", true, ">visits Failed", v1alpha1.AttachmentFailed,
 		},
 		"and is Ready when its owner has mended it": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return never(t).fails().later(time.Minute).stuck().pass(time.Minute).image("pinger:2").settle()
 			},
 			"visits-1/uri", "True/Ready", "", false, ">visits Succeeded", v1alpha1.AttachmentSettled,
 		},
 		"a full quota holds the rollout": {
-			func(t *testing.T) *world { return quotaIsFull(swapped(t)).pass(time.Hour) },
+			func(t reporter) *world { return quotaIsFull(swapped(t)).pass(time.Hour) },
 			"visits2-1/uri", "False/RolloutQuotaExceeded", "exceeded quota: pods", true, inProgress, v1alpha1.AttachmentHeld,
 		},
 		"and the rollout goes on when there is room": {
-			func(t *testing.T) *world { return quotaIsFull(swapped(t)).pass(time.Hour).rollOut().settle() },
+			func(t reporter) *world { return quotaIsFull(swapped(t)).pass(time.Hour).rollOut().settle() },
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"what refuses the Pods is said when it is rolled back": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := swapped(t).later(time.Minute).pods(0, 1, 1, 0)
 				w.condition(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue, "FailedCreate", "violates PodSecurity")
 				return w.pass(11 * time.Minute)
@@ -188,27 +188,27 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			"visits-1/uri", "False/RolledBack", "violates PodSecurity", true, rolledBack, v1alpha1.AttachmentRollingOut,
 		},
 		"without a Pod nothing was proved": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t).fails().pass(time.Second).scale(0).pods(0, 0, 0, 0).pass(time.Hour)
 			},
 			"visits2-1/uri", "True/NoPods", "nothing was proved", false, inProgress, v1alpha1.AttachmentHeld,
 		},
 		"that is judged when there are Pods": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := swapped(t).fails().pass(time.Second).scale(0).pods(0, 0, 0, 0).pass(time.Hour)
 				return w.scale(1).rollOut().pass(time.Second).crashes()
 			},
 			"visits-1/uri", "False/RolledBack", "", true, rolledBack, v1alpha1.AttachmentRollingOut,
 		},
 		"an app that is scaled up after its swap": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := attached(t).scale(0).pods(0, 0, 0, 0).pass(time.Minute).edit("b", serviceRef("visits2")).pass(time.Second).pods(0, 0, 0, 0).pass(time.Hour)
 				return w.scale(1).rollOut().settle()
 			},
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"the time of a pause does not count": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := paused(swapped(t, timeout(20*time.Second))).pass(time.Hour)
 				w.deployment.Spec.Paused = false
 				return w.fails().pass(19 * time.Second)
@@ -216,7 +216,7 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			"visits2-1/uri", "False/RollingOut", "", false, inProgress, v1alpha1.AttachmentRollingOut,
 		},
 		"after a pause the timeout holds again": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := paused(swapped(t, timeout(20*time.Second))).pass(time.Hour)
 				w.deployment.Spec.Paused = false
 				return w.fails().pass(23 * time.Second)
@@ -224,7 +224,7 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			"visits-1/uri", "False/RolledBack", "spec.swap.timeout", true, rolledBack, v1alpha1.AttachmentRollingOut,
 		},
 		"also where the operator was not there when the pause ended": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := paused(swapped(t, timeout(20*time.Second))).pass(time.Minute)
 				w.deployment.Spec.Paused = false
 				return w.restartOperator().later(time.Hour).fails().pass(19 * time.Second)
@@ -232,19 +232,19 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			"visits2-1/uri", "False/RollingOut", "", false, inProgress, v1alpha1.AttachmentRollingOut,
 		},
 		"nothing is judged while the status lags behind": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t, swapPolicy(20*time.Second, time.Minute)).rollOut().pass(30 * time.Second).annotate("x").pass(10 * time.Second)
 			},
 			"visits2-1/uri", "False/Settling", "1 of 1 Pods", false, inProgress, v1alpha1.AttachmentSettling,
 		},
 		"a settling time that is longer than the timeout": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t, swapPolicy(20*time.Second, time.Minute)).rollOut().pass(30 * time.Second).annotate("x").pass(time.Second).rollOut().pass(35 * time.Second)
 			},
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"an annotation every five seconds": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := swapped(t).rollOut().pass(time.Second)
 				for i := range 3 {
 					w.annotate(strconv.Itoa(i)).pass(time.Second).rollOut().pass(4 * time.Second)
@@ -254,7 +254,7 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"an autoscaler at work": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := swapped(t).rollOut().pass(time.Second)
 				for _, replicas := range []int32{3, 2, 5, 4} {
 					w.scale(replicas).pass(time.Second).pods(replicas, 1, replicas, 0).pass(2 * time.Second)
@@ -264,35 +264,35 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"an older Pod that ends slowly": {
-			func(t *testing.T) *world { return swapped(t).pods(1, 1, 1, 1).pass(time.Hour) },
+			func(t reporter) *world { return swapped(t).pods(1, 1, 1, 1).pass(time.Hour) },
 			"visits2-1/uri", "False/Draining", "1 older Pods have not ended yet", false, succeeded, v1alpha1.AttachmentDraining,
 		},
 		"and has ended": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t).pods(1, 1, 1, 1).pass(time.Hour).rollOut().pass(time.Second)
 			},
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"while the new ones crash later on": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t).pods(1, 1, 1, 1).pass(time.Hour).rollOut().pass(time.Second).crashes()
 			},
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"a Pod that somebody deletes while they settle": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t).pass(3*time.Second).rollOut().pass(3*time.Second).pods(1, 0, 1, 1).pass(4 * time.Second).rollOut().settle()
 			},
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"a Pod that is gone between two looks": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				return swapped(t).pass(3 * time.Second).rollOut().pass(3 * time.Second).loses().pass(4 * time.Second).rollOut().settle()
 			},
 			"visits2-1/uri", "True/Ready", "", false, succeeded, v1alpha1.AttachmentSettled,
 		},
 		"a Pod that crashes again and again": {
-			func(t *testing.T) *world {
+			func(t reporter) *world {
 				w := swapped(t).pass(3 * time.Second).rollOut().pass(3 * time.Second)
 				return w.loses().pass(time.Second).rollOut().pass(3 * time.Second).loses().pass(time.Second)
 			},
