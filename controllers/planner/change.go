@@ -95,7 +95,7 @@ func (c *change) attachment(b v1alpha1.Binding, v verdict) ledger.Attachment {
 		now.Generation = was.Generation
 	} else {
 		now.From = c.before(b, was, known, v.want)
-		now.Ailing = c.Workload.Rollout.Figures.Available == 0
+		now.Ailing, now.Rolling = c.Workload.Rollout.Figures.Available == 0, !c.Workload.Rollout.Phase.Proved()
 	}
 	return now.WithEntries(v.want)
 }

@@ -155,6 +155,24 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			},
 			"", "False/RolledBack", "", true, strings.TrimSuffix(strings.Repeat(">visits RolledBack, ", mostTries), ", "), "",
 		},
+		"a first attachment is tried again when a rollout that was stuck before has ended": {
+			func(t reporter) *world {
+				w := newWorld(t).deploy().service("visits").fails().bind("b", "visits") // its ConfigMap comes late
+				w.reconcile()
+				w.fails().later(time.Minute).stuck().pass(time.Second).fails().pass(time.Minute)
+				return w.rollOut().settle()
+			},
+			"visits-1/uri", "True/Ready", "", false, ">visits Succeeded, >visits RolledBack", v1alpha1.AttachmentSettled,
+		},
+		"but once only": {
+			func(t reporter) *world {
+				w := newWorld(t).deploy().service("visits").fails().bind("b", "visits")
+				w.reconcile()
+				w.fails().later(time.Minute).stuck().pass(time.Second).fails().pass(time.Minute)
+				return w.rollOut().pass(time.Second).fails().later(time.Minute).stuck().pass(time.Second).settle()
+			},
+			"", "False/RolledBack", "", true, ">visits RolledBack, >visits RolledBack", "",
+		},
 		"a swap that was rolled back is not tried again: the app has what it had": {
 			func(t reporter) *world {
 				return swapped(t).rollOut().pass(time.Second).crashes().settle().image("pinger:2").settle()

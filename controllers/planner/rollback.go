@@ -85,6 +85,7 @@ func (d *decision) rollBack(b v1alpha1.Binding, a ledger.Attachment, v *verdict)
 	v.want = a.From.Entries()
 	v.rolledBack = &ledger.RolledBack{
 		BindingGeneration: b.Generation, Service: a.Service, Revision: a.Revision, Secret: a.Secret, Since: a.Since, Message: message,
+		Rolling: a.Rolling && len(a.From.Env) == 0,
 	}
 }
 
@@ -150,11 +151,17 @@ func (f *facts) wasRolledBack(b v1alpha1.Binding, s *v1alpha1.BackingService) st
 	return ""
 }
 
-// mayTryAgain says whether a first attachment that was rolled back is worth one more try: the app runs without its variable,
-// and its owner has changed the spec of its Pods since.
+// mayTryAgain says whether a first attachment that was rolled back is worth one more try. The app runs without its variable,
+// and what may have been the fault is gone: its owner has changed the spec of its Pods, or a rollout that was stuck before has
+// come to its end.
 func (f *facts) mayTryAgain(b v1alpha1.Binding) bool {
 	last := lastSwap(b.Status)
-	if f.Workload == nil || last.Outcome != v1alpha1.SwapRolledBack || last.PodSpec == "" || last.PodSpec == f.podSpec() {
+	if f.Workload == nil || last.Outcome != v1alpha1.SwapRolledBack || last.PodSpec == "" {
+		return false
+	}
+	a, _ := f.recorded.Find(b.Name)
+	unblocked := a.RolledBack != nil && a.RolledBack.Rolling && f.Workload.Rollout.Phase.Proved()
+	if last.PodSpec == f.podSpec() && !unblocked {
 		return false
 	}
 	tries := 0

@@ -46,6 +46,8 @@ type Attachment struct {
 	// Ailing: no Pod of the workload was available when the patch was made. To take out again what it was given for the first
 	// time would help nobody.
 	Ailing bool `json:"ailing,omitempty"`
+	// Rolling: a rollout of the owner's was under way when the patch was made, and may be what failed.
+	Rolling bool `json:"rolling,omitempty"`
 	// RolledBack is what was tried and failed, where the attachment is what was put back.
 	RolledBack *RolledBack `json:"turnedBack,omitempty"`
 }
@@ -70,6 +72,8 @@ type RolledBack struct {
 	Secret            string      `json:"secret"`
 	Since             metav1.Time `json:"since"`
 	Message           string      `json:"message"`
+	// Rolling: the workload had not come to the end of an earlier rollout either. When it has, that may have been the fault.
+	Rolling bool `json:"rolling,omitempty"`
 }
 
 // Entry is one variable of an attachment.
