@@ -265,10 +265,11 @@ func describeWorkload(object client.Object) string {
 
 func describeBinding(b *v1alpha1.Binding) string {
 	line := fmt.Sprintf("Binding/%s service=%s ", b.Name, b.Spec.ServiceRef.Name)
-	if b.Status.Current != nil && b.Status.Current.SettledAt == nil {
+	conditions := orNoPods(b.Status.Conditions)
+	if b.Status.Current != nil && b.Status.Current.SettledAt == nil && condition.Find(conditions, v1alpha1.ConditionReady).Reason != v1alpha1.ReasonReady {
 		line += "unsettled "
 	}
-	line += describeConditions(b.Status.Conditions, b.Generation)
+	line += describeConditions(conditions, b.Generation)
 	for _, a := range []struct {
 		name       string
 		attachment *v1alpha1.Attachment

@@ -427,9 +427,22 @@ func (s *scene) awaitBinding(name, want string) *v1alpha1.Binding {
 	b := &v1alpha1.Binding{}
 	s.awaitReady("Binding "+name, want, func() ([]metav1.Condition, int64) {
 		get(s, b, name)
-		return b.Status.Conditions, b.Generation
+		return orNoPods(b.Status.Conditions), b.Generation
 	})
 	return b
+}
+
+// orNoPods reads a Binding that is Ready without a Pod like one that is Ready: most Deployments here have no replicas.
+func orNoPods(conditions []metav1.Condition) []metav1.Condition {
+	conditions = slices.Clone(conditions)
+	for i, c := range conditions {
+		if c.Reason == v1alpha1.ReasonNoPods {
+			conditions[i].Reason = map[string]string{
+				v1alpha1.ConditionReady: v1alpha1.ReasonReady, v1alpha1.ConditionRolledOut: v1alpha1.ReasonRolledOut,
+			}[c.Type]
+		}
+	}
+	return conditions
 }
 
 // awaitService does the same for a BackingService.

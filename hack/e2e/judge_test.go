@@ -88,11 +88,10 @@ func judged(name string, oldnew ...string) string {
 
 func (tr trial) binding(service string) *v1alpha1.Binding {
 	b := bindingOf(tr.name, tr.name, service)
-	settling := b.Spec.Swap.SettlingTime
 	*b.Spec.Swap = tr.policy
 	b.Spec.Swap.Verify = v1alpha1.VerifyNever // nothing is there, and the app does not ask
 	if b.Spec.Swap.SettlingTime == nil {
-		b.Spec.Swap.SettlingTime = settling
+		b.Spec.Swap.SettlingTime = &metav1.Duration{Duration: 5 * time.Second}
 	}
 	return b
 }
