@@ -1,5 +1,8 @@
 # shellcheck shell=bash
 # What up.sh, down.sh and load.sh share: where things are, how to say things, and which cluster it is.
+#
+# Bash turns `set -e` off inside a function that is called under a condition. So a function there only asks a question, and
+# its name says so (is, has, can): hack/verify/shell.sh holds the scripts to it.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -30,15 +33,25 @@ build() {
   env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -C "$ROOT" --no-print-directory "${@/#/$BIN/}" >&2
 }
 
+check_choice() {
+  case ${CLUSTER:-} in
+  local | kind | '') ;;
+  *) die "CLUSTER=$CLUSTER: it is 'local' or 'kind'" ;;
+  esac
+}
+
 # Sets CLUSTER_KIND to kind or local, and CHOSEN_BECAUSE.
 choose_cluster() {
+  check_choice
   case ${CLUSTER:-} in
-  local | kind) CLUSTER_KIND=$CLUSTER CHOSEN_BECAUSE="CLUSTER=$CLUSTER asks for it" ;;
-  ?*) die "CLUSTER=$CLUSTER: it is 'local' or 'kind'" ;;
+  local | kind)
+    CLUSTER_KIND=$CLUSTER CHOSEN_BECAUSE="CLUSTER=$CLUSTER asks for it"
+    [ "$CLUSTER" = local ] || kind_has_engine || die 'CLUSTER=kind asks for kind, but no Docker engine answers'
+    ;;
   *)
-    if ! kind_engine; then
+    if ! kind_has_engine; then
       CLUSTER_KIND=local CHOSEN_BECAUSE='no Docker engine answers'
-    elif ! kind_image; then
+    elif ! kind_can_get_node_image; then
       CLUSTER_KIND=local CHOSEN_BECAUSE="Docker cannot get ${KIND_IMAGE%@*}"
     else
       CLUSTER_KIND=kind CHOSEN_BECAUSE="Docker answers and has ${KIND_IMAGE%@*}"
@@ -60,6 +73,22 @@ lock() {
   exec 9<"$LOCK"
   flock -n 9 || { say 'waiting for another up or down to end'; flock 9; }
 }
+
+# published: the kind of the cluster that this clone's users are told about, if there is one.
+published() { [ ! -f "$OUT/env" ] || sed -n 's/^CLUSTER_KIND=//p' "$OUT/env"; }
+
+# use_cluster [ARGUMENTS]: sets CLUSTER_KIND to that kind. Starts this script again with its ARGUMENTS as root, if it takes root.
+use_cluster() {
+  CLUSTER_KIND=$(published)
+  case $CLUSTER_KIND in
+  kind) ;;
+  local) become_root "$@" ;;
+  *) die 'no cluster: make cluster-up' ;;
+  esac
+}
+
+# retract: nobody is told of a cluster any more. Before it is made anew: it may be that there is none afterwards.
+retract() { rm -f "$OUT/env" "$OUT/kubeconfig"; }
 
 # publish KEY=VALUE...: tells this clone's users about the cluster; the kubeconfig is there already.
 publish() {

@@ -33,9 +33,10 @@ admin() { "$STATE/bin/kubectl" --kubeconfig "$STATE/kubeconfig/admin" "$@"; }
 in_node() { nsenter --net="$NETNS" -- "$@"; }
 
 local_up() {
-  if local_healthy; then
+  if local_is_healthy; then
     say 'it is up already'
   else
+    retract
     local_create
   fi
   mkdir -p "$OUT"
@@ -46,26 +47,29 @@ local_up() {
 
 # Everything runs and answers. A machine under load may take a while to answer; that is no reason to start over under
 # the feet of whoever uses it. A process that is gone is.
-local_healthy() {
+local_is_healthy() {
   local name deadline=$((SECONDS + 60))
   [ "$(cat "$STATE/up" 2>/dev/null)" = "$REVISION" ] || return 1
   while :; do
-    for name in "${COMPONENTS[@]}"; do alive "$name" || return 1; done
-    ! admin wait --for=condition=Ready "node/$NODE_NAME" --timeout=5s >/dev/null 2>&1 || return 0
+    for name in "${COMPONENTS[@]}"; do is_alive "$name" || return 1; done
+    ! node_is_ready || return 0
     [ $SECONDS -lt $deadline ] || return 1
     sleep 0.5
   done
 }
 
+node_is_ready() { admin wait --for=condition=Ready "node/$NODE_NAME" --timeout=5s >/dev/null 2>&1; }
+
 local_create() {
-  local since=$SECONDS
+  local since=$SECONDS routes
   local_packages
   local_build
   if [ -e "$STATE" ] || [ -e "$RUN" ]; then
     say 'clearing away a node that is dead, of another version, or was never finished'
     local_down
   fi
-  ! ip -4 route show to match $NODE_IP | grep -v '^default' >&2 || die "the host has a route to $NODE_IP already"
+  routes=$(ip -4 route show to match $NODE_IP | sed '/^default/d')
+  [ -z "$routes" ] || die "the host has a route to $NODE_IP already: $routes"
   trap 'say "failed; logs of its processes are in $LOGS"' EXIT
   trap 'trap - EXIT; say "interrupted: clearing away"; local_down; exit 130' INT TERM HUP
   local_folders
@@ -99,7 +103,10 @@ install_packages() {
   command -v apt-get >/dev/null || die "please install: $* (only Debian's and Ubuntu's packages are known here)"
   say "installing Debian packages: $*"
   local get=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@")
-  "${get[@]}" >/dev/null 2>&1 9>&- || { apt-get update -qq >&2 9>&- && "${get[@]}" >&2 9>&-; }
+  "${get[@]}" >/dev/null 2>&1 9>&- || {
+    apt-get update -qq >&2 9>&-
+    "${get[@]}" >&2 9>&-
+  }
 }
 
 local_folders() {
@@ -155,7 +162,9 @@ user() {
   certificate "$@"
   # shellcheck disable=SC2034 # the template uses them
   local CA CERTIFICATE KEY
-  CA=$(base64 -w0 ca.crt) CERTIFICATE=$(base64 -w0 "$1.crt") KEY=$(base64 -w0 "$1.key")
+  CA=$(base64 -w0 ca.crt)
+  CERTIFICATE=$(base64 -w0 "$1.crt")
+  KEY=$(base64 -w0 "$1.key")
   render kubeconfig.yaml >"$STATE/kubeconfig/$1"
 }
 
@@ -259,7 +268,7 @@ wait_for() {
   shift 2
   until ("$@") >/dev/null 2>&1; do
     for name in "$RUN"/pids/*; do
-      alive "${name##*/}" || die "${name##*/} has ended; the end of its log: $(tail -n 5 "$LOGS/${name##*/}.log")"
+      is_alive "${name##*/}" || die "${name##*/} has ended; the end of its log: $(tail -n 5 "$LOGS/${name##*/}.log")"
     done
     [ $SECONDS -lt $deadline ] || die "waited too long for $what"
     sleep 0.1
@@ -268,10 +277,12 @@ wait_for() {
 
 # Leaves nothing: no process, mount, cgroup, interface or file. Nothing of it may fail because somebody was here before.
 local_down() {
-  local ids
+  local ids=() folder
   # First whoever would start them again; then the containers while their shims are there to bury them.
   stop kubelet
-  mapfile -t ids < <(ls "$RUN/containerd/io.containerd.runtime.v2.task/k8s.io" 2>/dev/null || true)
+  for folder in "$RUN"/containerd/io.containerd.runtime.v2.task/k8s.io/*; do
+    [ ! -e "$folder" ] || ids+=("${folder##*/}")
+  done
   kill_all container_processes "${ids[@]}"
   stop recycler
   kill_all node_processes
@@ -292,7 +303,7 @@ container_processes() {
 # Lazily, as a process of somebody else may have looked at one; nested ones first.
 unmount() {
   local path
-  awk '$5 ~ "^(/var/lib|/run|/var/run)/bindery-cluster/" { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
+  awk -v state="$STATE/" -v run="$RUN/" 'index($5, state) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
     umount -l "$(printf '%b' "$path")"
   done
 }
@@ -318,7 +329,8 @@ SYSCTLS=(vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops 
 
 remember_sysctls() {
   local name
-  for name in "${SYSCTLS[@]}"; do echo "$name $(cat "/proc/sys/$name")"; done >"$RUN/sysctls"
+  # A kernel may be built without some of them.
+  for name in "${SYSCTLS[@]}"; do [ ! -e "/proc/sys/$name" ] || echo "$name $(<"/proc/sys/$name")"; done >"$RUN/sysctls"
 }
 
 restore_sysctls() {
@@ -329,19 +341,25 @@ restore_sysctls() {
   done <"$RUN/sysctls"
 }
 
-# local_load TAR REFERENCE DIGEST: unless this node has had exactly this one.
+# The node keeps a note of each image that it has: the digest of its configuration.
+image_note() { echo "$STATE/images/${1//[\/:]/_}"; }
+
+# local_has_image REFERENCE DIGEST
+local_has_image() { [ "$(cat "$(image_note "$1")" 2>/dev/null)" = "$2" ]; }
+
+# local_load TAR REFERENCE DIGEST
 local_load() {
-  local tar=$1 reference=$2 digest=$3 seen
-  seen=$STATE/images/${reference//[\/:]/_}
-  [ "$(cat "$seen" 2>/dev/null)" != "$digest" ] || return 1
-  ctr -a $CONTAINERD_SOCKET -n k8s.io images import "$tar" >/dev/null
-  echo "$digest" >"$seen"
+  local note
+  note=$(image_note "$2")
+  rm -f "$note" # what a failed import leaves is neither the old image nor the new one
+  ctr -a $CONTAINERD_SOCKET -n k8s.io images import "$1" >/dev/null
+  echo "$3" >"$note"
 }
 
 # local_signal SIGNAL COMPONENT
 local_signal() {
   local pid _
-  alive "$2" || die "$2 does not run"
+  is_alive "$2" || die "$2 does not run"
   read -r pid _ <"$RUN/pids/$2"
   kill "-$1" "$pid"
 }

@@ -5,9 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 seconds=${1:?usage: outage.sh SECONDS}
-[ -f "$OUT/env" ] || die 'no cluster: make cluster-up'
-CLUSTER_KIND=$(sed -n 's/^CLUSTER_KIND=//p' "$OUT/env")
-[ "$CLUSTER_KIND" = kind ] || become_root "$@"
+use_cluster "$@"
 
 trap '"${CLUSTER_KIND}_signal" CONT kube-apiserver' EXIT
 "${CLUSTER_KIND}_signal" STOP kube-apiserver

@@ -6,47 +6,54 @@
 # when whoever started it was killed before it could write that down.
 
 # started_at PID: clock ticks since boot; field 22 of proc(5)'s stat, counted behind the name, which may hold anything.
-# Fails when there is no such process, or only its entry for a parent that never looked.
+# Nothing when there is no such process, or only its entry for a parent that never looked.
 started_at() {
   local stat fields
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
   read -ra fields <<<"${stat##*) }"
-  [ "${fields[0]}" != Z ] && echo "${fields[19]}"
+  [ "${fields[0]}" = Z ] || echo "${fields[19]}"
 }
 
 # start NAME COMMAND...: in the node's network, in a session of its own, with nothing of the caller's but its root rights.
 start() {
-  local name=$1 pid
+  local name=$1 pid started
   shift
   env -i PATH="$STATE/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root \
     setsid nsenter --net="$NETNS" -- "$@" </dev/null >>"$LOGS/$name.log" 2>&1 9>&- &
   pid=$!
-  echo "$pid $(started_at "$pid")" >"$RUN/pids/$name"
+  started=$(started_at "$pid") # it may be gone by now
+  echo "$pid $started" >"$RUN/pids/$name"
   disown "$pid" # or the shell would report how it ended
 }
 
-# alive NAME: whether the process that was started under this name still runs.
-alive() {
+# is_alive NAME: whether the process that was started under this name still runs.
+is_alive() {
   local pid started
-  { read -r pid started <"$RUN/pids/$1"; } 2>/dev/null && [ "$(started_at "$pid")" = "$started" ]
+  { read -r pid started <"$RUN/pids/$1"; } 2>/dev/null && [ -n "$started" ] && [ "$(started_at "$pid")" = "$started" ]
 }
 
 # stop NAME: at once. Nothing here has anything to save, and the API server would wait a minute for its watchers.
 stop() {
   local pid started
-  alive "$1" || return 0
+  is_alive "$1" || return 0
   read -r pid started <"$RUN/pids/$1"
   kill -KILL "$pid" 2>/dev/null || true
-  while alive "$1"; do sleep 0.02; done
+  while is_alive "$1"; do sleep 0.02; done
 }
 
 # Pids of all that runs from the node's folder of binaries.
-node_processes() { find /proc -maxdepth 2 -name exe -lname "$STATE/bin/*" 2>/dev/null | cut -d/ -f3; }
+node_processes() {
+  # Find fails whenever a process ends before it has looked at it.
+  { find /proc -maxdepth 2 -name exe -lname "$STATE/bin/*" 2>/dev/null || true; } | cut -d/ -f3
+}
 
 # kill_all COMMAND...: all pids that the command prints, until it prints none.
 kill_all() {
-  local pids deadline=$((SECONDS + 20))
-  while mapfile -t pids < <("$@") && [ ${#pids[@]} -gt 0 ]; do
+  local found pids deadline=$((SECONDS + 20))
+  while :; do
+    found=$("$@")
+    [ -n "$found" ] || return 0
+    mapfile -t pids <<<"$found"
     kill -KILL "${pids[@]}" 2>/dev/null || true
     [ $SECONDS -lt $deadline ] || die "cannot end process ${pids[*]}"
     sleep 0.05

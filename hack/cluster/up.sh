@@ -7,7 +7,10 @@ choose_cluster
 say "$CLUSTER_KIND, because $CHOSEN_BECAUSE"
 if [ "$CLUSTER_KIND" = local ]; then
   # Still as the user, to whom what is built shall belong.
-  [ -e "$STATE/up" ] || local_build
+  if [ ! -e "$STATE/up" ]; then
+    retract
+    local_build
+  fi
   become_root "$@"
 fi
 lock

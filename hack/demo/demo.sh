@@ -172,7 +172,7 @@ detach() {
   measure
   run 'kubectl delete bnd pinger-visits pinger-logs'
   run <<'COMMAND'
-until [ -z "$(kubectl get deployment pinger -o jsonpath='{.metadata.annotations.bindery\.dev/attachments}')" ]; do sleep 0.2; done
+until kubectl get deployment pinger -o jsonpath='{.metadata.annotations}' | grep -qv bindery.dev/attachments; do sleep 0.2; done
 COMMAND
   await 'kubectl rollout status deployment/pinger --timeout=180s' pods
   await 'kubectl wait --for=jsonpath="{.status.terminatingReplicas}"=0 deployment/pinger --timeout=60s' pods
@@ -216,9 +216,11 @@ say() { printf '%s\n' "$*"; }
 
 # step_done [ROLLOUTS]: how many rollouts of Pinger the step has made; 1 if nothing else is said.
 step_done() {
-  local took rollouts
-  took=$(seconds $(($(now) - began)))
-  rollouts=$(($(revision) - revision_before))
+  local ended took revision_after rollouts
+  ended=$(now)
+  took=$(seconds $((ended - began)))
+  revision_after=$(revision)
+  rollouts=$((revision_after - revision_before))
   if [ "$title" = 'Clean up' ]; then
     rollouts=-
   else
@@ -308,9 +310,10 @@ await_binding() { await "kubectl wait --for=condition=Ready bnd/$1 --timeout=180
 
 # message OBJECT: what its condition Ready says, about the spec as it is now.
 message() {
-  local generation observed text
-  read -r generation observed text < <(kubectl get "$1" \
-    -o jsonpath='{.metadata.generation} {.status.observedGeneration} {.status.conditions[?(@.type=="Ready")].message}{"\n"}')
+  local answer generation observed text
+  answer=$(kubectl get "$1" \
+    -o jsonpath='{.metadata.generation} {.status.observedGeneration} {.status.conditions[?(@.type=="Ready")].message}')
+  read -r generation observed text <<<"$answer"
   if [ "$generation" = "$observed" ]; then echo "$text"; else echo 'Bindery has not seen the change yet'; fi
 }
 
@@ -367,15 +370,18 @@ measure() {
 }
 
 measured() {
-  local stats took sent failed uncounted name
+  local stats took sent failed uncounted name n
   stats=$(kubectl get --raw "$LOAD")
   took=$(($(now) - measure_began))
-  sent=$(more sent) failed=$(more failed) uncounted=$(more withoutVisits)
+  sent=$(more sent)
+  failed=$(more failed)
+  uncounted=$(more withoutVisits)
   load_sent=$sent load_failed=$failed
   printf 'Meanwhile, in %s s, %s requests were sent: %s%s failed%s. Answers by Redis:' "$(seconds $took)" "$sent" \
     "$([ "$failed" = 0 ] && echo "$GREEN" || echo "$RED")" "$failed" "$PLAIN"
   for name in $(endpoints_of "$stats"); do
-    [ "$(more "$name")" = 0 ] || printf ' %s %s' "$name" "$(more "$name")"
+    n=$(more "$name")
+    [ "$n" = 0 ] || printf ' %s %s' "$name" "$n"
   done
   printf '\n'
   [ "$failed" = 0 ] || fail "$failed requests failed: $(sed -n '/"errors"/,$p' <<<"$stats")"
@@ -384,7 +390,12 @@ measured() {
 }
 
 # more NAME: how much a number of the load Pod's has grown since measure.
-more() { echo $(($(number "$1" "$stats") - $(number "$1" "$stats_before"))); }
+more() {
+  local after before
+  after=$(number "$1" "$stats")
+  before=$(number "$1" "$stats_before")
+  echo $((after - before))
+}
 
 # number NAME JSON: of JSON that has each number in a line of its own.
 number() { awk -v name="\"$1\":" '$1 == name { sub(",", "", $2); n = $2 } END { print n + 0 }' <<<"$2"; }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What demo.sh and check-docs.sh share: a namespace of their own, and the way in which they say things.
 set -euo pipefail
-shopt -s inherit_errexit
+shopt -s inherit_errexit lastpipe
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=$ROOT/bin

@@ -11,7 +11,10 @@ if [ "$EUID" -ne 0 ]; then
 fi
 if ! command -v debootstrap >/dev/null; then
   install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends debootstrap wget debian-archive-keyring)
-  "${install[@]}" >/dev/null 2>&1 || { apt-get update -qq >&2 && "${install[@]}" >&2; }
+  "${install[@]}" >/dev/null 2>&1 || {
+    apt-get update -qq >&2
+    "${install[@]}" >&2
+  }
 fi
 
 # Not below /tmp, which may be mounted without devices and executables.
