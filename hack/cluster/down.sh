@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Takes the development cluster down, whichever clone started it, and leaves nothing of it. CLUSTER=local|kind takes only that one.
+# Takes the development cluster down, also if another clone started it, and leaves nothing of it. CLUSTER=local|kind takes down
+# only that one.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 check_choice
 if [ "${CLUSTER:-kind}" = kind ]; then
   if kind_has_engine; then
     container=$(kind_container)
-    # The folder alone is what a create that failed has left.
+    # Where there is only the folder, a create has failed.
     if [ -n "$container" ] || [ -e "$KIND_STATE" ]; then
       say 'taking down the one in kind'
       (lock; kind_down)
@@ -21,6 +22,6 @@ if [ "${CLUSTER:-local}" = local ] && { [ -e "$STATE" ] || [ -e "$RUN" ]; }; the
   say 'taking down the local node'
   (lock; local_down)
 fi
-# Not of a cluster that was not asked for.
+# But not where they are about the other cluster, which still runs.
 kind=$(published)
 if [ "${CLUSTER:-$kind}" = "${kind:-${CLUSTER:-}}" ]; then rm -rf "$OUT"; fi

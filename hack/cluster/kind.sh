@@ -7,7 +7,7 @@ AUDIT=$KIND_STATE/audit
 
 kind_has_engine() { timeout 10 docker info >/dev/null 2>&1; }
 
-# It may be pulled for minutes; whoever waits is told of what, and why it failed.
+# The pull may take minutes, so it says what it waits for, and why it failed.
 kind_can_get_node_image() {
   docker image inspect "$KIND_IMAGE" >/dev/null 2>&1 || {
     say "pulling ${KIND_IMAGE%@*}"
@@ -44,7 +44,7 @@ kind_create() {
   cluster=$(render kind.yaml) # first: without a configuration, kind makes another cluster
   mkdir -p "$AUDIT"
   cp "$CONFIG/audit-policy.yaml" "$AUDIT/policy.yaml"
-  # The API server would create it for root only; a log that is there keeps its owner and mode.
+  # The API server would create a log that only root can read. An existing log keeps its owner and mode.
   install -m 0644 /dev/null "$AUDIT/audit.log"
   trap 'kind_down; exit 130' INT TERM HUP
   "$BIN/kind" create cluster --image "$KIND_IMAGE" --kubeconfig "$OUT/kubeconfig" --wait 3m --config - <<<"$cluster" >&2 9>&-
@@ -61,8 +61,8 @@ kind_has_image() {
 # kind_load TAR REFERENCE DIGEST
 kind_load() { "$BIN/kind" load image-archive --name "$KIND_NAME" "$1" >&2; }
 
-# kind_signal SIGNAL COMPONENT: static Pods are processes of the node's container. With nothing but a shell, whatever else
-# the node's image has.
+# kind_signal SIGNAL COMPONENT: static Pods are processes of the node's container. It uses only a shell, because the
+# node's image may have nothing else.
 kind_signal() {
   docker exec "$KIND_CONTAINER" sh -c 'found=
     for process in /proc/[0-9]*; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stops the API server of the development cluster for a while. Its process stays and answers nobody: who calls it waits,
-# and who watches hears nothing. It goes on whatever becomes of the caller.
+# Stops the API server of the development cluster for a while. Its process stays, but answers nobody: requests wait, and
+# watches get no events. It continues afterwards, also when the caller has ended.
 # usage: outage.sh SECONDS
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# Processes that outlive the shell that started them, and that are found again, or known to be gone, by whoever comes next.
+# Processes that outlive the shell that started them. A later shell finds each of them, or finds out that it has ended.
 #
-# A pid alone says nothing: the machine may have given it to somebody else. With the time at which it started it does.
-# And everything of the node runs from $STATE/bin, so a process whose executable lies there is the node's, also
-# when whoever started it was killed before it could write that down.
+# A pid alone is not enough: the machine may have given it to another process. The pid and the start time are. And
+# everything of the node runs from $STATE/bin, so a process whose executable is there belongs to the node, also when the
+# shell that started it was killed before it could write down the pid.
 
-# started_at PID: clock ticks since boot; field 22 of proc(5)'s stat, counted behind the name, which may hold anything.
-# Nothing when there is no such process, or only its entry for a parent that never looked.
+# started_at PID: clock ticks since boot; field 22 of proc(5)'s stat, counted after the name, which may hold anything.
+# Prints nothing when there is no such process, or only a zombie.
 started_at() {
   local stat fields
   { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
@@ -14,7 +14,7 @@ started_at() {
   [ "${fields[0]}" = Z ] || echo "${fields[19]}"
 }
 
-# start NAME COMMAND...: in the node's network, in a session of its own, with nothing of the caller's but its root rights.
+# start NAME COMMAND...: in the node's network and in a session of its own. It inherits only root rights from the caller.
 start() {
   local name=$1 pid started
   shift
@@ -32,7 +32,7 @@ is_alive() {
   { read -r pid started <"$RUN/pids/$1"; } 2>/dev/null && [ -n "$started" ] && [ "$(started_at "$pid")" = "$started" ]
 }
 
-# stop NAME: at once. Nothing here has anything to save, and the API server would wait a minute for its watchers.
+# stop NAME: at once. No process here has anything to save, and the API server would wait a minute for its watchers.
 stop() {
   local pid started
   is_alive "$1" || return 0
@@ -43,7 +43,7 @@ stop() {
 
 # Pids of all that runs from the node's folder of binaries.
 node_processes() {
-  # Find fails whenever a process ends before it has looked at it.
+  # Find fails when a process ends before it has looked at it.
   { find /proc -maxdepth 2 -name exe -lname "$STATE/bin/*" 2>/dev/null || true; } | cut -d/ -f3
 }
 

@@ -178,7 +178,7 @@ check_links() {
   done
 }
 
-# anchors FILE: of a heading, its words, small, with dashes.
+# anchors FILE: for each heading, its words in lower case, with dashes.
 anchors() { sed -nE 's/^#+ //p' "$1" | tr '[:upper:]' '[:lower:]' | tr -d '.,:`?/()' | tr ' ' '-'; }
 
 # check_types FILE: its table has the catalog's variable and schemes of each type.

@@ -187,7 +187,8 @@ COMMAND
 
 clean_up() {
   step 'Clean up' 'Bindery puts a finalizer on nothing, so nothing holds a deletion up.'
-  # First what has Pods: a namespace that is told to go while they are ending looks again only half a minute later.
+  # First everything that has Pods: the deletion of a namespace with Pods that are ending is retried only half a minute
+  # later.
   run 'kubectl delete -f config/samples/load.yaml'
   say 'The collector uses a Redis, and what is in use is not deleted: so it goes first.'
   run 'kubectl delete bsvc logs'
@@ -199,7 +200,7 @@ clean_up() {
   step_done
 }
 
-# --- How it is told -------------------------------------------------------------------------------------------------
+# --- How it is shown -------------------------------------------------------------------------------------------------
 
 steps=0 began=0 revision_before=0 load_sent='' load_failed='' story_began=0
 table=()
@@ -305,7 +306,7 @@ progress() {
   fi
 }
 
-# Kubectl looks at the generation that a condition was observed of, so this never meets a Ready from before the edit.
+# Kubectl looks at the generation that a condition was observed of, so a Ready from before the edit does not count.
 await_binding() { await "kubectl wait --for=condition=Ready bnd/$1 --timeout=180s" message "bnd/$1"; }
 
 # message OBJECT: what its condition Ready says, about the spec as it is now.
@@ -363,7 +364,8 @@ revision() {
 
 replica_sets() { kubectl get replicasets -l app.kubernetes.io/name=pinger -o name | wc -l; }
 
-# measure and measured enclose a rollout: what the load Pod sent in between is counted, and none of it may have failed.
+# measure and measured enclose a rollout: they count the requests that the load Pod sent in between. None of them may
+# fail.
 measure() {
   stats_before=$(kubectl get --raw "$LOAD")
   measure_began=$(now)
