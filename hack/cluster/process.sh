@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Processes that outlive the shell that started them. A later shell finds each of them, or finds out that it has ended.
 #
-# A pid alone is not enough: the machine may have given it to another process. The pid and the start time are. And
+# A pid alone is not enough: the machine may have given it to another process. The pid together with the start time is. And
 # everything of the node runs from $STATE/bin, so a process whose executable is there belongs to the node, also when the
 # shell that started it was killed before it could write down the pid.
 
