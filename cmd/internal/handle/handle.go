@@ -1,8 +1,9 @@
 // Package handle reads the handle of an attached resource from the environment: one URL that holds everything the app
-// needs, its credentials too. That URL must never be seen again: not in an answer, not in a log line, not in an error. So
-// a Handle prints as host and port, and the errors of Parse are written here, in words of our own, because those of
-// net/url quote the value. Reason does the same for errors of a connection: it says why a resource did not answer,
-// without the text of the error.
+// needs, its credentials too.
+//
+// That URL must never be seen again: not in an answer, not in a log line, not in an error. So a Handle prints as host and
+// port, and the errors of Parse are written here, in words of our own, because those of net/url quote the value. Reason
+// does the same for errors of a connection: it says why a resource did not answer, without the text of the error.
 package handle
 
 import (

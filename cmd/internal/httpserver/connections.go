@@ -13,8 +13,9 @@ const maxConnections = 256
 // connections counts those that are open, and limits them. A new one is always accepted, because it may be the kubelet's,
 // which restarts a container that does not answer. If there are too many then, one is closed: the oldest without a
 // request so far, else the one that has been silent for longest, else the one whose request has been under way for
-// longest. So nobody keeps others out by holding connections, or by being slow. The client of a silent connection that is
-// closed opens another one: every server closes them at some time.
+// longest. So nobody keeps others out by holding connections, or by being slow.
+//
+// The client of a silent connection that is closed opens another one: every server closes them at some time.
 type connections struct {
 	most int
 

@@ -1,6 +1,7 @@
-// Package httpserver serves an app's answers and its health endpoints, and ends in order. The end needs care: a rolling
-// update stops each Pod while clients send to it, and none of them may notice. When the context of Serve is done
-// (SIGTERM),
+// Package httpserver serves an app's answers and its health endpoints, and ends in order.
+//
+// The end needs care: a rolling update stops each Pod while clients send to it, and none of them may notice. When the
+// context of Serve is done (SIGTERM),
 //
 //  1. /readyz answers 503 at once, and every answer from then on says Connection: close, so that a client with a busy
 //     connection opens its next one elsewhere;

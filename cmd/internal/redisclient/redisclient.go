@@ -1,6 +1,8 @@
-// Package redisclient opens the Redis that an app is attached to. The handle says which Redis, and who we are. The app
-// decides how long to wait: it is better to say in time that there is no answer than to answer late. So the URL's
-// address, credentials, database, TLS and protocol are taken, and its other options are checked but not followed.
+// Package redisclient opens the Redis that an app is attached to.
+//
+// The handle says which Redis, and who we are. The app decides how long to wait: it is better to say in time that there
+// is no answer than to answer late. So the URL's address, credentials, database, TLS and protocol are taken, and its
+// other options are checked but not followed.
 package redisclient
 
 import (
