@@ -30,6 +30,6 @@ echo "installing redis-server" >&2
 "${as_root[@]}" apt-get update -qq >&2
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	-o DPkg::Lock::Timeout=300 redis-server >&2
-# Nor at the next boot.
+# And it is not started at the next boot.
 if command -v systemctl >/dev/null; then "${as_root[@]}" systemctl --quiet disable redis-server; fi
 redis-server --version >&2

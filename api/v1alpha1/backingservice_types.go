@@ -70,7 +70,7 @@ const (
 )
 
 // BackingServiceSpec says what the service is and where it comes from. Exactly one of redis, collector, external and
-// resourceRef is set, and stays the one that is set: another source is another BackingService.
+// resourceRef is set, and cannot be changed to another one: another source is another BackingService.
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.redis) ? 1 : 0) + (has(self.collector) ? 1 : 0) + (has(self.external) ? 1 : 0) + (has(self.resourceRef) ? 1 : 0) == 1",message="set exactly one source: spec.redis, spec.collector, spec.external or spec.resourceRef"
 // +kubebuilder:validation:XValidation:rule="!has(self.redis) || self.type == 'redis'",message="spec.redis provisions a service of type redis: set spec.type to redis, or describe a service that somebody else runs with spec.external or spec.resourceRef"
@@ -86,7 +86,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type != 'memcached' || !has(self.external) || !has(self.external.url) || self.external.url.startsWith('memcached://')",message="spec.external.url of type memcached must begin with memcached://"
 // +kubebuilder:validation:XValidation:rule="self.type != 'smtp' || !has(self.external) || !has(self.external.url) || self.external.url.matches('^smtps?://')",message="spec.external.url of type smtp must begin with smtp:// or smtps://"
 // +kubebuilder:validation:XValidation:rule="self.type != 's3' || !has(self.external) || !has(self.external.url) || self.external.url.startsWith('s3://')",message="spec.external.url of type s3 must begin with s3://"
-// +kubebuilder:validation:XValidation:rule="!has(self.retention) || has(self.redis) || has(self.collector)",message="retention is for services that Bindery provisions (redis, collector): remove it, because nothing of this service is Bindery's to take away"
+// +kubebuilder:validation:XValidation:rule="!has(self.retention) || has(self.redis) || has(self.collector)",message="retention is for services that Bindery provisions (redis, collector): remove it, because Bindery does not delete a service that it did not provision"
 type BackingServiceSpec struct {
 	// type is what the app speaks to the service, for example redis. It decides the usual variable (REDIS_URL) and the
 	// schemes of the handle. Immutable.
@@ -98,7 +98,7 @@ type BackingServiceSpec struct {
 	// +optional
 	Redis *RedisSource `json:"redis,omitempty"`
 
-	// collector provisions a collector in this namespace: an HTTP API that keeps what it is sent in a Redis. Example:
+	// collector provisions a collector in this namespace: an HTTP API that keeps in a Redis what it receives. Example:
 	// `collector: {storeRef: {name: visits}}`.
 	// +optional
 	Collector *CollectorSource `json:"collector,omitempty"`
@@ -113,10 +113,10 @@ type BackingServiceSpec struct {
 	// +optional
 	ResourceRef *ResourceReference `json:"resourceRef,omitempty"`
 
-	// deletionPolicy says what becomes of the data volume, and of the Secrets that Bindery made for its handle, when the
+	// deletionPolicy says what happens to the data volume, and to the Secrets that Bindery made for its handle, when the
 	// BackingService is deleted. Retain keeps them: a BackingService of the same name finds its data again, and the password
-	// that its volume or its apps remember, and apps that are attached can start their Pods meanwhile. Delete removes them. A
-	// Secret stays or goes by what the policy was when it was made.
+	// that its volume or its apps remember, and apps that are attached can start their Pods meanwhile. Delete removes them. For a
+	// Secret, the policy counts that was set when Bindery made the Secret.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
@@ -130,14 +130,14 @@ type BackingServiceSpec struct {
 // Retention says how long an unused service is kept.
 type Retention struct {
 	// deprovisionAfter is how long after its last detachment the BackingService is deleted, and with it all that was
-	// provisioned for it; deletionPolicy says what of it stays. A service that was never attached is kept.
-	// To attach it again stops the clock. Example: 72h.
+	// provisioned for it; deletionPolicy says which part of it stays. A service that was never attached is kept.
+	// Attaching it again stops the clock. Example: 72h.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="must be between 1s and 8760h (a year), for example 72h"
 	DeprovisionAfter metav1.Duration `json:"deprovisionAfter"`
 }
 
-// DeletionPolicy says what becomes of a service's data and handle.
+// DeletionPolicy says what happens to a service's data and handle.
 //
 // +kubebuilder:validation:Enum=Retain;Delete
 type DeletionPolicy string
@@ -253,8 +253,8 @@ type ExternalSource struct {
 	// +optional
 	SecretRef *SecretKeyReference `json:"secretRef,omitempty"`
 
-	// url is a handle without credentials: it has no user, no parameter that is a password, a token or a key, and is no
-	// webhook's address that is to be kept secret. Example: http://logs.example.com:4001.
+	// url is a handle without credentials: it has no user and no parameter that is a password, a token or a key, and it is not
+	// the secret address of a webhook. Example: http://logs.example.com:4001.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9+.-]*://[^/?#]+')",message="must be a URL with a scheme and a host, for example redis://cache.example.com:6379",reason=FieldValueForbidden
@@ -346,7 +346,7 @@ type BackingServiceStatus struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	Reserved []string `json:"reserved,omitempty"`
 
-	// verification is the last trial of the handle. The condition Verified says what came of it.
+	// verification is the last trial of the handle. The condition Verified says its result.
 	// +optional
 	Verification *Verification `json:"verification,omitempty"`
 
@@ -362,11 +362,11 @@ type BackingServiceStatus struct {
 	// +optional
 	DetachedAt *metav1.Time `json:"detachedAt,omitempty"`
 
-	// deprovisionAt is when spec.retention has the service deleted. Absent = never.
+	// deprovisionAt is when the service is deleted because of spec.retention. Absent = never.
 	// +optional
 	DeprovisionAt *metav1.Time `json:"deprovisionAt,omitempty"`
 
-	// attachmentCount is how many Bindings have put this service's handle into a workload. It is there when it is 0 too.
+	// attachmentCount is how many Bindings have put this service's handle into a workload. It is present when it is 0 too.
 	// +optional
 	AttachmentCount int32 `json:"attachmentCount"`
 
@@ -420,7 +420,7 @@ type Verification struct {
 	// +kubebuilder:validation:Minimum=1
 	Attempt int32 `json:"attempt"`
 
-	// job tries the handle, in the namespace of the service. Nothing but this very Job is believed.
+	// job tries the handle, in the namespace of the service. Bindery believes only this Job.
 	// +optional
 	Job *JobReference `json:"job,omitempty"`
 
@@ -440,7 +440,7 @@ type JobReference struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 
-	// uid of the Job. Another Job of this name is not the one that is meant.
+	// uid of the Job. Another Job of this name is not the same.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	UID string `json:"uid"`

@@ -7,7 +7,7 @@ import (
 // Binding attaches a BackingService to a workload: it puts the service's handle into environment variables. Edit
 // spec.serviceRef to swap the service; delete the Binding to detach it. Each is one rolling restart of the workload.
 //
-// core/v1 has a kind of this name too, which `kubectl get bindings` answers with: use the short name bnd.
+// core/v1 has a kind of this name too, and `kubectl get bindings` lists that one: use the short name bnd.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -91,7 +91,7 @@ type SwapPolicy struct {
 	// +kubebuilder:default=Always
 	Verify VerifyPolicy `json:"verify,omitempty"`
 
-	// onFailure says what becomes of a rollout that fails: it misses its deadline, or its Pods do not stay available for
+	// onFailure says what happens to a rollout that fails: it misses its deadline, or its Pods do not stay available for
 	// the settling time. Rollback puts back what the workload carried before, once; Hold leaves it. A new edit of the
 	// Binding, or a new handle of the service, tries again; where the workload carried nothing before, a new Pod spec of its
 	// owner does too. Default: Rollback.
@@ -135,11 +135,11 @@ type VerifyPolicy string
 const (
 	// VerifyAlways waits until the handle was verified.
 	VerifyAlways VerifyPolicy = "Always"
-	// VerifyNever does not.
+	// VerifyNever does not wait.
 	VerifyNever VerifyPolicy = "Never"
 )
 
-// FailurePolicy says what becomes of a rollout that fails.
+// FailurePolicy says what happens to a rollout that fails.
 //
 // +kubebuilder:validation:Enum=Rollback;Hold
 type FailurePolicy string
@@ -226,7 +226,7 @@ type BindingStatus struct {
 
 // Attachment is a handle in a Pod template.
 type Attachment struct {
-	// service that the handle is of.
+	// service that the handle belongs to.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	Service string `json:"service"`
@@ -328,7 +328,7 @@ type Injection struct {
 
 	// by says who puts the variables into a workload that is created or replaced. Absent: the API server does, in the same
 	// request, where the policy for that is installed. Controller: only Bindery does, one rollout later, because the
-	// Bindings of the workload have more variables together than the API server is to look through in a request.
+	// Bindings of the workload together have more variables than the API server can look through in a request.
 	// +optional
 	By InjectedBy `json:"by,omitempty"`
 }
@@ -338,7 +338,7 @@ type Injection struct {
 // +kubebuilder:validation:Enum=Controller
 type InjectedBy string
 
-// InjectedByController leaves it to Bindery alone.
+// InjectedByController leaves it to Bindery.
 const InjectedByController InjectedBy = "Controller"
 
 // InjectedVar is a variable that refers to a key of a Secret.
@@ -361,7 +361,7 @@ type Swap struct {
 	// +kubebuilder:validation:MaxLength=253
 	From string `json:"from,omitempty"`
 
-	// to is the service that it was to carry.
+	// to is the service that it should carry.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	To string `json:"to"`
@@ -404,6 +404,6 @@ const (
 	SwapRolledBack SwapOutcome = "RolledBack"
 	// SwapFailed means that the rollout failed, and was left as it is.
 	SwapFailed SwapOutcome = "Failed"
-	// SwapSuperseded means that another swap, or a detachment, came before it had ended.
+	// SwapSuperseded means that another swap, or a detachment, began before it had ended.
 	SwapSuperseded SwapOutcome = "Superseded"
 )

@@ -17,7 +17,7 @@ const (
 	ConditionProvisioned = "Provisioned"
 
 	// ConditionVerified says whether the handle of a service was tried: a Job has spoken the type's protocol with the
-	// service, with the credentials of the handle. A new revision of the handle is tried anew. A Binding waits for it
+	// service, with the credentials of the handle. A new revision of the handle is tried again. A Binding waits for it
 	// before it touches an app, unless its spec.swap.verify is Never.
 	ConditionVerified = "Verified"
 
@@ -41,17 +41,17 @@ const (
 	ReasonProvisioned = "Provisioned"
 	// ReasonProvisioning: the objects exist and are not serving yet.
 	ReasonProvisioning = "Provisioning"
-	// ReasonNameConflict: an object that Bindery would create exists already and belongs to somebody else.
+	// ReasonNameConflict: an object that Bindery needs to create exists already and belongs to somebody else.
 	ReasonNameConflict = "NameConflict"
 	// ReasonRefused: the API server refused a write of Bindery (a quota, an admission policy).
 	ReasonRefused = "Refused"
-	// ReasonInvalidSpec: the spec is at odds with itself in a way that the schema cannot express.
+	// ReasonInvalidSpec: the spec contradicts itself in a way that the schema cannot express.
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonStoreNotAttached: the collector has not been attached to the Redis of storeRef yet.
 	ReasonStoreNotAttached = "StoreNotAttached"
 	// ReasonSecretNotFound: the Secret with the handle does not exist.
 	ReasonSecretNotFound = "SecretNotFound"
-	// ReasonSecretUnknown: whether the Secret with the handle exists could not be found out.
+	// ReasonSecretUnknown: Bindery could not find out whether the Secret with the handle exists.
 	ReasonSecretUnknown = "SecretUnknown"
 	// ReasonResourceNotFound: the object of spec.resourceRef does not exist.
 	ReasonResourceNotFound = "ResourceNotFound"
@@ -69,8 +69,8 @@ const (
 	ReasonVerified = "Verified"
 	// ReasonReachable: a connection was opened (with TLS where the scheme says so); the type has no probe of its own yet.
 	ReasonReachable = "Reachable"
-	// ReasonNotProbed: the handle was read, and a connection was opened where it names a host and a port. It need not: it is
-	// of a type whose handle is a token, or may be anything.
+	// ReasonNotProbed: the handle was read, and a connection was opened if it names a host and a port. It need not name
+	// them: its type is one whose handle is a token, or may be anything.
 	ReasonNotProbed = "NotProbed"
 	// ReasonVerifying: the Job has not ended yet.
 	ReasonVerifying = "Verifying"
@@ -78,7 +78,7 @@ const (
 	ReasonVerifyOff = "VerifyOff"
 	// ReasonServiceNotServing: there is nothing to verify before the service is Ready.
 	ReasonServiceNotServing = "ServiceNotServing"
-	// ReasonUnreachable: no connection came about: refused, no route, or no answer in time.
+	// ReasonUnreachable: no connection was made: refused, no route, or no answer in time.
 	ReasonUnreachable = "Unreachable"
 	// ReasonNameNotFound: the name of the host does not resolve.
 	ReasonNameNotFound = "NameNotFound"
@@ -124,7 +124,7 @@ const (
 	ReasonEnvFrom = "EnvFrom"
 	// ReasonTimeoutTooShort: no rollout of the workload can end within spec.swap.timeout.
 	ReasonTimeoutTooShort = "TimeoutTooShort"
-	// ReasonPatchRefused: the API server refused the change of the workload, or it would have more Bindings than Bindery can
+	// ReasonPatchRefused: the API server refused the change of the workload, or the workload has more Bindings than Bindery can
 	// write down.
 	ReasonPatchRefused = "PatchRefused"
 	// ReasonContested: something keeps taking the variables out of the workload; they are put back more and more rarely.
@@ -135,7 +135,7 @@ const (
 	ReasonNotInjected = "NotInjected"
 	// ReasonRollingOut: Pods are being replaced.
 	ReasonRollingOut = "RollingOut"
-	// ReasonSettling: every Pod carries the handle, and has not been available for the settling time yet.
+	// ReasonSettling: every Pod carries the handle, but has not been available for the settling time yet.
 	ReasonSettling = "Settling"
 	// ReasonRolledOut: every Pod carries the handle.
 	ReasonRolledOut = "RolledOut"

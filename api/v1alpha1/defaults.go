@@ -8,7 +8,7 @@ const DefaultSettlingTime = 10 * time.Second
 // Verifies says whether the handle must have been verified before the workload is touched. No policy at all is the default.
 func (p *SwapPolicy) Verifies() bool { return p == nil || p.Verify != VerifyNever }
 
-// RollsBack says whether a rollout that fails is turned back.
+// RollsBack says whether a rollout that fails is rolled back.
 func (p *SwapPolicy) RollsBack() bool { return p == nil || p.OnFailure != FailureHold }
 
 // Limit is how long a rollout may take; 0 = no such limit.

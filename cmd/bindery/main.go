@@ -15,8 +15,8 @@ import (
 	"github.com/bindery-dev/bindery/controllers"
 )
 
-// version of this program: the tag of a release in git, and of its images. An installation that says nothing else runs the
-// collector and the probe of the operator's own release. config/manager names the same tag.
+// version of this program: the tag of a release in git, and of its images. By default an installation runs the collector
+// and the probe of the operator's own release. config/manager names the same tag.
 const version = "v0.1.0"
 
 func main() {

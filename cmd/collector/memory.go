@@ -14,7 +14,7 @@ const (
 	// takePatience is how long a request waits for memory: as long as a burst lasts, and less than its sender waits.
 	takePatience = time.Second
 
-	// copies is how often an object is in memory while it is stored or answered, at worst, and room for all else.
+	// copies is how often an object is in memory while it is stored or answered, at most, with room for everything else.
 	copies = 16
 )
 
@@ -39,7 +39,7 @@ func memoryOf(limit int64) *memory {
 	return &memory{size: size, free: semaphore.NewWeighted(size)}
 }
 
-// take waits a while for so many bytes. Whoever has them gives them back.
+// take waits a while for that many bytes. The caller gives them back.
 func (m *memory) take(ctx context.Context, bytes int64) error {
 	if bytes > m.size {
 		return errNoMemory

@@ -23,8 +23,8 @@ const (
 	maxRecord = 6*maxBody + added
 )
 
-// newRecord is what is stored for a body: {created, …body, correlationId}, in this order of precedence. A sender that knows
-// better may say when its object was created; which request stored it is for us to say.
+// newRecord is what is stored for a body: {created, …body, correlationId}, in this order of precedence. A sender may say
+// when its object was created, but the id of the request that stored it is always ours.
 func newRecord(body []byte, now time.Time, correlationID string) ([]byte, error) {
 	if !isObject(body) {
 		return nil, errNotObject
@@ -110,7 +110,7 @@ func endOfString(text []byte) int {
 	for i := 1; ; i++ {
 		switch text[i] {
 		case '\\':
-			i++ // whatever it is, it does not end the string
+			i++ // an escaped character does not end the string
 		case '"':
 			return i + 1
 		}

@@ -9,7 +9,7 @@
 //	PINGER_PORT            port to listen on; default 3000
 //	PINGER_ADMIN           true adds APIVersion, processId, memoryUsage and networkInfo to the answers
 //	CURRENT_VERSION        the APIVersion of those
-//	PINGER_SHUTDOWN_DELAY  how long to go on serving after SIGTERM, such as 5s; default 0s, for Pods with a preStop sleep
+//	PINGER_SHUTDOWN_DELAY  how long to continue to serve after SIGTERM, such as 5s; default 0s, for Pods with a preStop sleep
 //
 // A variable that is malformed ends the program at once with exit code 2 and a line that names it, so that a rollout
 // with a broken handle stops at its first Pod. A resource that is away does not: answers are 200 with "visits": null and
@@ -53,8 +53,8 @@ func serve(ctx context.Context, l net.Listener, c config, log *slog.Logger) erro
 	}
 	requests := log
 	if c.collector.Attached() {
-		// Requests and responses are the lines that the collector gets. Everything else that Pinger says goes to stdout
-		// alone: the Shipper's own lines are among it.
+		// Requests and responses are the lines that the collector gets. Everything else that Pinger logs goes only to
+		// stdout, including the Shipper's own lines.
 		shipper := logship.Start(c.collector, http.DefaultTransport, log)
 		defer flush(shipper)
 		requests = slog.New(slog.NewMultiHandler(log.Handler(), slog.NewJSONHandler(shipper, nil)))

@@ -35,7 +35,7 @@ func (c *count) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, c.n, 10), nil
 }
 
-// next counts one visitor. If it cannot, it says why: the answer goes out all the same.
+// next counts one visitor. If it cannot, it says why, and the request is answered without a count.
 func (v *visits) next(ctx context.Context) (*count, string) {
 	n, why := v.add(ctx, 1)
 	if why != "" {
@@ -47,13 +47,13 @@ func (v *visits) next(ctx context.Context) (*count, string) {
 // ready is nil once the Redis took a write, and stays so.
 //
 // It must do two things that pull in opposite directions. A rollout to a Redis that is dead, or that refuses our
-// credentials or our writes, has to stop at its first Pod, while the old Pods serve on: so a Pod is not ready before its
-// Redis answered. And a Redis that goes away later must not take every Pod of the app out of its Service in the same
-// moment, when each of them could still answer: so a Pod that was ready stays ready. What this leaves open is a Pod that
-// starts during an outage; it joins the others when the outage is over.
+// credentials or our writes, has to stop at its first Pod, while the old Pods continue to serve: so a Pod is not ready
+// before its Redis answered. And a Redis that goes away later must not remove every Pod of the app from its Service in
+// the same moment, when each of them could still answer: so a Pod that was ready stays ready. What this leaves open is a
+// Pod that starts during an outage; it joins the others when the outage is over.
 //
 // The write adds 0: it needs all that counting needs (credentials, permission, a server that is writable and not full),
-// and counts nobody. The collector has no say here: no answer depends on it.
+// and counts nobody. The collector does not matter here: no answer depends on it.
 func (v *visits) ready(ctx context.Context) error {
 	if v.reached.Load() {
 		return nil

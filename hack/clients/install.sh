@@ -18,9 +18,12 @@ fi
 major=$(node -p 'process.versions.node.split(".")[0]')
 [ "$major" -ge 18 ] || { echo "this is Node.js $(node --version); the clients need 18 or later" >&2; exit 1; }
 
-rm -rf "$out"
-mkdir -p "$out"
-cp package.json package-lock.json run.js "$out"
+# Beside the folder, which make takes for finished once it is there.
+rm -rf "$out.new"
+mkdir -p "$out.new"
+cp package.json package-lock.json run.js "$out.new"
 # Nothing of a package is run while it is installed.
-npm ci --prefix "$out" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
+npm ci --prefix "$out.new" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
+rm -rf "$out"
+mv "$out.new" "$out"
 touch "$out"

@@ -1,14 +1,27 @@
 #!/usr/bin/env bash
-# Takes the development cluster down, whichever clone started it, and leaves nothing of it. CLUSTER=local|kind takes only that one.
+# Takes the development cluster down, also if another clone started it, and leaves nothing of it. CLUSTER=local|kind takes down
+# only that one.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-if [ "${CLUSTER:-kind}" = kind ] && kind_engine && kind_exists; then
-  say 'taking down the one in kind'
-  (lock && kind_down)
+check_choice
+if [ "${CLUSTER:-kind}" = kind ]; then
+  if kind_has_engine; then
+    container=$(kind_container)
+    # Where there is only the folder, a create has failed.
+    if [ -n "$container" ] || [ -e "$KIND_STATE" ]; then
+      say 'taking down the one in kind'
+      (lock; kind_down)
+    fi
+  elif [ -e "$KIND_STATE" ]; then
+    die "no Docker engine answers, so the cluster in kind cannot be deleted. Start Docker, or remove $KIND_STATE if there is no such cluster any more." \
+      'CLUSTER=local takes only the local node down.'
+  fi
 fi
 if [ "${CLUSTER:-local}" = local ] && { [ -e "$STATE" ] || [ -e "$RUN" ]; }; then
   become_root "$@"
   say 'taking down the local node'
-  (lock && local_down)
+  (lock; local_down)
 fi
-rm -rf "$OUT"
+# But not where they are about the other cluster, which still runs.
+kind=$(published)
+if [ "${CLUSTER:-$kind}" = "${kind:-${CLUSTER:-}}" ]; then rm -rf "$OUT"; fi

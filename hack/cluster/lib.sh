@@ -1,5 +1,8 @@
 # shellcheck shell=bash
 # What up.sh, down.sh and load.sh share: where things are, how to say things, and which cluster it is.
+#
+# Bash turns `set -e` off inside a function that is called under a condition. So a function there only asks a question, and
+# its name says so (is, has, can): hack/verify/shell.sh holds the scripts to it.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -8,13 +11,13 @@ BIN=$ROOT/bin
 IMAGES=$BIN/images
 OUT=$BIN/cluster                  # this clone's kubeconfig and env
 CONFIG=$ROOT/hack/cluster/config
-LOCK=/var/lib                     # a folder that everybody can read and nobody else locks; a file would be left behind
+LOCK=/var/lib                     # everybody can read this folder and nobody else locks it; a file would be left behind
 
 # Of kind v0.33.0's release notes, the one of the local node's minor version.
 KIND_IMAGE=kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed
 KIND_NAME=bindery
 
-# A proxy of the host does not know the way to the node.
+# A proxy of the host cannot reach the node.
 export NO_PROXY="${NO_PROXY:+$NO_PROXY,}198.18.0.0/15,127.0.0.1" no_proxy="${no_proxy:+$no_proxy,}198.18.0.0/15,127.0.0.1"
 
 # shellcheck source=local.sh
@@ -25,20 +28,30 @@ source "$ROOT/hack/cluster/kind.sh"
 say() { echo "cluster: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# build TARGET...: files of bin/ that are made by this tree's Makefile, if they are not there yet.
+# build TARGET...: makes files of bin/ with this tree's Makefile, if they are not there yet.
 build() {
   env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s -C "$ROOT" --no-print-directory "${@/#/$BIN/}" >&2
 }
 
+check_choice() {
+  case ${CLUSTER:-} in
+  local | kind | '') ;;
+  *) die "CLUSTER=$CLUSTER: it is 'local' or 'kind'" ;;
+  esac
+}
+
 # Sets CLUSTER_KIND to kind or local, and CHOSEN_BECAUSE.
 choose_cluster() {
+  check_choice
   case ${CLUSTER:-} in
-  local | kind) CLUSTER_KIND=$CLUSTER CHOSEN_BECAUSE="CLUSTER=$CLUSTER asks for it" ;;
-  ?*) die "CLUSTER=$CLUSTER: it is 'local' or 'kind'" ;;
+  local | kind)
+    CLUSTER_KIND=$CLUSTER CHOSEN_BECAUSE="CLUSTER=$CLUSTER asks for it"
+    [ "$CLUSTER" = local ] || kind_has_engine || die 'CLUSTER=kind asks for kind, but no Docker engine answers'
+    ;;
   *)
-    if ! kind_engine; then
+    if ! kind_has_engine; then
       CLUSTER_KIND=local CHOSEN_BECAUSE='no Docker engine answers'
-    elif ! kind_image; then
+    elif ! kind_can_get_node_image; then
       CLUSTER_KIND=local CHOSEN_BECAUSE="Docker cannot get ${KIND_IMAGE%@*}"
     else
       CLUSTER_KIND=kind CHOSEN_BECAUSE="Docker answers and has ${KIND_IMAGE%@*}"
@@ -47,21 +60,38 @@ choose_cluster() {
   esac
 }
 
-# The local node takes root: starts this script again with sudo, if need be.
+# The local node needs root: starts this script again with sudo, if necessary.
 become_root() {
   [ "$EUID" -ne 0 ] || return 0
   command -v sudo >/dev/null || die 'the local node needs root, or sudo'
   exec sudo env PATH="$PATH" CLUSTER=local "$0" "$@"
 }
 
-# One up or down at a time, whichever clone calls it. The lock is released when the shell ends; no child that outlives it
-# may inherit descriptor 9.
+# One up or down at a time, of all clones. The lock is released when the shell ends; a child that outlives the shell must
+# not inherit descriptor 9.
 lock() {
   exec 9<"$LOCK"
   flock -n 9 || { say 'waiting for another up or down to end'; flock 9; }
 }
 
-# publish KEY=VALUE...: tells this clone's users about the cluster; the kubeconfig is there already.
+# published: the kind of the cluster that bin/cluster/env names, if it names one.
+published() { [ ! -f "$OUT/env" ] || sed -n 's/^CLUSTER_KIND=//p' "$OUT/env"; }
+
+# use_cluster [ARGUMENTS]: sets CLUSTER_KIND to that kind. Starts this script again with its ARGUMENTS as root, if that
+# kind needs root.
+use_cluster() {
+  CLUSTER_KIND=$(published)
+  case $CLUSTER_KIND in
+  kind) ;;
+  local) become_root "$@" ;;
+  *) die 'no cluster: make cluster-up' ;;
+  esac
+}
+
+# retract: removes what publish has written, before a cluster is created again: if that fails, there is none.
+retract() { rm -f "$OUT/env" "$OUT/kubeconfig"; }
+
+# publish KEY=VALUE...: writes bin/cluster/env, for everybody who uses this clone; the kubeconfig is there already.
 publish() {
   printf '%s\n' "$@" >"$OUT/env.new"
   mv "$OUT/env.new" "$OUT/env"

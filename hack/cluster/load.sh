@@ -3,18 +3,22 @@
 # usage: load.sh [NAME...]
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[ -f "$OUT/env" ] || die 'no cluster: make cluster-up'
-CLUSTER_KIND=$(sed -n 's/^CLUSTER_KIND=//p' "$OUT/env")
-[ "$CLUSTER_KIND" = kind ] || become_root "$@"
-
+use_cluster "$@"
 names=("$@")
-[ ${#names[@]} -gt 0 ] || mapfile -t names < <(cd "$IMAGES" && printf '%s\n' *.image | sed 's/\.image$//')
+if [ ${#names[@]} -eq 0 ]; then
+  for note in "$IMAGES"/*.image; do
+    [ -e "$note" ] || die "there are no images in $IMAGES: make images"
+    note=${note##*/}
+    names+=("${note%.image}")
+  done
+fi
 for name in "${names[@]}"; do
   # Beside each archive: its reference, and the digest of its configuration.
   read -r reference digest <"$IMAGES/$name.image"
-  if "${CLUSTER_KIND}_load" "$IMAGES/$name.tar" "$reference" "$digest"; then
-    say "loaded $reference"
-  else
+  if "${CLUSTER_KIND}_has_image" "$reference" "$digest"; then
     say "has $reference already"
+  else
+    "${CLUSTER_KIND}_load" "$IMAGES/$name.tar" "$reference" "$digest"
+    say "loaded $reference"
   fi
 done

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The local node: a whole Kubernetes as processes of this machine, in a network namespace of its own, without a container
-# engine and without a registry. One per machine, not per clone; whatever it makes lies in $STATE and $RUN.
+# engine and without a registry. There is one per machine, not per clone. All its files are in $STATE and $RUN.
 
 STATE=/var/lib/bindery-cluster
 RUN=/run/bindery-cluster
@@ -11,7 +11,7 @@ CONTAINERD_SOCKET=$RUN/containerd.sock
 PAUSE_IMAGE=localhost/bindery/pause:dev
 NODE_NAME=bindery-local
 
-# 198.18.0.0/15 is kept for tests of networks (RFC 2544): no real host has such an address.
+# 198.18.0.0/15 is reserved for tests of networks (RFC 2544): no real host has such an address.
 VETH=bindery0
 HOST_IP=198.18.0.1
 NODE_IP=198.18.0.2
@@ -23,7 +23,7 @@ SERVER=https://$NODE_IP:6443
 COMPONENTS=(etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy coredns recycler)
 BINARIES=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl coredns)
 
-# A node is reused by every clone that asks for the same one. Raise the number with a change that a running node lacks.
+# Every clone that asks for the same node uses it. Raise the number with a change that a running node does not have.
 REVISION="$(awk '$2 == "k8s.io/kubernetes" { print $3 } $1 == "k8s.io/kubernetes" { print $2 }' "$ROOT/hack/tools/kubernetes/go.mod") 2"
 
 # shellcheck source=process.sh
@@ -33,9 +33,10 @@ admin() { "$STATE/bin/kubectl" --kubeconfig "$STATE/kubeconfig/admin" "$@"; }
 in_node() { nsenter --net="$NETNS" -- "$@"; }
 
 local_up() {
-  if local_healthy; then
+  if local_is_healthy; then
     say 'it is up already'
   else
+    retract
     local_create
   fi
   mkdir -p "$OUT"
@@ -44,30 +45,33 @@ local_up() {
     CONTAINERD_SOCKET=$CONTAINERD_SOCKET NETNS=$NETNS NODE_IP=$NODE_IP POD_CIDR=$POD_CIDR SERVICE_CIDR=$SERVICE_CIDR LOGS=$LOGS
 }
 
-# Everything runs and answers. A machine under load may take a while to answer; that is no reason to start over under
-# the feet of whoever uses it. A process that is gone is.
-local_healthy() {
+# Everything runs and answers. A busy machine may answer late: that is no reason to start over, because somebody may be
+# using the node. A process that has ended is a reason.
+local_is_healthy() {
   local name deadline=$((SECONDS + 60))
   [ "$(cat "$STATE/up" 2>/dev/null)" = "$REVISION" ] || return 1
   while :; do
-    for name in "${COMPONENTS[@]}"; do alive "$name" || return 1; done
-    ! admin wait --for=condition=Ready "node/$NODE_NAME" --timeout=5s >/dev/null 2>&1 || return 0
+    for name in "${COMPONENTS[@]}"; do is_alive "$name" || return 1; done
+    ! node_is_ready || return 0
     [ $SECONDS -lt $deadline ] || return 1
     sleep 0.5
   done
 }
 
+node_is_ready() { admin wait --for=condition=Ready "node/$NODE_NAME" --timeout=5s >/dev/null 2>&1; }
+
 local_create() {
-  local since=$SECONDS
+  local since=$SECONDS routes
   local_packages
   local_build
   if [ -e "$STATE" ] || [ -e "$RUN" ]; then
-    say 'clearing away a node that is dead, of another version, or was never finished'
+    say 'removing a node that has died, is of another version, or was never finished'
     local_down
   fi
-  ! ip -4 route show to match $NODE_IP | grep -v '^default' >&2 || die "the host has a route to $NODE_IP already"
+  routes=$(ip -4 route show to match $NODE_IP | sed '/^default/d')
+  [ -z "$routes" ] || die "the host has a route to $NODE_IP already: $routes"
   trap 'say "failed; logs of its processes are in $LOGS"' EXIT
-  trap 'trap - EXIT; say "interrupted: clearing away"; local_down; exit 130' INT TERM HUP
+  trap 'trap - EXIT; say "interrupted: removing the node"; local_down; exit 130' INT TERM HUP
   local_folders
   local_certificates
   local_network
@@ -82,7 +86,7 @@ local_create() {
 
 local_build() { build "${BINARIES[@]}" images/pause.tar; }
 
-# What the node needs of Debian or Ubuntu, by the command that shows whether it is there.
+# What the node needs from Debian or Ubuntu, by the command that shows whether it is installed.
 local_packages() {
   local command missing=()
   local -A package=(
@@ -99,15 +103,19 @@ install_packages() {
   command -v apt-get >/dev/null || die "please install: $* (only Debian's and Ubuntu's packages are known here)"
   say "installing Debian packages: $*"
   local get=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@")
-  "${get[@]}" >/dev/null 2>&1 9>&- || { apt-get update -qq >&2 9>&- && "${get[@]}" >&2 9>&-; }
+  "${get[@]}" >/dev/null 2>&1 9>&- || {
+    apt-get update -qq >&2 9>&-
+    "${get[@]}" >&2 9>&-
+  }
 }
 
 local_folders() {
   mkdir -p "$STATE"/{bin,config/cni,pki,kubeconfig,pod-logs,images} "$LOGS" "$RUN/pids" "$VOLUMES"
   chmod 0700 "$STATE/pki" "$STATE/kubeconfig"
-  # The audit log is read by people and tests who are not root.
+  # People and tests that are not root read the audit log.
   install -m 0644 /dev/null "$LOGS/audit.log"
-  # A copy, so that building or cleaning a clone does nothing to a node that runs; and it tells our processes from others.
+  # A copy, so that building or cleaning a clone does not change a node that runs. Its path also tells our processes from
+  # others.
   local name file
   for name in "${BINARIES[@]/#/$BIN/}" "$(command -v containerd)" "$(command -v containerd-shim-runc-v2)" "$(command -v runc)" \
     "$ROOT/hack/cluster/recycle.sh"; do
@@ -155,12 +163,14 @@ user() {
   certificate "$@"
   # shellcheck disable=SC2034 # the template uses them
   local CA CERTIFICATE KEY
-  CA=$(base64 -w0 ca.crt) CERTIFICATE=$(base64 -w0 "$1.crt") KEY=$(base64 -w0 "$1.key")
+  CA=$(base64 -w0 ca.crt)
+  CERTIFICATE=$(base64 -w0 "$1.crt")
+  KEY=$(base64 -w0 "$1.key")
   render kubeconfig.yaml >"$STATE/kubeconfig/$1"
 }
 
-# A namespace of its own with one cable to the host: nothing of the host's network is changed. Not with `ip netns`, which
-# leaves a mount behind, and whose `exec` remounts /sys, where the kubelet then finds no cgroups.
+# A namespace of its own with one veth pair to the host: the host's network does not change. Not with `ip netns`: it
+# leaves a mount behind, and its `exec` remounts /sys, where the kubelet then finds no cgroups.
 local_network() {
   : >"$NETNS"
   unshare --net="$NETNS" true
@@ -172,7 +182,7 @@ local_network() {
     ip link set lo up
     ip addr add $NODE_IP/24 dev eth0
     ip link set eth0 up
-    # The node's own way to a Service: kube-proxy rewrites the address, but only of what has a route.
+    # The node's own route to a Service: kube-proxy rewrites the address, but only of packets that have a route.
     ip route add $SERVICE_CIDR dev eth0"
 }
 
@@ -200,9 +210,10 @@ start_control_plane() {
     --audit-policy-file="$STATE/config/audit-policy.yaml" --audit-log-path=$LOGS/audit.log \
     --audit-log-maxsize=200 --audit-log-maxbackup=1
   wait_for 'the API server' 60 admin get --raw /readyz
-  # No leader election: there is one of each, and a machine that is busy for ten seconds would end both. Ten times the
-  # usual rate, or they and not what is measured would be the limit. One with an election would start anew after an outage
-  # of the API server; one without remembers how old the node's last word is, and would take every Pod out of its Service.
+  # No leader election: there is one of each, and with an election both would end when the machine is busy for ten
+  # seconds. Ten times the usual rate, so that tests measure Bindery and not these two. With an election they would
+  # restart after an outage of the API server. Without one the controller manager remembers when the node last reported,
+  # and would remove every Pod from its Service: hence the long grace period.
   for name in kube-controller-manager kube-scheduler; do
     config=$STATE/kubeconfig/$name
     local common=(--kubeconfig="$config" --authentication-kubeconfig="$config" --authorization-kubeconfig="$config"
@@ -259,45 +270,47 @@ wait_for() {
   shift 2
   until ("$@") >/dev/null 2>&1; do
     for name in "$RUN"/pids/*; do
-      alive "${name##*/}" || die "${name##*/} has ended; the end of its log: $(tail -n 5 "$LOGS/${name##*/}.log")"
+      is_alive "${name##*/}" || die "${name##*/} has ended; the end of its log: $(tail -n 5 "$LOGS/${name##*/}.log")"
     done
     [ $SECONDS -lt $deadline ] || die "waited too long for $what"
     sleep 0.1
   done
 }
 
-# Leaves nothing: no process, mount, cgroup, interface or file. Nothing of it may fail because somebody was here before.
+# Leaves nothing: no process, mount, cgroup, interface or file. No step may fail because its work is done already.
 local_down() {
-  local ids
-  # First whoever would start them again; then the containers while their shims are there to bury them.
+  local ids=() folder
+  # First the kubelet, which would start them again; then the containers, while their shims can still reap them.
   stop kubelet
-  mapfile -t ids < <(ls "$RUN/containerd/io.containerd.runtime.v2.task/k8s.io" 2>/dev/null || true)
+  for folder in "$RUN"/containerd/io.containerd.runtime.v2.task/k8s.io/*; do
+    [ ! -e "$folder" ] || ids+=("${folder##*/}")
+  done
   kill_all container_processes "${ids[@]}"
   stop recycler
   kill_all node_processes
   unmount
-  # The end of its namespace takes the cable away, too, a moment later: whoever is first.
+  # The end of the namespace deletes the veth pair too, a moment later.
   ip link delete $VETH 2>/dev/null || true
   remove_traces "${ids[@]}"
   restore_sysctls
   rm -rf --one-file-system "$STATE" "$RUN"
 }
 
-# The kubelet gives Pods no cgroup here, so that containerd puts each container into k8s.io/ID; the parent is not ours alone.
+# The kubelet gives Pods no cgroup here, so containerd puts each container into k8s.io/ID. The parent is not only ours.
 container_processes() {
   local id
   for id; do cat /sys/fs/cgroup/k8s.io/"$id"/cgroup.procs /sys/fs/cgroup/*/k8s.io/"$id"/cgroup.procs 2>/dev/null || true; done | sort -u
 }
 
-# Lazily, as a process of somebody else may have looked at one; nested ones first.
+# Lazily, because another process may still use one. Nested ones first.
 unmount() {
   local path
-  awk '$5 ~ "^(/var/lib|/run|/var/run)/bindery-cluster/" { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
+  awk -v state="$STATE/" -v run="$RUN/" 'index($5, state) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
     umount -l "$(printf '%b' "$path")"
   done
 }
 
-# What containerd, its shims, CNI and the kubelet write to places that no option moves.
+# Removes what containerd, its shims, CNI and the kubelet write to places that no option changes.
 remove_traces() {
   local id socket
   for socket in "$RUN"/containerd/io.containerd.runtime.v2.task/k8s.io/*/address; do
@@ -318,7 +331,8 @@ SYSCTLS=(vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops 
 
 remember_sysctls() {
   local name
-  for name in "${SYSCTLS[@]}"; do echo "$name $(cat "/proc/sys/$name")"; done >"$RUN/sysctls"
+  # A kernel may be built without some of them.
+  for name in "${SYSCTLS[@]}"; do [ ! -e "/proc/sys/$name" ] || echo "$name $(<"/proc/sys/$name")"; done >"$RUN/sysctls"
 }
 
 restore_sysctls() {
@@ -329,19 +343,25 @@ restore_sysctls() {
   done <"$RUN/sysctls"
 }
 
-# local_load TAR REFERENCE DIGEST: unless this node has had exactly this one.
+# The node keeps a note of each image that it has: the digest of its configuration.
+image_note() { echo "$STATE/images/${1//[\/:]/_}"; }
+
+# local_has_image REFERENCE DIGEST
+local_has_image() { [ "$(cat "$(image_note "$1")" 2>/dev/null)" = "$2" ]; }
+
+# local_load TAR REFERENCE DIGEST
 local_load() {
-  local tar=$1 reference=$2 digest=$3 seen
-  seen=$STATE/images/${reference//[\/:]/_}
-  [ "$(cat "$seen" 2>/dev/null)" != "$digest" ] || return 1
-  ctr -a $CONTAINERD_SOCKET -n k8s.io images import "$tar" >/dev/null
-  echo "$digest" >"$seen"
+  local note
+  note=$(image_note "$2")
+  rm -f "$note" # what a failed import leaves is neither the old image nor the new one
+  ctr -a $CONTAINERD_SOCKET -n k8s.io images import "$1" >/dev/null
+  echo "$3" >"$note"
 }
 
 # local_signal SIGNAL COMPONENT
 local_signal() {
   local pid _
-  alive "$2" || die "$2 does not run"
+  is_alive "$2" || die "$2 does not run"
   read -r pid _ <"$RUN/pids/$2"
   kill "-$1" "$pid"
 }

@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
-# Stops the API server of the development cluster for a while. Its process stays and answers nobody: who calls it waits,
-# and who watches hears nothing. It goes on whatever becomes of the caller.
+# Stops the API server of the development cluster for a while. Its process stays, but answers nobody: requests wait, and
+# watches get no events. It continues afterwards, also when the caller has ended.
 # usage: outage.sh SECONDS
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 seconds=${1:?usage: outage.sh SECONDS}
-[ -f "$OUT/env" ] || die 'no cluster: make cluster-up'
-CLUSTER_KIND=$(sed -n 's/^CLUSTER_KIND=//p' "$OUT/env")
-[ "$CLUSTER_KIND" = kind ] || become_root "$@"
+use_cluster "$@"
 
 trap '"${CLUSTER_KIND}_signal" CONT kube-apiserver' EXIT
 "${CLUSTER_KIND}_signal" STOP kube-apiserver

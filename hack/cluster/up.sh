@@ -6,8 +6,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 choose_cluster
 say "$CLUSTER_KIND, because $CHOSEN_BECAUSE"
 if [ "$CLUSTER_KIND" = local ]; then
-  # Still as the user, to whom what is built shall belong.
-  [ -e "$STATE/up" ] || local_build
+  # Still as the user, who then owns what is built.
+  if [ ! -e "$STATE/up" ]; then
+    retract
+    local_build
+  fi
   become_root "$@"
 fi
 lock

@@ -18,7 +18,7 @@ GENERATED=docs/api.md  # rendered out of the API's own comments
 
 main() {
   local files=("$@") file
-  [ ${#files[@]} -gt 0 ] || mapfile -t files < <(printf '%s\n' README.md docs/*.md | grep -vxF "$GENERATED")
+  [ ${#files[@]} -gt 0 ] || printf '%s\n' README.md docs/*.md | grep -vxF "$GENERATED" | mapfile -t files
   prepare
   for file in "${files[@]}"; do
     check_links "$file"
@@ -90,13 +90,16 @@ split() {
     END { end_block() }' "$1"
 }
 
+# grep_some ARGUMENTS: grep, for which it is no error to find nothing.
+grep_some() { grep "$@" || [ $? = 1 ]; }
+
 is_make() { ! grep -qvE '^(([A-Z]+=[^ ]+ )*make|git|cd) |^$' "$1"; }
 
 check_targets() {
   local target
-  while read -r target; do
+  grep_some -oE 'make [a-z-]+' "$1" | cut -d' ' -f2 | while read -r target; do
     grep -qE "^$target:.*##" Makefile hack/make/*.mk || wrong "there is no target $target in the Makefile"
-  done < <(grep -oE 'make [a-z-]+' "$1" | cut -d' ' -f2)
+  done
 }
 
 # run_block NUMBER EXPECTED: in this shell, so that what a block exports is there in the next.
@@ -117,9 +120,9 @@ in_namespace() { sed "s/\\bshop\\b/$NAMESPACE/g"; }
 # compare EXPECTED OUTPUT
 compare() {
   local expected output
-  mapfile -t expected < <(in_namespace <"$1" | squeeze)
-  mapfile -t output < <(squeeze <"$2")
-  matches 0 0 || wrong "the output is
+  in_namespace <"$1" | squeeze | mapfile -t expected
+  squeeze <"$2" | mapfile -t output
+  is_output_from 0 0 || wrong "the output is
 $(cat "$2")
 and the document says
 $(cat "$1")"
@@ -128,25 +131,25 @@ $(cat "$1")"
 # Columns are as wide as what is in them.
 squeeze() { sed -E 's/[[:space:]]+/ /g; s/ $//'; }
 
-# matches I J: whether the expected lines from I on match the output from J on.
-matches() {
+# is_output_from I J: whether the expected lines from I on match the output from J on.
+is_output_from() {
   local i=$1 j=$2
   while [ "$i" -lt ${#expected[@]} ]; do
     if [ "${expected[i]}" = … ]; then
       while [ "$j" -le ${#output[@]} ]; do
-        ! matches $((i + 1)) "$j" || return 0
+        ! is_output_from $((i + 1)) "$j" || return 0
         j=$((j + 1))
       done
       return 1
     fi
-    [ "$j" -lt ${#output[@]} ] && line_matches "${expected[i]}" "${output[j]}" || return 1
+    [ "$j" -lt ${#output[@]} ] && is_line "${expected[i]}" "${output[j]}" || return 1
     i=$((i + 1)) j=$((j + 1))
   done
   [ "$j" = ${#output[@]} ]
 }
 
-# line_matches EXPECTED LINE: … is anything; all else is itself.
-line_matches() {
+# is_line EXPECTED LINE: … is anything; all else is itself.
+is_line() {
   local pattern
   pattern=$(sed 's/[][\\*?]/\\&/g; s/…/*/g' <<<"$1")
   # shellcheck disable=SC2053 # the right side is a pattern
@@ -163,23 +166,27 @@ check_object() {
 # --- The rest -------------------------------------------------------------------------------------------------------
 
 check_links() {
-  local link path
+  local link path anchors
   at=$1
-  while read -r link; do
+  grep_some -oE '\]\([^)]+\)' "$1" | sed -E 's/^\]\((.*)\)$/\1/' | grep_some -vE '^https?://' | while read -r link; do
     path=${link%%#*}
     [ -z "$path" ] || path=$(dirname "$1")/$path
     [ -e "${path:-$1}" ] || wrong "the link $link leads nowhere"
-    [[ $link != *#* ]] || anchors "${path:-$1}" | grep -qxF "${link#*#}" || wrong "there is no heading for the link $link"
-  done < <(grep -oE '\]\([^)]+\)' "$1" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^https?://')
+    [[ $link == *#* ]] || continue
+    anchors=$(anchors "${path:-$1}")
+    grep -qxF "${link#*#}" <<<"$anchors" || wrong "there is no heading for the link $link"
+  done
 }
 
-# anchors FILE: of a heading, its words, small, with dashes.
+# anchors FILE: for each heading, its words in lower case, with dashes.
 anchors() { sed -nE 's/^#+ //p' "$1" | tr '[:upper:]' '[:lower:]' | tr -d '.,:`?/()' | tr ' ' '-'; }
 
 # check_types FILE: its table has the catalog's variable and schemes of each type.
 check_types() {
-  local type variable schemes cell
+  local type variable schemes cell entries
   at=$1
+  entries=$(catalog)
+  [ -n "$entries" ] || wrong 'the catalog of types is not where it is looked for'
   while IFS=$'\t' read -r type variable schemes; do
     cell=$(for scheme in $schemes; do printf '\x60%s://\x60 ' "$scheme"; done)
     case $variable in
@@ -187,27 +194,29 @@ check_types() {
     *) cell="\`$variable\` | ${cell:-a token}" ;;
     esac
     grep -qF "| \`$type\` | ${cell% }" "$1" || wrong "the table of types does not say of $type: $cell"
-  done < <(catalog)
+  done <<<"$entries"
 }
 
 # catalog: type, variable and schemes of each entry.
 catalog() {
   local name rest
-  while read -r name rest; do
+  sed -nE 's/^[[:space:]]*v1alpha1\.(Type[A-Za-z0-9]+): +\{(.*)\},$/\1 \2/p' controllers/internal/catalog/catalog.go | while read -r name rest; do
     printf '%s\t%s\t%s\n' \
       "$(sed -nE "s/^[[:space:]]*$name +ServiceType = \"(.*)\"/\\1/p" api/v1alpha1/backingservice_types.go)" \
       "$(grep -oP 'Variable: "\K[^"]+' <<<"$rest" || true)" \
       "$(grep -oP 'Schemes: \[\]string\{\K[^}]+' <<<"$rest" | tr -d '",' || true)"
-  done < <(sed -nE 's/^[[:space:]]*v1alpha1\.(Type[A-Za-z0-9]+): +\{(.*)\},$/\1 \2/p' controllers/internal/catalog/catalog.go)
+  done
 }
 
 # check_reasons FILE...: each condition and each reason of the API is explained in one of them.
 check_reasons() {
-  local word
+  local word words
   at=$*
+  words=$(sed -nE 's/^[[:space:]]*(Reason|Condition)[A-Za-z]+ = "(.*)"$/\2/p' api/v1alpha1/conditions.go)
+  [ -n "$words" ] || wrong 'the reasons of the API are not where they are looked for'
   while read -r word; do
     grep -qF "\`$word\`" "$@" || wrong "$word is not explained"
-  done < <(sed -nE 's/^[[:space:]]*(Reason|Condition)[A-Za-z]+ = "(.*)"$/\2/p' api/v1alpha1/conditions.go)
+  done <<<"$words"
 }
 
 wrong() {

@@ -172,7 +172,7 @@ detach() {
   measure
   run 'kubectl delete bnd pinger-visits pinger-logs'
   run <<'COMMAND'
-until [ -z "$(kubectl get deployment pinger -o jsonpath='{.metadata.annotations.bindery\.dev/attachments}')" ]; do sleep 0.2; done
+until kubectl get deployment pinger -o jsonpath='{.metadata.annotations}' | grep -qv bindery.dev/attachments; do sleep 0.2; done
 COMMAND
   await 'kubectl rollout status deployment/pinger --timeout=180s' pods
   await 'kubectl wait --for=jsonpath="{.status.terminatingReplicas}"=0 deployment/pinger --timeout=60s' pods
@@ -187,7 +187,8 @@ COMMAND
 
 clean_up() {
   step 'Clean up' 'Bindery puts a finalizer on nothing, so nothing holds a deletion up.'
-  # First what has Pods: a namespace that is told to go while they are ending looks again only half a minute later.
+  # First everything that has Pods: the deletion of a namespace with Pods that are ending is retried only half a minute
+  # later.
   run 'kubectl delete -f config/samples/load.yaml'
   say 'The collector uses a Redis, and what is in use is not deleted: so it goes first.'
   run 'kubectl delete bsvc logs'
@@ -199,7 +200,7 @@ clean_up() {
   step_done
 }
 
-# --- How it is told -------------------------------------------------------------------------------------------------
+# --- How it is shown -------------------------------------------------------------------------------------------------
 
 steps=0 began=0 revision_before=0 load_sent='' load_failed='' story_began=0
 table=()
@@ -216,9 +217,11 @@ say() { printf '%s\n' "$*"; }
 
 # step_done [ROLLOUTS]: how many rollouts of Pinger the step has made; 1 if nothing else is said.
 step_done() {
-  local took rollouts
-  took=$(seconds $(($(now) - began)))
-  rollouts=$(($(revision) - revision_before))
+  local ended took revision_after rollouts
+  ended=$(now)
+  took=$(seconds $((ended - began)))
+  revision_after=$(revision)
+  rollouts=$((revision_after - revision_before))
   if [ "$title" = 'Clean up' ]; then
     rollouts=-
   else
@@ -303,14 +306,15 @@ progress() {
   fi
 }
 
-# Kubectl looks at the generation that a condition was observed of, so this never meets a Ready from before the edit.
+# Kubectl looks at the generation that a condition was observed of, so a Ready from before the edit does not count.
 await_binding() { await "kubectl wait --for=condition=Ready bnd/$1 --timeout=180s" message "bnd/$1"; }
 
 # message OBJECT: what its condition Ready says, about the spec as it is now.
 message() {
-  local generation observed text
-  read -r generation observed text < <(kubectl get "$1" \
-    -o jsonpath='{.metadata.generation} {.status.observedGeneration} {.status.conditions[?(@.type=="Ready")].message}{"\n"}')
+  local answer generation observed text
+  answer=$(kubectl get "$1" \
+    -o jsonpath='{.metadata.generation} {.status.observedGeneration} {.status.conditions[?(@.type=="Ready")].message}')
+  read -r generation observed text <<<"$answer"
   if [ "$generation" = "$observed" ]; then echo "$text"; else echo 'Bindery has not seen the change yet'; fi
 }
 
@@ -360,22 +364,26 @@ revision() {
 
 replica_sets() { kubectl get replicasets -l app.kubernetes.io/name=pinger -o name | wc -l; }
 
-# measure and measured enclose a rollout: what the load Pod sent in between is counted, and none of it may have failed.
+# measure and measured enclose a rollout: they count the requests that the load Pod sent in between. None of them may
+# fail.
 measure() {
   stats_before=$(kubectl get --raw "$LOAD")
   measure_began=$(now)
 }
 
 measured() {
-  local stats took sent failed uncounted name
+  local stats took sent failed uncounted name n
   stats=$(kubectl get --raw "$LOAD")
   took=$(($(now) - measure_began))
-  sent=$(more sent) failed=$(more failed) uncounted=$(more withoutVisits)
+  sent=$(more sent)
+  failed=$(more failed)
+  uncounted=$(more withoutVisits)
   load_sent=$sent load_failed=$failed
   printf 'Meanwhile, in %s s, %s requests were sent: %s%s failed%s. Answers by Redis:' "$(seconds $took)" "$sent" \
     "$([ "$failed" = 0 ] && echo "$GREEN" || echo "$RED")" "$failed" "$PLAIN"
   for name in $(endpoints_of "$stats"); do
-    [ "$(more "$name")" = 0 ] || printf ' %s %s' "$name" "$(more "$name")"
+    n=$(more "$name")
+    [ "$n" = 0 ] || printf ' %s %s' "$name" "$n"
   done
   printf '\n'
   [ "$failed" = 0 ] || fail "$failed requests failed: $(sed -n '/"errors"/,$p' <<<"$stats")"
@@ -384,7 +392,12 @@ measured() {
 }
 
 # more NAME: how much a number of the load Pod's has grown since measure.
-more() { echo $(($(number "$1" "$stats") - $(number "$1" "$stats_before"))); }
+more() {
+  local after before
+  after=$(number "$1" "$stats")
+  before=$(number "$1" "$stats_before")
+  echo $((after - before))
+}
 
 # number NAME JSON: of JSON that has each number in a line of its own.
 number() { awk -v name="\"$1\":" '$1 == name { sub(",", "", $2); n = $2 } END { print n + 0 }' <<<"$2"; }

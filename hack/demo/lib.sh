@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What demo.sh and check-docs.sh share: a namespace of their own, and the way in which they say things.
+# What demo.sh and check-docs.sh share: a namespace of their own, and their output.
 set -euo pipefail
-shopt -s inherit_errexit
+shopt -s inherit_errexit lastpipe
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=$ROOT/bin
@@ -32,7 +32,8 @@ use_kubeconfig() {
   kubectl config set-context --current --namespace="$2" >/dev/null
 }
 
-# await_operator: until the operator that leads is one that runs. After a restart, the next one leads some seconds later.
+# await_operator: waits until the Pod that holds the lease runs. After a restart, the next one gets the lease some seconds
+# later.
 await_operator() {
   local try holder phase
   for try in {1..90}; do
@@ -46,8 +47,8 @@ await_operator() {
   die 'The operator does not run: make deploy'
 }
 
-# claim_namespace NAME: removes what an earlier run left, and makes the namespace anew. One that was not made here stays
-# as it is, and ends the script.
+# claim_namespace NAME: removes what an earlier run left, and creates the namespace again. A namespace that was not made
+# here stays as it is, and the script fails.
 claim_namespace() {
   local found
   found=$(kubectl get namespace "$1" --ignore-not-found -o jsonpath="{.metadata.name}/{.metadata.labels.${LABEL//./\\.}}")

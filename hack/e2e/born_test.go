@@ -19,8 +19,9 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// A Deployment that is applied after its Binding is born attached, whatever it is applied with: it has one ReplicaSet, and
-// no Pod that was started without the variable. The same where it is deleted and applied again, or replaced.
+// A Deployment that is applied after its Binding is born attached, no matter with which tool it is applied: it has one
+// ReplicaSet, and no Pod that was started without the variable. The same where it is deleted and applied again, or
+// replaced.
 func TestBorn(t *testing.T) {
 	t.Parallel()
 	feature := features.New("an app that comes after its Binding").

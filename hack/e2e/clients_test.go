@@ -17,7 +17,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// The user of a handle is no administrator of its Redis. The clients that most apps use must not miss that.
+// The user of a handle is no administrator of its Redis. The clients that most apps use must work without that.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	suite.Test(t, features.New("an app").

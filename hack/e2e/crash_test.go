@@ -21,8 +21,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// An operator that is killed in the middle of what it does leaves nothing half done for ever: the next one goes on, and
-// the app is rolled out no more often than if nothing had happened.
+// An operator that is killed in the middle of its work leaves nothing half done for ever: the next one continues, and the
+// app is rolled out no more often than if nothing had happened.
 func TestCrash(t *testing.T) {
 	suite.Test(t, features.New("an operator that is killed").
 		Setup(in(func(s *scene) {
@@ -204,8 +204,8 @@ func (s *scene) awaitRestarted() {
 	s.Logf("the operator was away for %s", time.Since(began).Round(time.Second))
 }
 
-// replaceOperator puts another operator into the dead one's place at once, where the lease of the dead and the kubelet's
-// patience would else cost more than a minute.
+// replaceOperator replaces the dead operator at once. Otherwise the old lease and the kubelet's back-off would cost more
+// than a minute.
 func (s *scene) replaceOperator() {
 	s.Helper()
 	dead := s.operatorPods()
@@ -217,7 +217,7 @@ func (s *scene) replaceOperator() {
 	s.awaitOperator()
 }
 
-// awaitSwapped waits for the end of a swap, which has made one rollout, whatever happened meanwhile.
+// awaitSwapped waits for the end of a swap, which has made one rollout, no matter what happened meanwhile.
 func (s *scene) awaitSwapped(since rollouts) {
 	s.Helper()
 	s.awaitBinding("pinger-visits")

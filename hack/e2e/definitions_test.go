@@ -33,8 +33,8 @@ func numbered(name string, count int) []string {
 	return names
 }
 
-// Whoever deletes both definitions deletes every BackingService and every Binding with them, and every Redis and collector
-// that Bindery had provisioned. No app is touched, neither then nor when all is applied again, and a Pod that is started
+// Deleting both definitions deletes every BackingService and every Binding, and every Redis and collector that Bindery
+// had provisioned. No app is touched, neither then nor when everything is applied again, and a Pod that is started
 // meanwhile has its variable.
 //
 // Not in parallel with other tests, which need the definitions.

@@ -15,8 +15,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// What somebody does to the parts of a provisioned service is mended within seconds, and the app does not notice that
-// there is an operator.
+// When somebody changes the parts of a provisioned service, the operator repairs them within seconds, and the app does
+// not notice.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	var since rollouts
@@ -105,7 +105,7 @@ func TestDrift(t *testing.T) {
 		Feature())
 }
 
-// seconds is how long the operator may take to mend what needs no Pod.
+// seconds is how long the operator may take to repair what needs no Pod.
 const seconds = 10 * time.Second
 
 // awaitRedis waits until a provisioned Redis serves with another Pod and the operator knows, and requires of every moment

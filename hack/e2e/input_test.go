@@ -15,7 +15,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// Where something is missing or in the way, the Binding says so and the app stays as it is; once it is mended, the rest
+// When something is missing or conflicts, the Binding says so and the app stays as it is. Once that is fixed, the rest
 // happens by itself.
 func TestInput(t *testing.T) {
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestInput(t *testing.T) {
 				source v1alpha1.ExternalSource
 				reason string
 			}{
-				// The Redis stands in for whatever takes connections.
+				// The Redis stands for any server that accepts connections.
 				v1alpha1.TypeMySQL:   {v1alpha1.ExternalSource{URL: "mysql://visits2:6379/db"}, v1alpha1.ReasonReachable},
 				v1alpha1.TypeGeneric: {v1alpha1.ExternalSource{URL: "nats://visits2:6379"}, v1alpha1.ReasonNotProbed},
 				v1alpha1.TypeLoggly:  {v1alpha1.ExternalSource{SecretRef: at}, v1alpha1.ReasonNotProbed},

@@ -21,15 +21,15 @@ const (
 	deciding, swapping = 1500 * time.Millisecond, 6 * time.Second
 )
 
-// However often the operator is killed, and whatever it was about to do: each swap ends where its line says, with one
-// rollout, and the app answers all the time.
+// No matter how often the operator is killed, and what it was about to do: each swap ends on the service of its line,
+// with one rollout, and the app answers all the time.
 func TestKills(t *testing.T) {
 	random := seeded(t)
 	suite.Test(t, features.New("an operator that is killed in each of twenty swaps").
 		Setup(in(func(s *scene) {
 			s.runKiller()
-			// Two Pods at once, and they end a little sooner, though not before a kube-proxy that syncs every second, on a machine
-			// that is busy, has heard of it: twenty swaps shall not take all day.
+			// Two Pods at once, and they end a little sooner, so that twenty swaps do not take too long. But not before
+			// kube-proxy, which syncs every second, has noticed on a busy machine.
 			s.kubectlReads(s.sample("pinger.yaml", "replicas: 3", "replicas: 2", "maxSurge: 1", "maxSurge: 2",
 				"sleep: {seconds: 5}", "sleep: {seconds: 4}"), "apply", "-f", "-")
 			s.apply("visits.yaml", "visits2.yaml", "pinger-visits.yaml")

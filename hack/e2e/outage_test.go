@@ -18,10 +18,10 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// outage is how long an API server may be away without anybody having to be started again.
+// outage is how long an API server may be away without a restart of anything.
 const outage = time.Minute
 
-// What goes away and comes back by itself is nobody's business: the app answers meanwhile, and nothing is started again.
+// Nobody has to act on something that goes away and comes back by itself: the app answers meanwhile, and nothing is restarted.
 func TestOutage(t *testing.T) {
 	suite.Test(t, features.New("what comes back by itself").
 		Setup(in(func(s *scene) {

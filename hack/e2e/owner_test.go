@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/features"
 )
 
-// The Deployment belongs to its owner, who goes on applying a manifest that says nothing of any service, with whatever
-// tool: each of these is accepted, and the app keeps its variable or gets it back.
+// The Deployment belongs to its owner, who continues to apply a manifest that mentions no service, with any tool. Each of
+// these writes is accepted, and the app keeps its variable or gets it back.
 func TestOwnerAppliesServerSide(t *testing.T) {
 	t.Parallel()
 	// What Flux sends. It overrides nobody.

@@ -86,7 +86,7 @@ func (s *scene) password(service string) string {
 	return string(get[corev1.Secret](s, s.secretOf(service)).Data["password"])
 }
 
-// redis runs redis-cli in the Pod of a Redis that Bindery provisioned, as the user whom the handle names.
+// redis runs redis-cli in the Pod of a Redis that Bindery provisioned, as the user that the handle names.
 func (s *scene) redis(service string, arguments ...string) string {
 	s.Helper()
 	return strings.TrimSpace(s.kubectlReads(s.password(service)+"\n", append([]string{"exec", "-i", service + "-0", "--",

@@ -23,7 +23,7 @@ const (
 	idle = 15 * time.Second
 )
 
-// An operator that is started anew where all is well writes nothing, and asks for each kind once.
+// An operator that restarts where everything is as it should be writes nothing, and lists each kind once.
 func TestQuiet(t *testing.T) {
 	suite.Test(t, features.New("an operator that starts where all is well").
 		Setup(in(func(s *scene) {

@@ -22,7 +22,7 @@ import (
 // allVerbs are those that a rule can grant on an object of the API.
 var allVerbs = []string{"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
 
-// What the operator may do is what its role says, and stands in nobody's way.
+// The operator may do what its role says, and blocks nobody.
 func TestRole(t *testing.T) {
 	t.Parallel()
 	suite.Test(t, features.New("the operator").

@@ -16,8 +16,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// `kubectl rollout undo` knows nothing of Bindery: it puts back a Pod template of before, with the handle of before. The
-// Secret that it names is there, so that its Pods start; and then the app gets what its Binding says.
+// `kubectl rollout undo` knows nothing of Bindery: it puts back an earlier Pod template, with the earlier handle. The
+// Secret that the template names exists, so its Pods start. Then the app gets what its Binding says.
 func TestUndo(t *testing.T) {
 	t.Parallel()
 	var first, second string
@@ -47,7 +47,7 @@ func TestUndo(t *testing.T) {
 			if kept := get[v1alpha1.BackingService](s, "partner").Status.Revisions; !slices.Contains(kept, first) {
 				s.Fatalf("the handle is in Secret %s, after %s; kept are %q", second, first, kept)
 			}
-			// Not with an undo, which would be mended before its Pod is seen to run.
+			// Not with an undo, which the operator would correct before its Pod is seen to run.
 			s.startPodOf("app", "PARTNER_URL", first)
 		})).
 		Assess("is followed by what the Binding says", in(func(s *scene) {

@@ -16,7 +16,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// What becomes of the data is the user's choice.
+// The user chooses what happens to the data.
 func TestDeletionPolicy(t *testing.T) {
 	t.Parallel()
 	var secret types.UID

@@ -12,7 +12,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// A StatefulSet and a DaemonSet are attached and swapped as a Deployment is. Where their own strategy keeps Pods as they
+// A StatefulSet and a DaemonSet are attached and swapped like a Deployment. Where their own strategy keeps Pods as they
 // are, the Binding says so and waits.
 func TestWorkloads(t *testing.T) {
 	t.Parallel()

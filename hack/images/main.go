@@ -123,7 +123,7 @@ func (s source) image(root, out string) (v1.Image, error) {
 	return programImage(program, binary, authorities)
 }
 
-// compile builds a static binary that depends on nothing but the source: neither the place nor the commit of the tree.
+// compile builds a static binary that depends only on the source, and not on the place or the commit of the tree.
 func compile(module, pkg, program string) ([]byte, error) {
 	if files, err := filepath.Glob(filepath.Join(module, pkg, "*.go")); err != nil || len(files) == 0 {
 		return nil, fmt.Errorf("%s has no Go files: %w", pkg, fs.ErrNotExist)

@@ -11,7 +11,10 @@ if [ "$EUID" -ne 0 ]; then
 fi
 if ! command -v debootstrap >/dev/null; then
   install=(env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends debootstrap wget debian-archive-keyring)
-  "${install[@]}" >/dev/null 2>&1 || { apt-get update -qq >&2 && "${install[@]}" >&2; }
+  "${install[@]}" >/dev/null 2>&1 || {
+    apt-get update -qq >&2
+    "${install[@]}" >&2
+  }
 fi
 
 # Not below /tmp, which may be mounted without devices and executables.
@@ -31,13 +34,13 @@ debootstrap --variant=minbase --include=redis-server "$suite" "$rootfs" ${DEBIAN
   exit 1
 }
 
-# The user that Docker's image of Redis has, too, and its folder.
+# The same user and folder as in Docker's image of Redis.
 sed -i -E 's/^(redis:[^:]*):[0-9]+:[0-9]+:/\1:999:999:/' "$rootfs/etc/passwd"
 sed -i -E 's/^(redis:[^:]*):[0-9]+:/\1:999:/' "$rootfs/etc/group"
 chown -R 999:999 "$rootfs/etc/redis" "$rootfs/var/lib/redis" "$rootfs/var/log/redis"
 install -d -o 999 -g 999 "$rootfs/data"
 
-# What only a package manager or a reader wants, and what differs from one run to the next.
+# Removes what only a package manager or a reader needs, and what differs from one run to the next.
 (
   cd "$rootfs"
   rm -rf var/cache/* var/lib/apt/lists/* var/log/*.log var/log/apt var/lib/dpkg/*-old var/lib/dpkg/info/*.md5sums etc/machine-id \

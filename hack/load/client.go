@@ -40,7 +40,7 @@ type answer struct {
 func newClient(target *url.URL, timeout time.Duration) *client {
 	transport := func(keepAlive bool) *http.Transport {
 		return &http.Transport{
-			// No proxy: it would be the one to decide where the requests go.
+			// No proxy: it would decide where the requests go.
 			DialContext:         (&net.Dialer{Control: controlDial}).DialContext,
 			MaxIdleConnsPerHost: mostConcurrency,
 			IdleConnTimeout:     silence,

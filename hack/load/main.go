@@ -10,8 +10,8 @@
 //	POST /reset   starts a new count; answers the one that ends
 //	GET /healthz  200 while it runs
 //
-// It stops sending after -max-duration or -max-requests, over its whole life, and goes on answering /stats. On SIGTERM it
-// prints the last count and exits.
+// It stops sending after -max-duration or -max-requests, over its whole life, and continues to answer /stats. On SIGTERM
+// it prints the last count and exits.
 //
 // A load generator must not be pointed at a stranger: the target is a name without a dot, one that ends in .svc or
 // .svc.cluster.local, or a loopback, private or test address, and so is every address that a name resolves to.

@@ -43,5 +43,5 @@ func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(value) // a client that is gone is nobody to tell
+	_ = encoder.Encode(value) // a client that is gone gets no error
 }

@@ -12,13 +12,13 @@ cluster-down: ## Take the development cluster down; leaves nothing of it.
 cluster-load: images ## Build the images and load them into the development cluster.
 	@hack/cluster/load.sh
 
-# Not $(MAKE)'s own go.mod: what builds the images has dependencies that Bindery has not.
+# With a go.mod of its own: the program that builds the images has dependencies that Bindery does not have.
 BUILD_IMAGES := cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images
 
 # Images that may be left out where there is nothing to build them from: MISSING=load,collector.
 MISSING ?=
 
-# Redis comes out of Debian's packages, where there are Debian's tools.
+# The Redis image is built from Debian's packages, where Debian's tools are installed.
 ifneq ($(wildcard /etc/debian_version),)
 images: $(BIN)/images/redis.rootfs.tar
 else

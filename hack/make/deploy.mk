@@ -2,7 +2,7 @@
 
 KUBECTL := $(BIN)/kubectl --kubeconfig $(BIN)/cluster/kubeconfig
 
-# The tag of the images stays the same from build to build, so the operator is started anew to run what was just built.
+# The tag of the images is the same in every build, so the operator is restarted to run what was just built.
 .PHONY: deploy
 deploy: cluster-up cluster-load $(BIN)/kubernetes ## Install Bindery from this tree into the development cluster.
 	@$(KUBECTL) apply --server-side --force-conflicts -k config/dev

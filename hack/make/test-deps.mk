@@ -4,6 +4,6 @@
 redis-server: ## Install Debian's redis-server, if there is none.
 	@hack/redis-server.sh
 
-# What the clients are that apps in JavaScript use, and the script that tries them.
+# The Redis clients that apps in JavaScript use, and the script that tries them.
 $(BIN)/clients: $(wildcard hack/clients/*)
 	@hack/clients/install.sh $@

@@ -1,7 +1,8 @@
 ##@ Verify
 
-# Every directory with a go.mod, and those of them that hold code of ours (a tool's module only pins the tool).
-GO_MODULES = $(sort $(dir $(shell git ls-files --cached --others --exclude-standard -- go.mod '*/go.mod')))
+# Every directory with a go.mod, and those of them that hold code of ours (a tool's module only pins the tool). Where git
+# cannot say, nothing would be checked.
+GO_MODULES = $(or $(sort $(dir $(shell git ls-files --cached --others --exclude-standard -- go.mod '*/go.mod'))),$(error git finds no go.mod))
 GO_CODE = $(foreach module,$(GO_MODULES),$(if $(shell git ls-files --cached --others --exclude-standard -- '$(module)*.go'),$(module)))
 
 # $(call in-each,MODULES,COMMAND) runs the command in every module, and fails at the end if it failed in one.

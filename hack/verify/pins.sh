@@ -4,31 +4,43 @@
 #   an action in a workflow that is not named by the full SHA of a commit, with its version in a comment behind it.
 # It proves on examples first that it tells one from the other. The defaults in Go are held by a test of cmd/bindery.
 set -euo pipefail
+shopt -s inherit_errexit lastpipe
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+# files PATTERN...: the repository's files, without what is deleted and not yet committed.
+files() {
+	local file
+	git ls-files --cached --others --exclude-standard -- "$@" | while IFS= read -r file; do
+		[ ! -e "$file" ] || echo "$file"
+	done
+}
+
+# lines WORD FILE...: the lines with the word, of which there may be none.
+lines() { grep -nH -- "$@" || [ $? = 1 ]; }
 
 # images FILE...: the lines with an image that is not pinned. An image is the value of `image:`, or of a flag --…image=.
 images() {
 	local file number line image
-	while IFS=: read -r file number line; do
+	lines image "$@" | while IFS=: read -r file number line; do
 		[[ $line =~ (^[[:space:]-]*\"?image\"?:[[:space:]]+|--[a-z-]*image=)[\"\']?([^[:space:]\"\',#]+) ]] || continue
 		image=${BASH_REMATCH[2]}
 		[[ $image =~ @sha256:[0-9a-f]{64}$ ]] && continue
 		[[ ${image##*/} =~ ^[^:@]+:[A-Za-z0-9_][A-Za-z0-9_.-]*$ && $image != *:latest ]] && continue
 		echo "$file:$number: $image"
-	done < <(grep -nH image -- "$@")
+	done
 }
 
 # actions FILE...: the lines with an action that is not pinned. One of this repository (./…) is as new as the workflow.
 actions() {
 	local file number line action
-	while IFS=: read -r file number line; do
+	lines uses: "$@" | while IFS=: read -r file number line; do
 		[[ $line =~ ^[[:space:]-]*uses:[[:space:]]*(.*)$ ]] || continue
 		action=${BASH_REMATCH[1]}
 		[[ $action == ./* ]] && continue
 		[[ $action =~ ^docker://.*@sha256:[0-9a-f]{64}$ ]] && continue
 		[[ $action =~ ^[A-Za-z0-9_.-]+/[A-Za-z0-9_./-]+@[0-9a-f]{40}\ #\ v?[0-9]+(\.[0-9]+)*$ ]] && continue
 		echo "$file:$number: $action"
-	done < <(grep -nH uses: -- "$@")
+	done
 }
 
 # must_tell WHAT GOOD BAD: every line of BAD is reported, and none of GOOD.
@@ -66,9 +78,12 @@ must_tell actions "  - uses: actions/checkout@$sha # v5.0.0
     uses: actions/checkout@main # v5.0.0
   - uses: docker://a/b:1"
 
-mapfile -t manifests < <(git ls-files --cached --others --exclude-standard -- '*.yaml' '*.yml' '*.md')
-mapfile -t workflows < <(git ls-files --cached --others --exclude-standard -- '.github/*.yaml' '.github/*.yml')
-found=$(images "${manifests[@]}" && actions "${workflows[@]}")
+files '*.yaml' '*.yml' '*.md' | mapfile -t manifests
+files '.github/*.yaml' '.github/*.yml' | mapfile -t workflows
+found=$(
+	images "${manifests[@]}"
+	actions "${workflows[@]}"
+)
 if [ -n "$found" ]; then
 	echo "$found" >&2
 	echo 'pins: give each image a tag that is not latest, and each action the SHA of its commit, with its version behind it:' \

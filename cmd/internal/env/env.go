@@ -1,4 +1,4 @@
-// Package env reads the settings of an app that are not handles. Its errors name the variable and the mend.
+// Package env reads the settings of an app that are not handles. Its errors name the variable and the fix.
 package env
 
 import (
@@ -14,8 +14,8 @@ type Lookup func(name string) string
 // Port reads a TCP port.
 //
 // Kubernetes puts variables of the form NAME_PORT=tcp://10.0.0.1:80 into each Pod for each Service NAME of its namespace:
-// a Service named collector takes COLLECTOR_PORT. That is told apart from a plain mistake, because nobody finds it by
-// reading the Deployment.
+// a Service named collector sets COLLECTOR_PORT. This has an error of its own, because nobody finds it by reading the
+// Deployment.
 func Port(get Lookup, name string, otherwise int) (int, error) {
 	value := get(name)
 	if value == "" {

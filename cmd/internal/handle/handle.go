@@ -1,9 +1,9 @@
 // Package handle reads the handle of an attached resource from the environment: one URL that holds everything the app
 // needs, its credentials too.
 //
-// That URL must never be seen again: not in an answer, not in a log line, not in an error. So a Handle keeps it to
-// itself and prints as host and port, and the errors of Parse are written here, in words of our own: those of net/url
-// quote the value. The other half is Reason, which says why a resource did not answer without the text of whoever said so.
+// That URL must never be seen again: not in an answer, not in a log line, not in an error. So a Handle prints as host and
+// port, and the errors of Parse are written here, in words of our own, because those of net/url quote the value. Reason
+// does the same for errors of a connection: it says why a resource did not answer, without the text of the error.
 package handle
 
 import (
@@ -31,8 +31,8 @@ type Schemes map[string]string
 // beyond that (quotes, ampersands, commas) is a password or a list of hosts more often than a host.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*)(\.[A-Za-z0-9_-]+)*\.?$`)
 
-// Parse reads the handle in the environment variable of that name. Its errors name the variable and the mend; they hold
-// no part of the value.
+// Parse reads the handle in the environment variable of that name. Its errors name the variable and the fix; they hold no
+// part of the value.
 func Parse(variable, value string, schemes Schemes) (Handle, error) {
 	refuse := func(problem string) (Handle, error) {
 		return Handle{}, fmt.Errorf("%s %s: want %s", variable, problem, schemes.form())
@@ -97,7 +97,7 @@ func (h Handle) LogValue() slog.Value { return slog.StringValue(h.endpoint) }
 // MarshalText is String for encoding/json.
 func (h Handle) MarshalText() ([]byte, error) { return []byte(h.endpoint), nil }
 
-// form is the mend that each refusal ends with.
+// form is the fix that each refusal ends with.
 func (s Schemes) form() string {
 	names := make([]string, 0, len(s))
 	for name := range s {

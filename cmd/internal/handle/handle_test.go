@@ -88,7 +88,7 @@ func TestParseNamesTheVariableAndTheMendAndNotTheValue(t *testing.T) {
 				t.Fatalf("no error, endpoint %q", h.Endpoint())
 			}
 			if !strings.HasPrefix(err.Error(), "SOME_URL "+tt.want) || !strings.Contains(err.Error(), ": want ") {
-				t.Errorf("error = %q, want one that begins with %q and ends with the mend", err, "SOME_URL "+tt.want)
+				t.Errorf("error = %q, want one that begins with %q and ends with the fix", err, "SOME_URL "+tt.want)
 			}
 			if strings.Contains(err.Error(), canary) || strings.Contains(fmt.Sprintf("%+v", h), canary) {
 				t.Errorf("the value is in the error %q or the handle %+v", err, h)

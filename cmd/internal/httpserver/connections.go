@@ -10,19 +10,19 @@ import (
 // maxConnections bounds what connections take: their goroutines and buffers, and the headers of the requests on them.
 const maxConnections = 256
 
-// connections keeps count of those that are open, and sees to it that there are not too many. A new one is always taken,
-// because it may be the kubelet's, which restarts who does not answer it. If there are too many then, one goes that is
-// missed less: the oldest on which nothing was asked yet, else the one that has been silent for longest, else the one on
-// which a request has been under way for longest. So nobody keeps others out by sitting there, or by being slow.
+// connections counts those that are open, and limits them. A new one is always accepted, because it may be the kubelet's,
+// which restarts a container that does not answer. If there are too many then, one is closed: the oldest without a
+// request so far, else the one that has been silent for longest, else the one whose request has been under way for
+// longest. So nobody keeps others out by holding connections, or by being slow.
 //
-// The client of a silent connection that is closed opens another one: every server closes them some time.
+// The client of a silent connection that is closed opens another one: every server closes them at some time.
 type connections struct {
 	most int
 
 	mu sync.Mutex
 	// open says in which of the lists a connection is.
 	open map[net.Conn]place
-	// fresh, silent and busy have the connections by what is on them, those for which it has been so longest first.
+	// fresh, silent and busy hold the connections by their state, those that have been in it for longest first.
 	fresh, silent, busy list.List
 }
 
@@ -38,11 +38,11 @@ func newConnections(most int) *connections {
 // changed is for http.Server.ConnState.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	if surplus := c.note(conn, state); surplus != nil {
-		_ = surplus.Close() // the server hears of it, and has nobody to tell either
+		_ = surplus.Close() // the server notices, and cannot report it either
 	}
 }
 
-// note takes down what is on a connection now, and returns the connection that is to go, if one is.
+// note records the state of a connection, and returns the connection that is to be closed, if there is one.
 func (c *connections) note(conn net.Conn, state http.ConnState) (surplus net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,7 +51,7 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (surplus net.Con
 	case http.StateNew:
 		if len(c.open) >= c.most {
 			surplus = c.missedLeast()
-			c.take(surplus) // now, and not when it has ended: else it would go in the place of the next one, too
+			c.take(surplus) // now, and not when it has ended: else it would be chosen again instead of the next one
 		}
 		c.put(conn, &c.fresh)
 	case http.StateIdle:

@@ -29,7 +29,7 @@ func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case "/healthz":
-		// Alive is who answers. A service that is away is no reason to be restarted.
+		// A process that answers is alive. A service that is away is no reason for a restart.
 		WriteJSON(w, http.StatusOK, healthAnswer{Status: "alive"})
 	case "/readyz":
 		h.serveReady(w, r)

@@ -1,7 +1,7 @@
-// Package httpserver serves an app's answers, its health endpoints, and its end.
+// Package httpserver serves an app's answers and its health endpoints, and ends in order.
 //
-// The end is what needs care: a rolling update stops each Pod while clients send to it, and none of them may notice. When
-// the context of Serve is done (SIGTERM),
+// The end needs care: a rolling update stops each Pod while clients send to it, and none of them may notice. When the
+// context of Serve is done (SIGTERM),
 //
 //  1. /readyz answers 503 at once, and every answer from then on says Connection: close, so that a client with a busy
 //     connection opens its next one elsewhere;
@@ -12,7 +12,7 @@
 //  4. the listener closes and requests in flight are completed, within a bound.
 //
 // What clients can make the server hold is bounded, too: the number of connections, the headers, and the time that a
-// request may take. What a request's body takes is up to the app.
+// request may take. The app decides how much a request's body may take.
 package httpserver
 
 import (
@@ -39,7 +39,7 @@ const (
 	// be the one that knows that it is not about to send.
 	idleTimeout = 120 * time.Second
 
-	// net/http reads 4 KiB more. Of small headers a request can take thirty times what was sent.
+	// net/http reads 4 KiB more. Small headers can take thirty times the memory that was sent.
 	maxHeaderBytes = 8 << 10
 )
 

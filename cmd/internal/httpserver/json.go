@@ -23,6 +23,6 @@ func WriteEncoded(w http.ResponseWriter, status int, body []byte) {
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// A client that is gone is nobody to tell; net/http ends the connection.
+	// A client that is gone gets no error; net/http ends the connection.
 	_, _ = w.Write(body)
 }

@@ -29,7 +29,7 @@ type Config interface {
 
 // Server is a program: how it reads its settings, and how it serves with them.
 type Server[C Config] struct {
-	// Read reads all settings, so that one failed start shows everything there is to mend: its error joins one for each
+	// Read reads all settings, so that one failed start shows everything that must be fixed: its error joins one for each
 	// variable, each with no part of the value.
 	Read func(env.Lookup) (C, error)
 	// Serve serves on the listener until the context is done, and returns when nothing is left to do.

@@ -1,8 +1,8 @@
 // Package redisclient opens the Redis that an app is attached to.
 //
-// The handle says which Redis, and who we are; how long to wait for it is the app's own matter: an answer that comes late
-// is worth less than one that says in time that there is none. So the URL's address, credentials, database, TLS and
-// protocol are taken, and its other options are checked but not followed.
+// The handle says which Redis, and who we are. The app decides how long to wait: it is better to say in time that there
+// is no answer than to answer late. So the URL's address, credentials, database, TLS and protocol are taken, and its
+// other options are checked but not followed.
 package redisclient
 
 import (
@@ -29,8 +29,8 @@ type Client struct {
 	handle.Handle
 }
 
-// Open reads the handle in the environment variable of that name and makes a client for it. It opens no connection:
-// an app starts, and says that it is not ready, while its Redis is away. Errors name the variable and hold no part of the
+// Open reads the handle in the environment variable of that name and makes a client for it. It opens no connection: an
+// app starts while its Redis is away, and says that it is not ready. Errors name the variable and hold no part of the
 // value.
 //
 // A command is tried retries more times when the connection broke; 0 is for commands that do more when they are sent
@@ -49,8 +49,8 @@ func Open(variable, value string, retries int) (*Client, error) {
 	if retries == 0 {
 		retries = -1 // the library's word for none
 	}
-	// The library writes to stderr what it returns as errors too: in lines that are not JSON, with addresses and whatever
-	// text a server sent.
+	// The library also writes to stderr what it returns as errors: in lines that are not JSON, with addresses and any
+	// text that a server sent.
 	logging.Disable()
 	return &Client{Handle: h, Client: redis.NewClient(&redis.Options{
 		Addr:       parsed.Addr,

@@ -11,7 +11,7 @@ func main() {
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
 	// As process 1 of a Pod that shares its process namespace it is the parent of every orphan. Ignoring the signal makes
-	// the kernel bury them.
+	// the kernel reap them.
 	signal.Ignore(syscall.SIGCHLD)
 	<-end
 }

@@ -72,8 +72,8 @@ func Start(collector handle.Handle, transport http.RoundTripper, log *slog.Logge
 	return s
 }
 
-// Write takes one line. It keeps a copy, returns at once, and has no error: to the logger in front of it, and so to the
-// request that is logged, a collector that is away looks like one that is there.
+// Write takes one line. It keeps a copy, returns at once, and has no error: for the logger, and so for the request that
+// is logged, it makes no difference whether the collector is there.
 func (s *Shipper) Write(line []byte) (int, error) {
 	select {
 	case s.queue <- slices.Clone(bytes.TrimSpace(line)):
@@ -104,8 +104,8 @@ func (s *Shipper) run() {
 		sent := s.ship(batch)
 		s.reportOverflow()
 		if !sent && s.isStopping() {
-			// A collector that did not take this batch now does not take the next one either, and a Pod that is stopping
-			// has better to do than to make sure of it.
+			// A collector that did not accept this batch now does not accept the next one either, and a Pod that is
+			// stopping has no time to try.
 			s.drop(s.pending(queueLines), "stopping")
 			return
 		}
@@ -187,7 +187,7 @@ func (s *Shipper) pause(d time.Duration) {
 	}
 }
 
-// jitter keeps the Pods of an app, which all lost their collector in the same instant, from coming back in one.
+// jitter keeps the Pods of an app, which all lost their collector at the same time, from returning at the same time.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
 func (s *Shipper) drop(lines [][]byte, why string) {

@@ -56,8 +56,7 @@ func (r refusal) Error() string {
 	return fmt.Sprintf("it answered %d %s", int(r), http.StatusText(int(r)))
 }
 
-// worthAnotherTry tells what time may mend from what it does not: a collector that calls the request itself wrong will
-// say so again.
+// worthAnotherTry says whether a later try may succeed. It will not where the collector says that the request itself is wrong.
 func worthAnotherTry(err error) bool {
 	status, ok := errors.AsType[refusal](err)
 	if !ok {

@@ -17,13 +17,13 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// unwelcome is a Redis that takes the handle, and that an app crashes on all the same.
+// unwelcome is a Redis that accepts the handle, but on which the app crashes.
 const unwelcome = "visits2"
 
-// An app that crashes on its new resource gets the old one back, and nobody who uses it notices.
+// An app that crashes on its new resource gets the old one back, and its users notice nothing.
 //
 // Not in parallel with other tests: a request that times out on a busy machine would say nothing about the swap.
-func TestTurnedBack(t *testing.T) {
+func TestRollback(t *testing.T) {
 	const timeout = 15 * time.Second
 	var tried rollouts
 	suite.Test(t, features.New("a swap to a Redis that the app crashes on").
@@ -36,15 +36,15 @@ func TestTurnedBack(t *testing.T) {
 			s.awaitBinding("pinger-visits")
 			s.runLoad()
 		})).
-		Assess("is turned back with one more rollout, and fails no request", in(func(s *scene) {
+		Assess("is rolled back with one more rollout, and fails no request", in(func(s *scene) {
 			since, said, pods := s.rollouts("pinger"), s.watchConditions(), s.watchPods("pinger", "REDIS_URL")
 			s.load(http.MethodPost, "/reset")
 			edit(s, "pinger-visits", func(b *v1alpha1.Binding) {
 				b.Spec.ServiceRef.Name, b.Spec.Swap.Timeout = unwelcome, &metav1.Duration{Duration: timeout}
 			})
-			s.awaitTurnedBack("pinger-visits")
+			s.awaitRolledBack("pinger-visits")
 			s.awaitDeployment("pinger")
-			s.requireTurnedBack("pinger-visits", "visits", unwelcome)
+			s.requireRolledBack("pinger-visits", "visits", unwelcome)
 			s.requireAllOn("visits", "pinger", "REDIS_URL")
 			s.awaitAnswers(enoughRequests)
 			s.requireServed(s.load(http.MethodPost, "/reset"), "visits")
@@ -54,13 +54,13 @@ func TestTurnedBack(t *testing.T) {
 			tried = s.rollouts("pinger")
 		})).
 		Assess("is left alone then", in(func(s *scene) {
-			s.holds("it is not tried again", untouched, func() string { return s.notTurnedBack("pinger-visits") })
+			s.holds("it is not tried again", untouched, func() string { return s.notRolledBack("pinger-visits") })
 			s.requireRolloutsOf(tried, 0, 0)
 		})).
-		Assess("is tried again when the Binding is edited, and turned back again", in(func(s *scene) {
+		Assess("is tried again when the Binding is edited, and rolled back again", in(func(s *scene) {
 			s.load(http.MethodPost, "/reset")
 			edit(s, "pinger-visits", func(b *v1alpha1.Binding) { b.Spec.Swap.Timeout.Duration -= 5 * time.Second })
-			s.awaitTurnedBack("pinger-visits")
+			s.awaitRolledBack("pinger-visits")
 			s.awaitDeployment("pinger")
 			s.requireServed(s.load(http.MethodPost, "/reset"), "visits")
 			s.requireRolloutsOf(tried, 2, 0)
@@ -78,9 +78,9 @@ func TestTurnedBack(t *testing.T) {
 		Feature())
 }
 
-// An app without a readiness probe counts as available for the moment before it crashes, so its old Pods are taken away.
-// Its Binding is not Ready for that, and the app is turned back.
-func TestTurnedBackWithoutProbe(t *testing.T) {
+// An app without a readiness probe counts as available for the moment before it crashes, so its old Pods are deleted. Its
+// Binding is not Ready for that moment, and the app is rolled back.
+func TestRollbackWithoutProbe(t *testing.T) {
 	t.Parallel()
 	suite.Test(t, features.New("an app without a readiness probe").
 		Setup(in(func(s *scene) {
@@ -93,12 +93,12 @@ func TestTurnedBackWithoutProbe(t *testing.T) {
 			s.create(b)
 			s.awaitBinding("picky")
 		})).
-		Assess("that crashes two seconds after its start is turned back, and was never Ready", in(func(s *scene) {
+		Assess("that crashes two seconds after its start is rolled back, and was never Ready", in(func(s *scene) {
 			since, said := s.rollouts("picky"), s.watchConditions()
 			s.swap("picky", unwelcome)
-			s.awaitTurnedBack("picky")
+			s.awaitRolledBack("picky")
 			s.awaitDeployment("picky")
-			s.requireTurnedBack("picky", "visits", unwelcome)
+			s.requireRolledBack("picky", "visits", unwelcome)
 			s.requireRolloutsOf(since, 2, 1)
 			said.requireNeverReadyAgain(s, "picky")
 		})).
@@ -107,7 +107,7 @@ func TestTurnedBackWithoutProbe(t *testing.T) {
 			s.awaitDetached("picky")
 			since := s.rollouts("picky")
 			s.create(bindingOf("first", "picky", unwelcome))
-			s.awaitTurnedBack("first")
+			s.awaitRolledBack("first")
 			s.awaitDeployment("picky")
 			if left := s.variables("picky", "picky"); len(left) > 0 {
 				s.Errorf("it has %v", left)
@@ -117,14 +117,14 @@ func TestTurnedBackWithoutProbe(t *testing.T) {
 		Feature())
 }
 
-// awaitTurnedBack waits until a Binding says that its swap was turned back.
-func (s *scene) awaitTurnedBack(binding string) {
+// awaitRolledBack waits until a Binding says that its swap was rolled back.
+func (s *scene) awaitRolledBack(binding string) {
 	s.Helper()
-	s.await("Binding "+binding+" says "+v1alpha1.ReasonRolledBack, patience, func() string { return s.notTurnedBack(binding) })
+	s.await("Binding "+binding+" says "+v1alpha1.ReasonRolledBack, patience, func() string { return s.notRolledBack(binding) })
 }
 
-// notTurnedBack says what a Binding lacks of one whose present spec was tried and turned back.
-func (s *scene) notTurnedBack(binding string) string {
+// notRolledBack says what is missing until the current spec of a Binding was tried and rolled back.
+func (s *scene) notRolledBack(binding string) string {
 	b := get[v1alpha1.Binding](s, binding)
 	if why := unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRolledBack); why != "" {
 		return why
@@ -132,8 +132,8 @@ func (s *scene) notTurnedBack(binding string) string {
 	return unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonRolledBack)
 }
 
-// requireTurnedBack requires that the status of a Binding tells what has become of its swap.
-func (s *scene) requireTurnedBack(binding, from, to string) {
+// requireRolledBack requires that the status of a Binding tells how its swap ended.
+func (s *scene) requireRolledBack(binding, from, to string) {
 	s.Helper()
 	b := get[v1alpha1.Binding](s, binding)
 	s.Logf("the Binding says: %s", meta.FindStatusCondition(b.Status.Conditions, v1alpha1.ConditionReady).Message)
@@ -145,7 +145,7 @@ func (s *scene) requireTurnedBack(binding, from, to string) {
 	}
 	if len(b.Status.History) == 0 || b.Status.History[0].Outcome != v1alpha1.SwapRolledBack ||
 		b.Status.History[0].From != from || b.Status.History[0].To != to {
-		s.Errorf("status.history begins with %s, want a swap from %s to %s that was turned back", s.asJSON(b.Status.History), from, to)
+		s.Errorf("status.history begins with %s, want a swap from %s to %s that was rolled back", s.asJSON(b.Status.History), from, to)
 	}
 }
 

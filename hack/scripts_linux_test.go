@@ -1,0 +1,82 @@
+package hack
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+func TestScripts(t *testing.T) {
+	const gitFails = "echo 'fatal: not a git repository' >&2; exit 128"
+	tests := map[string]struct {
+		files []string
+		given func(m *machine)
+		run   []string
+		says  string
+		after func(m *machine)
+	}{
+		"a tool whose packages go cannot list is not built": {
+			files: []string{"hack/tools/build.sh", "hack/tools/kind/go.mod"},
+			given: func(m *machine) {
+				m.installs("go", `[ "$1" = list ] && { echo 'go: no module' >&2; exit 1; }; echo built`)
+			},
+			run:   []string{"hack/tools/build.sh", "kind"},
+			says:  "go: no module",
+			after: func(m *machine) { m.mustNotHave("bin/kind") },
+		},
+		"clients that npm could not install are not there": {
+			files: []string{"hack/clients"},
+			given: func(m *machine) {
+				m.installs("node", "echo 20")
+				m.installs("npm", "echo 'npm error network' >&2; exit 1")
+			},
+			run:   []string{"hack/clients/install.sh", "bin/clients"},
+			says:  "npm error network",
+			after: func(m *machine) { m.mustNotHave("bin/clients") },
+		},
+		"pins that git cannot list are not checked": {
+			files: []string{"hack/verify/pins.sh"},
+			given: func(m *machine) { m.installs("git", gitFails) },
+			run:   []string{"hack/verify/pins.sh"},
+			says:  "not a git repository",
+		},
+		"scripts that git cannot list are not checked": {
+			files: []string{"hack/verify/shell.sh"},
+			given: func(m *machine) {
+				m.installs("git", gitFails)
+				m.installs("shellcheck", "")
+			},
+			run:  []string{"hack/verify/shell.sh"},
+			says: "not a git repository",
+		},
+		"modules that git cannot list are not checked": {
+			files: []string{"Makefile", "hack/make"},
+			given: func(m *machine) {
+				m.linksTo("make")
+				m.installs("git", gitFails)
+				m.installs("go", "")
+			},
+			run:  []string{"make", "verify-modules"},
+			says: "git finds no go.mod",
+		},
+		"a document is not true where the catalog of types is not found": {
+			files: []string{"hack/demo", "README.md", "docs", "api/v1alpha1/conditions.go"},
+			given: func(m *machine) {
+				m.write(filepath.Join(m.root, "docs/small.md"), "Small.\n", 0o644)
+				m.write(filepath.Join(m.root, "bin/cluster/kubeconfig"), "", 0o644)
+				m.builds("kubectl", `case "$*" in *lease*) printf operator_1 ;; *"get pod"*) printf Running ;; esac`)
+			},
+			run:  []string{"hack/demo/check-docs.sh", "docs/small.md"},
+			says: "catalog.go",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, test.files...)
+			test.given(m)
+			m.fails(test.says, nil, test.run...)
+			if test.after != nil {
+				test.after(m)
+			}
+		})
+	}
+}
