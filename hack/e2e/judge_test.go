@@ -108,6 +108,15 @@ func begun(name, service string) func(*scene) {
 	}
 }
 
+// atOnce is one step of several, between which no other trial has its turn.
+func atOnce(acts ...func(*scene)) func(*scene) {
+	return func(s *scene) {
+		for _, act := range acts {
+			act(s)
+		}
+	}
+}
+
 func swap(name, service string) func(*scene) { return func(s *scene) { s.swap(name, service) } }
 
 func runKubectl(arguments ...string) func(*scene) { return func(s *scene) { s.kubectl(arguments...) } }
@@ -161,7 +170,7 @@ func says(name, reason, mention string) func(*scene) {
 
 func trialOfRestart() trial {
 	return trial{name: "restarted", steps: []func(*scene){
-		swap("restarted", "bad"), begun("restarted", "bad"), runKubectl("rollout", "restart", "deployment/restarted"), isRolledBack("restarted", "good"),
+		atOnce(swap("restarted", "bad"), begun("restarted", "bad"), runKubectl("rollout", "restart", "deployment/restarted")), isRolledBack("restarted", "good"),
 	}}
 }
 
@@ -192,7 +201,7 @@ func unlike(want, got string) string {
 // Scaled to nothing while it crashes, and back.
 func trialOfScale() trial {
 	return trial{name: "scaled", policy: v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{Duration: 20 * time.Second}}, steps: []func(*scene){
-		swap("scaled", "bad"), begun("scaled", "bad"), runKubectl("scale", "deployment/scaled", "--replicas=0"),
+		atOnce(swap("scaled", "bad"), begun("scaled", "bad"), runKubectl("scale", "deployment/scaled", "--replicas=0")),
 		endsReady("scaled", "bad", v1alpha1.ReasonNoPods, v1alpha1.SwapInProgress), runKubectl("scale", "deployment/scaled", "--replicas=1"),
 		isRolledBack("scaled", "good"),
 	}}
@@ -261,14 +270,14 @@ func trialOfDeletion() trial {
 
 // What an autoscaler and annotations do while the new Pods settle.
 func trialOfAutoscaler() trial {
-	steps := []func(*scene){swap("grown", "good2"), begun("grown", "good2")}
+	acts := []func(*scene){swap("grown", "good2"), begun("grown", "good2")}
 	for _, replicas := range []string{"3", "2", "3"} {
-		steps = append(steps, runKubectl("scale", "deployment/grown", "--replicas="+replicas), runKubectl("annotate", "deployment/grown", "--overwrite", "seen="+replicas))
+		acts = append(acts, runKubectl("scale", "deployment/grown", "--replicas="+replicas), runKubectl("annotate", "deployment/grown", "--overwrite", "seen="+replicas))
 	}
 	return trial{name: "grown", policy: v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{Duration: 10 * time.Second}, Timeout: &metav1.Duration{Duration: 8 * time.Second}},
-		steps: append(steps, endsReady("grown", "good2", v1alpha1.ReasonReady, v1alpha1.SwapSucceeded), func(s *scene) {
+		steps: []func(*scene){atOnce(acts...), endsReady("grown", "good2", v1alpha1.ReasonReady, v1alpha1.SwapSucceeded), func(s *scene) {
 			if got := get[appsv1.Deployment](s, "grown").Generation; got < 6 {
 				s.Errorf("generation %d: nobody has changed it in between", got)
 			}
-		})}
+		}}}
 }
