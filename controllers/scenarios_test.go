@@ -266,7 +266,7 @@ func describeWorkload(object client.Object) string {
 func describeBinding(b *v1alpha1.Binding) string {
 	line := fmt.Sprintf("Binding/%s service=%s ", b.Name, b.Spec.ServiceRef.Name)
 	conditions := orNoPods(b.Status.Conditions)
-	if b.Status.Current != nil && b.Status.Current.SettledAt == nil && condition.Find(conditions, v1alpha1.ConditionReady).Reason != v1alpha1.ReasonReady {
+	if at := b.Status.Current; at != nil && at.SettledAt == nil && at.State != v1alpha1.AttachmentHeld {
 		line += "unsettled "
 	}
 	line += describeConditions(conditions, b.Generation)
