@@ -133,6 +133,11 @@ func TestUpAndDown(t *testing.T) {
 			m.builds("kubectl", "echo 'error: timed out waiting for the condition on nodes' >&2; exit 1")
 			m.fails("timed out waiting for the condition", m.onKind(), up)
 			m.mustNotHave(envFile)
+			m.hasKind()
+			m.builds("kubectl", `[ "$3" != wait ] || { echo 'error: timed out waiting for the condition on nodes' >&2; exit 1; }`)
+			m.fails("timed out waiting for the condition", m.onKind(), up)
+			m.fails("timed out waiting for the condition", m.onKind(), up)
+			m.mustNotHave(envFile)
 		},
 		"kind that was asked for needs an engine, and what runs is left alone": func(m *machine) {
 			m.runsIn("local")
@@ -203,6 +208,16 @@ func TestUpAndDown(t *testing.T) {
 			if ok || strings.Contains(output, "the certificates are made") {
 				m.Error("it must fail before it makes anything")
 			}
+		},
+		"down of both kinds leaves nothing of what is known of either": func(m *machine) {
+			m.hasKind()
+			m.hasNode()
+			m.succeeds("", m.onKind(), up)
+			if err := os.MkdirAll(filepath.Join(m.root, "state"), 0o755); err != nil {
+				m.Fatal(err)
+			}
+			m.succeeds("taking down the local node", m.onKind()[1:], down)
+			m.mustNotHave("container", kindState, "state", "bin/cluster")
 		},
 		"down of one kind leaves what is known of the other": func(m *machine) {
 			m.runsIn("local")

@@ -16,12 +16,13 @@ if [ "${CLUSTER:-kind}" = kind ]; then
     die "no Docker engine answers, so the cluster in kind cannot be deleted. Start Docker, or remove $KIND_STATE if there is no such cluster any more." \
       'CLUSTER=local takes only the local node down.'
   fi
+  forget kind
 fi
-if [ "${CLUSTER:-local}" = local ] && { [ -e "$STATE" ] || [ -e "$RUN" ]; }; then
-  become_root "$@"
-  say 'taking down the local node'
-  (lock; local_down)
+if [ "${CLUSTER:-local}" = local ]; then
+  if [ -e "$STATE" ] || [ -e "$RUN" ]; then
+    become_root "$@"
+    say 'taking down the local node'
+    (lock; local_down)
+  fi
+  forget local
 fi
-# But not where they are about the other cluster, which still runs.
-kind=$(published)
-if [ "${CLUSTER:-$kind}" = "${kind:-${CLUSTER:-}}" ]; then rm -rf "$OUT"; fi

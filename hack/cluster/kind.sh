@@ -22,8 +22,12 @@ kind_is_healthy() {
   [ "$(docker container inspect -f '{{.State.Running}} {{.Config.Image}}' "$KIND_CONTAINER" 2>/dev/null)" = "true $KIND_IMAGE" ] &&
     [ -f "$AUDIT/audit.log" ] &&
     "$BIN/kind" get kubeconfig --name "$KIND_NAME" >"$OUT/kubeconfig" &&
-    "$BIN/kubectl" --kubeconfig "$OUT/kubeconfig" get --raw /readyz --request-timeout=5s >/dev/null 2>&1
+    "$BIN/kubectl" --kubeconfig "$OUT/kubeconfig" get --raw /readyz --request-timeout=5s >/dev/null 2>&1 &&
+    kind_is_ready 5s >/dev/null 2>&1
 }
+
+# kind_is_ready TIME: waits that long at most.
+kind_is_ready() { "$BIN/kubectl" --kubeconfig "$OUT/kubeconfig" wait --for=condition=Ready nodes --all --timeout="$1"; }
 
 kind_up() {
   mkdir -p "$OUT"
@@ -49,7 +53,7 @@ kind_create() {
   trap 'kind_down; exit 130' INT TERM HUP
   "$BIN/kind" create cluster --image "$KIND_IMAGE" --kubeconfig "$OUT/kubeconfig" --wait 3m --config - <<<"$cluster" >&2 9>&-
   # When the wait times out, kind only warns, and exits with 0.
-  "$BIN/kubectl" --kubeconfig "$OUT/kubeconfig" wait --for=condition=Ready nodes --all --timeout=10s >&2
+  kind_is_ready 10s >&2
   trap - INT TERM HUP
 }
 

@@ -91,6 +91,13 @@ use_cluster() {
 # retract: removes what publish has written, before a cluster is created again: if that fails, there is none.
 retract() { rm -f "$OUT/env" "$OUT/kubeconfig"; }
 
+# forget KIND: removes bin/cluster, unless it is about a cluster of the other kind, which may still run.
+forget() {
+  local kind
+  kind=$(published)
+  if [ -z "$kind" ] || [ "$kind" = "$1" ]; then rm -rf "$OUT"; fi
+}
+
 # publish KEY=VALUE...: writes bin/cluster/env, for everybody who uses this clone; the kubeconfig is there already.
 publish() {
   printf '%s\n' "$@" >"$OUT/env.new"
