@@ -72,7 +72,7 @@ func TestWhatAppsCarryOfAService(t *testing.T) {
 			if text := (ledger.Ledger{Workload: test.workload, Attachments: test.attachments}).String(); text != "" {
 				app.Annotations = map[string]string{v1alpha1.AttachmentsAnnotation: text}
 			}
-			if diff := cmp.Diff(test.want, carriedBy("Deployment", app, "visits")); diff != "" {
+			if diff := cmp.Diff(test.want, carriedBy("Deployment", app, "visits", v1alpha1.TypeRedis)); diff != "" {
 				t.Errorf("carried (-want +got):\n%s", diff)
 			}
 		})
