@@ -53,8 +53,9 @@ func linksOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []no
 	}
 	variable := strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_PORT"
 	return []note{{corev1.EventTypeWarning, reasonServiceLinks, "Provision", fmt.Sprintf(
-		"Service %s has the name that an earlier version of Bindery gave it, because apps may still use it: it gives every Pod that starts in this namespace "+
-			"%s=tcp://… (service links). Where an app reads that as a setting of its own, set enableServiceLinks: false in its Pod template", s.Name, variable)}}
+		"Service %s keeps the name that an earlier version of Bindery gave it, because apps may use it. It gives every Pod that starts in this "+
+			"namespace %s=tcp://… (service links). Where an app reads that as a setting of its own, set enableServiceLinks: false in its "+
+			"Pod template", s.Name, variable)}}
 }
 
 func transition(was, now v1alpha1.BackingServiceStatus, conditionType string) (metav1.Condition, bool) {
