@@ -125,21 +125,24 @@ func (r *reconciler) observeCollector(ctx context.Context, o *observation) (err 
 	return r.observeEarlierCollector(ctx, o)
 }
 
-// observeEarlierCollector looks for what an earlier version of Bindery made for a collector that has no handle: its Service,
-// where only the status was lost, or the Secret that apps carry. They go on with what they have.
+// observeEarlierCollector looks for what an earlier version of Bindery made for a collector whose status has no handle. The
+// Service is there where only the status was lost. Else apps may carry the Secret of a collector that had the name before.
 func (r *reconciler) observeEarlierCollector(ctx context.Context, o *observation) error {
 	s := &o.service
 	if s.Status.Handle != nil || len(s.Status.Reserved) > 0 {
 		return nil
 	}
 	var service corev1.Service
-	if err := r.children.Get(ctx, client.ObjectKeyFromObject(s), &service); client.IgnoreNotFound(err) != nil {
+	err := r.children.Get(ctx, client.ObjectKeyFromObject(s), &service)
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Service %s: %w", s.Name, err)
-	} else if o.children.earlier = err == nil && metav1.IsControlledBy(&service, s); o.children.earlier {
+	}
+	if err == nil && metav1.IsControlledBy(&service, s) {
+		o.children.earlier = true
 		return nil
 	}
 	carried, err := r.carriedByApps(ctx, o)
-	o.children.earlier = err == nil && carried == engine.EarlierCollectorSecretName(s)
+	o.children.earlier = carried == engine.EarlierCollectorSecretName(s)
 	return err
 }
 

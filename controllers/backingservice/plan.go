@@ -73,8 +73,8 @@ type children struct {
 	// carried is the Secret that exists and that the apps of the namespace carry from a service of this name that was there
 	// before, or else the one that its claim remembers; "" = none.
 	carried string
-	// earlier says of a collector without a handle that an earlier version of Bindery made what is in use: the Service has the
-	// name that it gave, or apps carry the Secret.
+	// earlier says of a collector whose status has no handle that an earlier version of Bindery made what is in use: its Service
+	// has the name that such a version gave, or apps carry such a Secret.
 	earlier bool
 	// foreign are objects that have the name of a child and belong to somebody else.
 	foreign []string

@@ -31,9 +31,9 @@ func rememberedBy(claim *metav1.PartialObjectMetadata, service string) string {
 	return ""
 }
 
-// carriedBy are the Secrets that a workload carries from a service of this name and type. The annotation can be written by who may edit
-// the workload, and who may do that can read every Secret of the namespace; but only a Secret with a name that Bindery gives
-// becomes a handle.
+// carriedBy are the Secrets that a workload carries from a service of this name and type. The annotation can be written by
+// who may edit the workload, and who may do that can read every Secret of the namespace; but only a Secret with a name that
+// Bindery gives becomes a handle.
 func carriedBy(kind string, workload *metav1.PartialObjectMetadata, service string, t v1alpha1.ServiceType) []string {
 	var secrets []string
 	l := ledger.Parse(workload.Annotations[v1alpha1.AttachmentsAnnotation], ledger.WorkloadName(workload.Namespace, kind, workload.Name))

@@ -225,7 +225,7 @@ func tried(secretName, key string, revision int64) *v1alpha1.Handle {
 // The StatefulSet and the Deployment of an earlier Bindery, as they are in the cluster.
 const (
 	legacyLabels = "app.kubernetes.io/instance: visits, app.kubernetes.io/name: redis"
-	legacyRedis  = `{spec: {selector: {matchLabels: {` + legacyLabels + `}},
+	legacyRedis  = `{spec: {serviceName: visits, selector: {matchLabels: {` + legacyLabels + `}},
   template: {spec: {volumes: [{name: acl, secret: {secretName: visits-old}}]}},
   volumeClaimTemplates: [{metadata: {name: data, labels: {` + legacyLabels + `}}}]}}`
 	legacyCollector = `{spec: {selector: {matchLabels: {app.kubernetes.io/instance: visits, app.kubernetes.io/name: collector}}}}`
@@ -255,6 +255,12 @@ func TestWhatStandsIsKept(t *testing.T) {
 	}
 	if got := *rendered.Spec.Template.Spec.Volumes[0].Secret.SecretName; got != "visits-old" {
 		t.Errorf("the Secret is %s", got)
+	}
+	for _, name := range []string{"visits", "bindery-visits"} { // whatever the Secret says
+		live.Spec.ServiceName = name
+		if got := *RedisStatefulSet(s, StandingOfStatefulSet(s, &live), HandleOf(&live), images).Spec.ServiceName; got != name {
+			t.Errorf("serviceName is %s, and was %s", got, name)
+		}
 	}
 
 	logs := collector(v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "store"}})
