@@ -98,8 +98,8 @@ func TestARestartWritesNothing(t *testing.T) {
 	for i := range 20 {
 		s.awaitBinding(fmt.Sprintf("app%d", i), "True/Ready")
 	}
-	s.awaitBinding("logs-store", "True/Ready") // how far its rollout is would be news
 	s.awaitService("logs", "True/Ready")
+	s.awaitBinding("logs-store", "True/Ready") // how far its rollout is would be news
 	s.awaitVerified("logs", "True/Verified")
 	s.awaitQuiet()
 

@@ -63,6 +63,7 @@ func somebodys(namespace string, kind client.Object) client.Object {
 	deployment := deploymentOf(namespace, "web")
 	switch kind.(type) {
 	case *corev1.Service:
+		mine.Name = "bindery-web"
 		return &corev1.Service{ObjectMeta: mine, Spec: corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Port: 80}}}}
 	case *appsv1.StatefulSet:
 		return &appsv1.StatefulSet{ObjectMeta: mine, Spec: appsv1.StatefulSetSpec{
@@ -101,7 +102,7 @@ func TestNothingIsTakenOver(t *testing.T) {
 		spec   v1alpha1.BackingServiceSpec
 		rights []right
 	}{
-		"a Service":     {&corev1.Service{}, "/services/web", redisSpec(), []right{"create /services"}},
+		"a Service":     {&corev1.Service{}, "/services/bindery-web", redisSpec(), []right{"create /services"}},
 		"a StatefulSet": {&appsv1.StatefulSet{}, "/statefulsets/web", redisSpec(), []right{"create apps/statefulsets"}},
 		"a Binding": {&v1alpha1.Binding{}, "/bindings/web-store", collectorSpec("store"),
 			[]right{"create bindery.dev/bindings", "patch apps/deployments:mine"}},
@@ -154,9 +155,9 @@ func TestWhatTookThePlaceOfAChildIsLeft(t *testing.T) {
 	object, owner := somebodys(s.namespace, &corev1.Service{}), s.whoMay("create /services", "delete /services")
 	var begun atomic.Bool
 	s.operator.before(func(req *http.Request) bool {
-		return begun.Load() && req.Method == http.MethodPatch && strings.HasSuffix(req.URL.Path, "/services/web")
+		return begun.Load() && req.Method == http.MethodPatch && strings.HasSuffix(req.URL.Path, "/services/bindery-web")
 	}, func() error {
-		if err := owner.Delete(s.ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web"}}); err != nil {
+		if err := owner.Delete(s.ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "bindery-web"}}); err != nil {
 			return err
 		}
 		return owner.Create(s.ctx, object)
@@ -167,9 +168,9 @@ func TestWhatTookThePlaceOfAChildIsLeft(t *testing.T) {
 	s.awaitVerified("web", "True/Verified")
 	s.awaitQuietOf(s.operator)
 	begun.Store(true)
-	update(s.scene, &corev1.Service{}, "web", func(service *corev1.Service) { service.Spec.Selector = map[string]string{"app": "other"} })
+	update(s.scene, &corev1.Service{}, "bindery-web", func(service *corev1.Service) { service.Spec.Selector = map[string]string{"app": "other"} })
 	s.awaitService("web", "False/NameConflict")
-	if after := get(s.scene, &corev1.Service{}, "web"); !equality.Semantic.DeepEqual(after.Spec.Ports, object.(*corev1.Service).Spec.Ports) ||
+	if after := get(s.scene, &corev1.Service{}, "bindery-web"); !equality.Semantic.DeepEqual(after.Spec.Ports, object.(*corev1.Service).Spec.Ports) ||
 		after.Spec.Selector["app"] != "mine" {
 		t.Errorf("it was changed: %+v", after.Spec)
 	}
@@ -239,8 +240,8 @@ func TestASecretThatWasThereBeforeIsNotBelieved(t *testing.T) {
 		t.Helper()
 		s.must(intruder.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, StringData: content}))
 	}
-	host := "visits." + s.namespace + ".svc:6379"
-	guess(handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@"+host+"/0")) // what it was called once
+	host := "bindery-visits." + s.namespace + ".svc:6379"
+	guess(handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@visits."+s.namespace+".svc:6379/0")) // what it was called once
 	guess("visits")
 	s.service("visits", redisSpec())
 	s.serve("visits")
@@ -345,7 +346,7 @@ func (s *scene) comesBackWithApp(spec v1alpha1.BackingServiceSpec) (secret strin
 	secret = s.secretOf("visits")
 	s.dropInUse("visits")
 	s.awaitGone(&appsv1.StatefulSet{}, "visits")
-	s.awaitGone(&corev1.Service{}, "visits")
+	s.awaitGone(&corev1.Service{}, "bindery-visits")
 	return secret
 }
 

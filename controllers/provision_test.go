@@ -49,19 +49,19 @@ func TestAProvisionedRedis(t *testing.T) {
 	if len(password) < 22 { // 128 bits, in letters of 6
 		t.Errorf("the password has %d letters", len(password))
 	}
-	if got, want := string(secret.Data["uri"]), fmt.Sprintf("redis://default:%s@visits.%s.svc:6379/0", password, s.namespace); got != want {
+	if got, want := string(secret.Data["uri"]), fmt.Sprintf("redis://default:%s@bindery-visits.%s.svc:6379/0", password, s.namespace); got != want {
 		t.Error("uri is not the handle")
 	}
 	if diff := cmp.Diff([]string{"host", "password", "port", "provider", "type", "uri", "username"}, b.Status.Handle.Keys); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
-	if b.Status.Endpoint != fmt.Sprintf("visits.%s.svc:6379", s.namespace) || b.Status.Binding.Name != secret.Name {
+	if b.Status.Endpoint != fmt.Sprintf("bindery-visits.%s.svc:6379", s.namespace) || b.Status.Binding.Name != secret.Name {
 		t.Errorf("endpoint %s, binding %+v", b.Status.Endpoint, b.Status.Binding)
 	}
 	if len(secret.OwnerReferences)+len(secret.Finalizers) > 0 {
 		t.Errorf("the Secret does not outlive the service: %+v", secret.ObjectMeta)
 	}
-	for _, object := range []client.Object{get(s, &appsv1.StatefulSet{}, "visits"), get(s, &corev1.Service{}, "visits")} {
+	for _, object := range []client.Object{get(s, &appsv1.StatefulSet{}, "visits"), get(s, &corev1.Service{}, "bindery-visits")} {
 		if !metav1.IsControlledBy(object, b) || len(object.GetFinalizers()) > 0 {
 			t.Errorf("%T: owners %+v, finalizers %v", object, object.GetOwnerReferences(), object.GetFinalizers())
 		}
@@ -87,18 +87,18 @@ func TestDriftIsRepaired(t *testing.T) {
 		}
 		return ""
 	})
-	update(s, &corev1.Service{}, "visits", func(service *corev1.Service) { service.Spec.Ports[0].Port = 1 })
+	update(s, &corev1.Service{}, "bindery-visits", func(service *corev1.Service) { service.Spec.Ports[0].Port = 1 })
 	s.await("the Service", func() string {
-		for _, port := range get(s, &corev1.Service{}, "visits").Spec.Ports {
+		for _, port := range get(s, &corev1.Service{}, "bindery-visits").Spec.Ports {
 			if port.Port == 6379 {
 				return ""
 			}
 		}
 		return "its port is not back"
 	})
-	update(s, &corev1.Service{}, "visits", func(service *corev1.Service) { delete(service.Labels, v1alpha1.ManagedByLabel) })
+	update(s, &corev1.Service{}, "bindery-visits", func(service *corev1.Service) { delete(service.Labels, v1alpha1.ManagedByLabel) })
 	s.await("the label", func() string {
-		if get(s, &corev1.Service{}, "visits").Labels[v1alpha1.ManagedByLabel] == "" {
+		if get(s, &corev1.Service{}, "bindery-visits").Labels[v1alpha1.ManagedByLabel] == "" {
 			return "it is not back"
 		}
 		return ""
@@ -112,13 +112,13 @@ func TestDriftIsRepaired(t *testing.T) {
 func TestANameThatIsTakenIsLeftToItsOwner(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "taken")
-	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "visits"}, Spec: corev1.ServiceSpec{
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "bindery-visits"}, Spec: corev1.ServiceSpec{
 		Ports: []corev1.ServicePort{{Port: 80}}, Selector: map[string]string{"app": "mine"},
 	}}
 	s.must(admin.Create(s.ctx, service))
 	s.service("visits", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
 	s.awaitService("visits", "False/NameConflict")
-	if after := get(s, &corev1.Service{}, "visits"); after.ResourceVersion != service.ResourceVersion {
+	if after := get(s, &corev1.Service{}, "bindery-visits"); after.ResourceVersion != service.ResourceVersion {
 		t.Error("somebody else's Service was changed")
 	}
 	err := admin.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: "visits"}, &appsv1.StatefulSet{})
@@ -157,7 +157,7 @@ func TestACollectorIsAttachedToItsStore(t *testing.T) {
 		return ""
 	})
 	s.awaitService("logs", "False/Provisioning") // there are no nodes
-	if uri := string(get(s, &corev1.Secret{}, s.secretOf("logs")).Data["uri"]); uri != "http://logs."+s.namespace+".svc:4001" {
+	if uri := string(get(s, &corev1.Secret{}, s.secretOf("logs")).Data["uri"]); uri != "http://bindery-logs."+s.namespace+".svc:4001" {
 		t.Errorf("uri %s", uri)
 	}
 }

@@ -83,7 +83,7 @@ func TestAServiceThatNobodyUsesGoes(t *testing.T) {
 		t.Errorf("it went after %s", took)
 	}
 	s.awaitGone(&appsv1.StatefulSet{}, "visits")
-	s.awaitGone(&corev1.Service{}, "visits")
+	s.awaitGone(&corev1.Service{}, "bindery-visits")
 	s.awaitGone(&corev1.Secret{}, secret)
 	s.await("the Events", func() string {
 		if soon, gone := len(s.eventsOf("DeprovisionSoon")), len(s.eventsOf("Deprovisioned")); soon != 1 || gone != 1 {
@@ -112,7 +112,7 @@ func TestARedisThatComesBackIsTheSameToItsApps(t *testing.T) {
 
 	s.dropInUse("visits")
 	s.awaitGone(&appsv1.StatefulSet{}, "visits")
-	s.awaitGone(&corev1.Service{}, "visits")
+	s.awaitGone(&corev1.Service{}, "bindery-visits")
 	s.service("visits", spec)
 	s.awaitService("visits", "True/Ready")
 	s.awaitAttached("visits", 1)

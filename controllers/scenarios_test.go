@@ -188,7 +188,7 @@ func describe(objects []client.Object) []string {
 	return lines
 }
 
-var revisionName = regexp.MustCompile(`\b([a-z][a-z0-9-]*)-(?:[0-9a-v]{16}|[0-9a-v]{8})\b`)
+var revisionName = regexp.MustCompile(`\b([a-z][a-z0-9-]*)-(?:[0-9a-v]{20}|[0-9a-v]{16}|[0-9a-v]{8})\b`)
 
 // anonymous replaces what differs from namespace to namespace: its name, and the names of handle revisions.
 func anonymous(line, namespace string, secrets map[string]string) string {
@@ -626,7 +626,7 @@ var scenarios = map[string]scenario{
 		end: []string{
 			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
 			"BackingService/two attached=1 Ready=True/Ready",
-			"no BackingService/one", "no StatefulSet/one", "no Service/one", "Secret/@old:one", "no Job that verified one",
+			"no BackingService/one", "no StatefulSet/one", "no Service/bindery-one", "Secret/@old:one", "no Job that verified one",
 		},
 	},
 	"swap of a StatefulSet": {

@@ -333,7 +333,7 @@ type BackingServiceStatus struct {
 	// +optional
 	Binding *LocalReference `json:"binding,omitempty"`
 
-	// endpoint is the host and the port of the service, where Bindery knows them. Example: visits.shop.svc:6379.
+	// endpoint is the host and the port of the service, where Bindery knows them. Example: bindery-visits.shop.svc:6379.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Endpoint string `json:"endpoint,omitempty"`

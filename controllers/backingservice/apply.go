@@ -93,12 +93,12 @@ func (r *reconciler) applyChild(ctx context.Context, c child) error {
 func (r *reconciler) replacePorts(ctx context.Context, o observation, p *ports) error {
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.uid}, "spec": map[string]any{"ports": p.list}})
 	if err != nil {
-		return fmt.Errorf("encoding the ports of Service %s: %w", o.service.Name, err)
+		return fmt.Errorf("encoding the ports of Service %s: %w", p.service, err)
 	}
-	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: o.service.Namespace, Name: o.service.Name}}
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: o.service.Namespace, Name: p.service}}
 	err = r.client.Patch(ctx, service, client.RawPatch(types.MergePatchType, body), client.FieldOwner(v1alpha1.ManagedBy))
 	if err != nil {
-		return writeError("putting the ports of Service "+o.service.Name+" right", err)
+		return writeError("putting the ports of Service "+p.service+" right", err)
 	}
 	return nil
 }
@@ -235,16 +235,16 @@ func (r *reconciler) applyTrial(ctx context.Context, p *plan) error {
 
 // applyStatus writes the status if it changed, and then the Events that the change is worth.
 func (r *reconciler) applyStatus(ctx context.Context, s v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) error {
-	was := s.Status
-	if equality.Semantic.DeepEqual(was, now) {
+	if equality.Semantic.DeepEqual(s.Status, now) {
 		return nil
 	}
+	notes := notesOf(&s, now)
 	s.Status = now
 	if err := r.client.Status().Update(ctx, &s, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
 		return fmt.Errorf("writing the status of BackingService %s: %w", s.Name, err)
 	}
 	r.written.Put(client.ObjectKeyFromObject(&s), s)
-	for _, n := range notesOf(was, now) {
+	for _, n := range notes {
 		r.events.Eventf(&s, nil, n.eventType, n.reason, n.action, "%s", n.message)
 	}
 	return nil

@@ -1,13 +1,16 @@
 package backingservice
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 // Reasons of Events on a BackingService that are no reasons of a condition.
@@ -15,14 +18,15 @@ const (
 	reasonDeprovisionSoon    = "DeprovisionSoon"
 	reasonDeprovisioned      = "Deprovisioned"
 	reasonDeprovisionRefused = "DeprovisionRefused"
+	reasonServiceLinks       = "ServiceLinks"
 )
 
 // note is an Event to be sent.
 type note struct{ eventType, reason, action, message string }
 
-// notesOf are the Events that a change of the status is worth: transitions, and nothing else.
-func notesOf(was, now v1alpha1.BackingServiceStatus) []note {
-	var notes []note
+// notesOf are the Events that a change of the status of a service is worth: transitions, and nothing else.
+func notesOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []note {
+	was, notes := s.Status, linksOf(s, now)
 	if ready, changed := transition(was, now, v1alpha1.ConditionReady); changed {
 		eventType := corev1.EventTypeNormal
 		if slices.Contains(needsPerson, ready.Reason) {
@@ -38,6 +42,20 @@ func notesOf(was, now v1alpha1.BackingServiceStatus) []note {
 		notes = append(notes, note{eventType, verified.Reason, "Verify", verified.Message})
 	}
 	return notes
+}
+
+// linksOf warns of a Service that has the name that earlier versions of Bindery gave it: once, when it becomes that of the
+// handle. What the Service is called cannot be changed, because apps have the handle.
+func linksOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []note {
+	provisioned := s.Spec.Redis != nil || s.Spec.Collector != nil
+	if !provisioned || s.Status.Handle != nil || now.Handle == nil || handle.ServiceName(s.Name, now.Handle.SecretName) != s.Name {
+		return nil
+	}
+	variable := strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_PORT"
+	return []note{{corev1.EventTypeWarning, reasonServiceLinks, "Provision", fmt.Sprintf(
+		"Service %s keeps the name that an earlier version of Bindery gave it, because apps may use it. It gives every Pod that starts in this "+
+			"namespace %s=tcp://… (service links). Where an app reads that as a setting of its own, set enableServiceLinks: false in its "+
+			"Pod template", s.Name, variable)}}
 }
 
 func transition(was, now v1alpha1.BackingServiceStatus, conditionType string) (metav1.Condition, bool) {

@@ -81,22 +81,32 @@ func (r *reconciler) observeJobs(ctx context.Context, o *observation) error {
 
 // observeChildren reads the objects of a provisioned service. The cache has those that carry Bindery's label; where it
 // has none, the API server is asked whether somebody else has taken the name.
-func (r *reconciler) observeChildren(ctx context.Context, o *observation) error {
-	service, err := observeChild(ctx, r, o, &corev1.Service{}, r.children, o.service.Name)
-	if err != nil {
-		return err
-	}
-	o.children.service = service
+func (r *reconciler) observeChildren(ctx context.Context, o *observation) (err error) {
 	o.children.contested = map[string]time.Duration{}
 	for _, kind := range repaired {
 		o.children.contested[kind] = r.contests.Wait(childKey{client.ObjectKeyFromObject(&o.service), kind}, o.now)
 	}
 	if o.service.Spec.Redis != nil {
-		if o.children.statefulSet, err = observeChild(ctx, r, o, &appsv1.StatefulSet{}, r.children, o.service.Name); err != nil {
-			return err
-		}
-		return r.observeRemains(ctx, o)
+		err = r.observeRedis(ctx, o)
+	} else {
+		err = r.observeCollector(ctx, o)
 	}
+	if err != nil {
+		return err
+	}
+	// The handle says how the Service is called, and what else there is says which handle it is.
+	o.children.service, err = observeChild(ctx, r, o, &corev1.Service{}, r.children, o.serviceName())
+	return err
+}
+
+func (r *reconciler) observeRedis(ctx context.Context, o *observation) (err error) {
+	if o.children.statefulSet, err = observeChild(ctx, r, o, &appsv1.StatefulSet{}, r.children, o.service.Name); err != nil {
+		return err
+	}
+	return r.observeRemains(ctx, o)
+}
+
+func (r *reconciler) observeCollector(ctx context.Context, o *observation) (err error) {
 	if err := r.observeStore(ctx, o); err != nil {
 		return err
 	}
@@ -112,7 +122,28 @@ func (r *reconciler) observeChildren(ctx context.Context, o *observation) error 
 	} else {
 		o.children.injectedSince = r.injections.since(key, o.now)
 	}
-	return nil
+	return r.observeEarlierCollector(ctx, o)
+}
+
+// observeEarlierCollector looks for what an earlier version of Bindery made for a collector whose status has no handle. The
+// Service is there where only the status was lost. Else apps may carry the Secret of a collector that had the name before.
+func (r *reconciler) observeEarlierCollector(ctx context.Context, o *observation) error {
+	s := &o.service
+	if s.Status.Handle != nil || len(s.Status.Reserved) > 0 {
+		return nil
+	}
+	var service corev1.Service
+	err := r.children.Get(ctx, client.ObjectKeyFromObject(s), &service)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading Service %s: %w", s.Name, err)
+	}
+	if err == nil && metav1.IsControlledBy(&service, s) {
+		o.children.earlier = true
+		return nil
+	}
+	carried, err := r.carriedByApps(ctx, o)
+	o.children.earlier = carried == engine.EarlierCollectorSecretName(s)
+	return err
 }
 
 // observeStore reads the service that a collector is to keep its data in.
@@ -187,7 +218,7 @@ func (r *reconciler) carriedByApps(ctx context.Context, o *observation) (string,
 		page.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind(kind + "List"))
 		err := r.eachPage(ctx, page, o.service.Namespace, func() {
 			for i := range page.Items {
-				carried = append(carried, carriedBy(kind, &page.Items[i], o.service.Name)...)
+				carried = append(carried, carriedBy(kind, &page.Items[i], o.service.Name, o.service.Spec.Type)...)
 			}
 		})
 		if err != nil {

@@ -73,6 +73,9 @@ type children struct {
 	// carried is the Secret that exists and that the apps of the namespace carry from a service of this name that was there
 	// before, or else the one that its claim remembers; "" = none.
 	carried string
+	// earlier says of a collector whose status has no handle that an earlier version of Bindery made what is in use: its Service
+	// has the name that such a version gave, or apps carry such a Secret.
+	earlier bool
 	// foreign are objects that have the name of a child and belong to somebody else.
 	foreign []string
 	// contested is how long to leave a child as it is, by the way to put it right, because something else keeps at it.
@@ -151,8 +154,9 @@ type child struct {
 
 // ports are the whole list of the ports of one Service.
 type ports struct {
-	uid  types.UID
-	list []acorev1.ServicePortApplyConfiguration
+	service string
+	uid     types.UID
+	list    []acorev1.ServicePortApplyConfiguration
 }
 
 // repair is the way in which a child is put right, and the state that it was found in.

@@ -34,7 +34,7 @@ func observed(spec v1alpha1.BackingServiceSpec, change ...func(*observation)) ob
 }
 
 // nonce is the random part of every name.
-var nonce = handle.NewNonce([]byte("0123456789"))
+var nonce = handle.NewNonce([]byte("0123456789abc"))
 
 // planOf is the plan of a pass that may make the Secret which it needs: its name is reserved.
 func planOf(o observation) plan {
@@ -125,8 +125,20 @@ func TestWhatTheStatusSays(t *testing.T) {
 		endpoint    string
 	}{
 		"a Redis that was just asked for": {
-			observation: observed(redisSpec), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
-			handle: secretOfRedis + "/uri#1",
+			observation: observed(redisSpec), ready: "False/Provisioning", endpoint: "bindery-visits.shop.svc:6379",
+			mention: []string{"StatefulSet visits and Service bindery-visits"}, handle: secretOfRedis + "/uri#1",
+		},
+		"a Redis of which an earlier Bindery has reserved the Secret": {
+			observation: observed(redisSpec, func(o *observation) { o.service.Status.Reserved = []string{"visits-0123456789abcdef"} }),
+			ready:       "False/Provisioning", endpoint: "visits.shop.svc:6379", handle: "visits-0123456789abcdef/uri#1",
+		},
+		"a collector that was just asked for": {
+			observation: observed(collectorSpec), ready: "False/StoreNotAttached", endpoint: "bindery-visits.shop.svc:4001",
+			handle: secretOfCollector + "/uri#1",
+		},
+		"a collector that an earlier Bindery has made, and whose status was lost": {
+			observation: observed(collectorSpec, func(o *observation) { o.children.earlier = true }), ready: "False/StoreNotAttached",
+			endpoint: "visits.shop.svc:4001", handle: earlierSecretOfCollector + "/uri#1",
 		},
 		"a Redis whose apps carry the handle of one before it": {
 			observation: observed(redisSpec, func(o *observation) { o.children.carried = "visits-0123456789abcdef" }), ready: "False/Provisioning",
@@ -149,12 +161,12 @@ func TestWhatTheStatusSays(t *testing.T) {
 			mention: []string{"BackingService store does not exist", "spec.collector.storeRef.name"},
 		},
 		"a Redis that is to leave nothing behind": {
-			observation: observed(redisSpec, leavingNothing), ready: "False/Provisioning", endpoint: "visits.shop.svc:6379",
+			observation: observed(redisSpec, leavingNothing), ready: "False/Provisioning", endpoint: "bindery-visits.shop.svc:6379",
 			handle: secretOfRedis + "/uri#1",
 		},
 		"a Redis without a ready Pod": {
 			observation: observed(redisSpec, redisChildren(0, "")), ready: "False/Provisioning", mention: []string{"kubectl describe pod visits-0"},
-			endpoint: "visits.shop.svc:6379", handle: secretOfRedis + "/uri#1",
+			endpoint: "bindery-visits.shop.svc:6379", handle: secretOfRedis + "/uri#1",
 		},
 		"a Redis that serves": {
 			observation: observed(redisSpec, redisChildren(1, ""), withHandle("visits-x", "uri", 1)), ready: "True/Ready",
@@ -290,6 +302,12 @@ func TestWhatTheStatusSays(t *testing.T) {
 // secretOfRedis is the name of the Secret of a Redis that was not there before.
 var secretOfRedis = handle.SecretName("visits", nonce)
 
+// What the Secret of a collector is called, and what an earlier version called it.
+var (
+	secretOfCollector        = handle.OwnContentName("visits", v1alpha1.TypeCollector, "http://bindery-visits.shop.svc:4001")
+	earlierSecretOfCollector = handle.ContentName("visits", v1alpha1.TypeCollector, "http://visits.shop.svc:4001")
+)
+
 func storeIs(spec v1alpha1.BackingServiceSpec) func(*observation) {
 	return func(o *observation) { o.children.store.Spec = spec }
 }
@@ -414,15 +432,18 @@ func TestWhatIsWritten(t *testing.T) {
 // The name of a Secret is written down before the Secret is made, and nothing else is done meanwhile.
 func TestASecretIsReservedBeforeItIsMade(t *testing.T) {
 	for name, test := range map[string]struct {
-		spec   v1alpha1.BackingServiceSpec
-		secret string
+		spec    v1alpha1.BackingServiceSpec
+		earlier bool
+		secret  string
 	}{
-		"a Redis":     {redisSpec, secretOfRedis},
-		"a collector": {collectorSpec, handle.ContentName("visits", v1alpha1.TypeCollector, "http://visits.shop.svc:4001")},
-		"a URL":       {urlSpec("http://a"), nameOf("http://a")},
+		"a Redis":     {redisSpec, false, secretOfRedis},
+		"a collector": {collectorSpec, false, secretOfCollector},
+		"a collector that an earlier version made": {collectorSpec, true, earlierSecretOfCollector},
+		"a URL": {urlSpec("http://a"), false, nameOf("http://a")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := observed(test.spec)
+			o.children.earlier = test.earlier
 			p := makePlan(o)
 			if !p.reserve || p.secret != nil || len(p.apply) > 0 {
 				t.Fatalf("reserves %v, makes %v, applies %d", p.reserve, p.secret != nil, len(p.apply))
@@ -430,7 +451,8 @@ func TestASecretIsReservedBeforeItIsMade(t *testing.T) {
 			if diff := cmp.Diff(v1alpha1.BackingServiceStatus{Reserved: []string{test.secret}}, p.status); diff != "" {
 				t.Errorf("status (-want +got):\n%s", diff)
 			}
-			o.service.Status, o.nonce = p.status, handle.NewNonce([]byte("9876543210"))
+			o.children.earlier = false // it is not looked for again
+			o.service.Status, o.nonce = p.status, handle.NewNonce([]byte("9876543210abc"))
 			p = makePlan(o)
 			if p.secret == nil || p.secret.name != test.secret || p.status.Handle.SecretName != test.secret || p.status.Reserved != nil {
 				t.Errorf("makes %+v, handle %+v, reserved %v", p.secret, p.status.Handle, p.status.Reserved)

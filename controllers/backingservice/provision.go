@@ -35,20 +35,22 @@ func (o *observation) planRedis() plan {
 		o.setProvisioned(&p.status, state)
 		return p
 	}
-	name, ok := o.ownHandle(&p, func(newPassword func() string) map[string]string { return engine.RedisSecret(s, newPassword) })
-	if !ok {
+	name, serviceName := o.secretName(), o.serviceName()
+	if !o.ownHandle(&p, name, func(newPassword func() string) map[string]string {
+		return engine.RedisSecret(s, serviceName, newPassword)
+	}) {
 		return o.reserve(name)
 	}
 
-	o.planService(&p, engine.RedisService(s))
+	o.planService(&p, engine.RedisService(s, serviceName))
 	statefulSet := engine.RedisStatefulSet(s, o.redisStanding(name), name, o.images)
 	if live := o.children.statefulSet; live == nil {
-		o.putRight(&p, "StatefulSet", nil, statefulSet)
+		o.putRight(&p, "StatefulSet", s.Name, nil, statefulSet)
 	} else if !engine.Outdated(live.Annotations[v1alpha1.RenderedAnnotation], statefulSet.Annotations[v1alpha1.RenderedAnnotation]) &&
 		differs(statefulSet, func() (*aappsv1.StatefulSetApplyConfiguration, error) {
 			return aappsv1.ExtractStatefulSet(live, v1alpha1.ManagedBy)
 		}) {
-		o.putRight(&p, "StatefulSet", &live.ObjectMeta, statefulSet)
+		o.putRight(&p, "StatefulSet", s.Name, &live.ObjectMeta, statefulSet)
 	}
 	o.setProvisioned(&p.status, p.unlessContested(o.redisState()))
 	return p
@@ -64,7 +66,7 @@ func (o *observation) redisStanding(secretName string) engine.Standing {
 func (o *observation) redisState() condition.State {
 	live := o.children.statefulSet
 	if live == nil || o.children.service == nil {
-		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("StatefulSet %s and Service %[1]s are being created", o.service.Name))
+		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("StatefulSet %s and Service %s are being created", o.service.Name, o.serviceName()))
 	}
 	if live.Status.ObservedGeneration < live.Generation || live.Status.ReadyReplicas < 1 ||
 		live.Status.CurrentRevision != live.Status.UpdateRevision {
@@ -90,11 +92,12 @@ func (o *observation) planCollector() plan {
 		o.setProvisioned(&p.status, noStore)
 		return p
 	}
-	if name, ok := o.ownHandle(&p, func(func() string) map[string]string { return engine.CollectorSecret(s) }); !ok {
+	name, serviceName := o.secretName(), o.serviceName()
+	if !o.ownHandle(&p, name, func(func() string) map[string]string { return engine.CollectorSecret(s, serviceName) }) {
 		return o.reserve(name)
 	}
 
-	o.planService(&p, engine.CollectorService(s))
+	o.planService(&p, engine.CollectorService(s, serviceName))
 	if !o.otherStore() {
 		o.planBinding(&p, engine.CollectorBinding(s))
 	}
@@ -104,12 +107,12 @@ func (o *observation) planCollector() plan {
 			o.setProvisioned(&p.status, p.unlessContested(o.unbornState()))
 			return p
 		}
-		o.putRight(&p, "Deployment", nil, deployment)
+		o.putRight(&p, "Deployment", s.Name, nil, deployment)
 	} else if !engine.Outdated(live.Annotations[v1alpha1.RenderedAnnotation], deployment.Annotations[v1alpha1.RenderedAnnotation]) &&
 		differs(deployment, func() (*aappsv1.DeploymentApplyConfiguration, error) {
 			return aappsv1.ExtractDeployment(live, v1alpha1.ManagedBy)
 		}) {
-		o.putRight(&p, "Deployment", &live.ObjectMeta, deployment)
+		o.putRight(&p, "Deployment", s.Name, &live.ObjectMeta, deployment)
 	}
 	state := o.collectorState()
 	if o.otherStore() {
@@ -202,7 +205,7 @@ func (o *observation) collectorState() condition.State {
 	live, binding := o.children.deployment, o.children.binding
 	if live == nil || o.children.service == nil || binding == nil {
 		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf(
-			"Deployment %s, Service %[1]s and Binding %s are being created", o.service.Name, engine.CollectorBindingName(o.service.Name)))
+			"Deployment %s, Service %s and Binding %s are being created", o.service.Name, o.serviceName(), engine.CollectorBindingName(o.service.Name)))
 	}
 	if injected := condition.Find(binding.Status.Conditions, v1alpha1.ConditionInjected); injected.Status != metav1.ConditionTrue &&
 		binding.Status.Current == nil {
@@ -223,40 +226,53 @@ func orNotYet(message string) string {
 	return message
 }
 
-// ownHandle plans the handle of a service that Bindery provisions: one Secret, made once. It returns its name, and whether
-// it may be made now: else the name has to be reserved first.
+// secretName names the Secret with the handle of a service that Bindery provisions.
 //
 // The Secret of a handle with a password has a name that nobody can know before, so that nobody else can have made it. A
 // BackingService that comes back, with its definition or out of git, finds the one that its apps carry by asking them: none
-// of them changes, and they know the password.
-func (o *observation) ownHandle(p *plan, content func(newPassword func() string) map[string]string) (name string, ok bool) {
+// of them changes, and they know the password. A handle without credentials is told by its content.
+func (o *observation) secretName() string {
 	s := &o.service
+	switch {
+	case s.Status.Handle != nil:
+		return s.Status.Handle.SecretName
+	case s.Spec.Collector != nil:
+		return o.collectorSecretName()
+	case o.usedSecret() != "":
+		return o.usedSecret()
+	case len(s.Status.Reserved) > 0:
+		return s.Status.Reserved[0]
+	}
+	return handle.SecretName(s.Name, o.nonce)
+}
+
+// collectorSecretName is the earlier name where an earlier version has made what apps use, or has begun to.
+func (o *observation) collectorSecretName() string {
+	if earlier := engine.EarlierCollectorSecretName(&o.service); o.children.earlier || o.reserved(earlier) {
+		return earlier
+	}
+	return engine.CollectorSecretName(&o.service)
+}
+
+// serviceName names the Kubernetes Service that the handle leads to.
+func (o *observation) serviceName() string { return handle.ServiceName(o.service.Name, o.secretName()) }
+
+// ownHandle plans the handle of a service that Bindery provisions: one Secret, made once. It says whether the Secret may be
+// made now: else its name has to be reserved first.
+func (o *observation) ownHandle(p *plan, name string, content func(newPassword func() string) map[string]string) bool {
 	example := content(func() string { return "" })
 	p.status.Endpoint = handle.Endpoint(example)
-	if s.Status.Handle != nil {
-		return s.Status.Handle.SecretName, true
+	if o.service.Status.Handle != nil {
+		return true
 	}
-	_, credentials := example[v1alpha1.KeyPassword]
-	used := o.usedSecret()
-	switch {
-	case credentials && used != "":
-		name = used
-	case !credentials:
-		// A handle without credentials is told by its content.
-		name = handle.ContentName(s.Name, s.Spec.Type, example[v1alpha1.KeyURI])
-	case len(s.Status.Reserved) > 0:
-		name = s.Status.Reserved[0]
-	default:
-		name = handle.SecretName(s.Name, o.nonce)
-	}
-	if name != used {
+	if name != o.usedSecret() {
 		if !o.reserved(name) {
-			return name, false
+			return false
 		}
 		p.secret = &secret{name: name, content: content, outlives: o.outlives()}
 	}
 	o.setHandle(&p.status, name, v1alpha1.KeyURI, keysOf(example))
-	return name, true
+	return true
 }
 
 // usedSecret is the Secret with the password of a Redis that is in use already, although the status does not say so: the
@@ -279,7 +295,7 @@ func (o *observation) outlives() bool {
 func (o *observation) planService(p *plan, desired *acorev1.ServiceApplyConfiguration) {
 	live := o.children.service
 	if live == nil {
-		o.putRight(p, "Service", nil, desired)
+		o.putRight(p, "Service", *desired.Name, nil, desired)
 		return
 	}
 	otherPorts := len(live.Spec.Ports) != 1 || live.Spec.Ports[0].Port != *desired.Spec.Ports[0].Port
@@ -288,25 +304,25 @@ func (o *observation) planService(p *plan, desired *acorev1.ServiceApplyConfigur
 	}) {
 		return
 	}
-	if o.putRight(p, "Service", &live.ObjectMeta, desired) && otherPorts {
-		p.ports = &ports{uid: live.UID, list: desired.Spec.Ports}
+	if o.putRight(p, "Service", *desired.Name, &live.ObjectMeta, desired) && otherPorts {
+		p.ports = &ports{service: *desired.Name, uid: live.UID, list: desired.Spec.Ports}
 	}
 }
 
 // putRight plans to apply a child, which is found as it is, or not at all. One that something else changes again and again
 // is left alone for a while: each answer may restart the service.
-func (o *observation) putRight(p *plan, kind string, found *metav1.ObjectMeta, desired any) (applied bool) {
+func (o *observation) putRight(p *plan, kind, name string, found *metav1.ObjectMeta, desired any) (applied bool) {
 	sight, repairs := o.repairs(found)
 	how := kind
 	if found == nil {
 		how = deleted(kind)
 	}
 	if wait := o.children.contested[how]; repairs && wait > 0 {
-		p.contested = append(p.contested, kind+" "+o.service.Name)
+		p.contested = append(p.contested, kind+" "+name)
 		p.lookAgain(wait)
 		return false
 	}
-	c := child{desired: desired, name: kind + " " + o.service.Name}
+	c := child{desired: desired, name: kind + " " + name}
 	if found != nil {
 		c.uid = found.UID
 	}

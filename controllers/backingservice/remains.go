@@ -31,14 +31,14 @@ func rememberedBy(claim *metav1.PartialObjectMetadata, service string) string {
 	return ""
 }
 
-// carriedBy are the Secrets that a workload carries from a Redis of this name. The annotation can be written by who may edit
-// the workload, and who may do that can read every Secret of the namespace; but only a Secret with a name that Bindery gives
-// becomes a handle.
-func carriedBy(kind string, workload *metav1.PartialObjectMetadata, service string) []string {
+// carriedBy are the Secrets that a workload carries from a service of this name and type. The annotation can be written by
+// who may edit the workload, and who may do that can read every Secret of the namespace; but only a Secret with a name that
+// Bindery gives becomes a handle.
+func carriedBy(kind string, workload *metav1.PartialObjectMetadata, service string, t v1alpha1.ServiceType) []string {
 	var secrets []string
 	l := ledger.Parse(workload.Annotations[v1alpha1.AttachmentsAnnotation], ledger.WorkloadName(workload.Namespace, kind, workload.Name))
 	for _, a := range l.Attachments {
-		if a.Service == service && (a.Type == "" || a.Type == v1alpha1.TypeRedis) && len(a.Env) > 0 && handle.IsOf(service, a.Secret) {
+		if a.Service == service && (a.Type == "" || a.Type == t) && len(a.Env) > 0 && handle.IsOf(service, a.Secret) {
 			secrets = append(secrets, a.Secret)
 		}
 	}

@@ -65,14 +65,16 @@ func TestWhatAppsCarryOfAService(t *testing.T) {
 		"one that carries nothing any more":            {"shop/Deployment/app", attached("visits", secret, "redis", nil), nil},
 		"a Secret with a name that Bindery never gave": {"shop/Deployment/app", attached("visits", "prod-database", "redis", env), nil},
 		"an annotation that came with an export":       {"shop/Deployment/other", attached("visits", secret, "redis", env), nil},
-		"an app without an annotation":                 {},
+		"an app that is attached to a Redis of this version": {"shop/Deployment/app",
+			attached("visits", "visits-0123456789abcdef0123", "redis", env), []string{"visits-0123456789abcdef0123"}},
+		"an app without an annotation": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			app := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}}
 			if text := (ledger.Ledger{Workload: test.workload, Attachments: test.attachments}).String(); text != "" {
 				app.Annotations = map[string]string{v1alpha1.AttachmentsAnnotation: text}
 			}
-			if diff := cmp.Diff(test.want, carriedBy("Deployment", app, "visits")); diff != "" {
+			if diff := cmp.Diff(test.want, carriedBy("Deployment", app, "visits", v1alpha1.TypeRedis)); diff != "" {
 				t.Errorf("carried (-want +got):\n%s", diff)
 			}
 		})

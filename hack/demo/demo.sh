@@ -15,7 +15,7 @@ NAMESPACE=${NAMESPACE:-shop}
 KEEP=${KEEP:-}
 OUT=bin/demo
 PINGER=/api/v1/namespaces/$NAMESPACE/services/pinger:http/proxy/
-LOGS=/api/v1/namespaces/$NAMESPACE/services/logs:4001/proxy/
+LOGS=/api/v1/namespaces/$NAMESPACE/services/bindery-logs:4001/proxy/
 LOAD=/api/v1/namespaces/$NAMESPACE/pods/load:8080/proxy/stats
 LEAST=20 # requests a second; the load Pod sends 50, if the machine lets it
 
@@ -347,10 +347,10 @@ expect() {
   [ "$2" = "$3" ] || fail "$1 is '$2', and should be '$3'"
 }
 
-# expect_endpoint HOST: the Redis that Pinger says it is attached to.
+# expect_endpoint NAME: the Redis that Pinger says it is attached to, Bindery's or somebody else's.
 expect_endpoint() {
   case $endpoint in
-  "$1:6379" | "$1.$NAMESPACE.svc:6379") ;;
+  "$1:6379" | "bindery-$1.$NAMESPACE.svc:6379") ;;
   *) fail "Pinger is attached to '$endpoint', and should be to $1" ;;
   esac
 }

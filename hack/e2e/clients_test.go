@@ -28,7 +28,7 @@ func TestClients(t *testing.T) {
 		Assess("in JavaScript does with its Redis what it wants to", in(func(s *scene) {
 			handle, err := url.Parse(string(get[corev1.Secret](s, s.secretOf("visits")).Data[v1alpha1.KeyURI]))
 			s.no(err)
-			handle.Host = s.forward("visits", 6379)
+			handle.Host = s.forward("bindery-visits", 6379)
 			node := exec.CommandContext(s.ctx, "node", filepath.Join(cluster.clients, "run.js"))
 			node.Env = append(node.Environ(), "REDIS_URL="+handle.String())
 			output, err := node.CombinedOutput()

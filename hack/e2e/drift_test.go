@@ -48,9 +48,9 @@ func TestDrift(t *testing.T) {
 			s.requireUndisturbed(since)
 		})).
 		Assess("gets its Service's port back", in(func(s *scene) {
-			s.kubectl("patch", "service", "visits", "--type=json", "-p", `[{"op": "replace", "path": "/spec/ports/0/port", "value": 6380}]`)
+			s.kubectl("patch", "service", "bindery-visits", "--type=json", "-p", `[{"op": "replace", "path": "/spec/ports/0/port", "value": 6380}]`)
 			s.await("the Service has its port alone", seconds, func() string {
-				if ports := get[corev1.Service](s, "visits").Spec.Ports; len(ports) != 1 || ports[0].Port != 6379 {
+				if ports := get[corev1.Service](s, "bindery-visits").Spec.Ports; len(ports) != 1 || ports[0].Port != 6379 {
 					return s.asJSON(ports)
 				}
 				return ""
@@ -58,9 +58,9 @@ func TestDrift(t *testing.T) {
 			s.requireUndisturbed(since)
 		})).
 		Assess("gets its Service's selector back", in(func(s *scene) {
-			s.kubectl("patch", "service", "visits", "--type=merge", "-p", `{"spec": {"selector": {"bindery.dev/service": "nobody"}}}`)
+			s.kubectl("patch", "service", "bindery-visits", "--type=merge", "-p", `{"spec": {"selector": {"bindery.dev/service": "nobody"}}}`)
 			s.await("the Service has its selector", seconds, func() string {
-				if selector := get[corev1.Service](s, "visits").Spec.Selector; selector["bindery.dev/service"] != "visits" {
+				if selector := get[corev1.Service](s, "bindery-visits").Spec.Selector; selector["bindery.dev/service"] != "visits" {
 					return fmt.Sprint(selector)
 				}
 				return ""
@@ -68,10 +68,10 @@ func TestDrift(t *testing.T) {
 			s.requireUndisturbed(since)
 		})).
 		Assess("gets its Service back", in(func(s *scene) {
-			was := get[corev1.Service](s, "visits")
-			s.kubectl("delete", "service", "visits")
+			was := get[corev1.Service](s, "bindery-visits")
+			s.kubectl("delete", "service", "bindery-visits")
 			s.await("there is another Service", seconds, func() string {
-				now, err := find[corev1.Service](s, "visits")
+				now, err := find[corev1.Service](s, "bindery-visits")
 				if err != nil {
 					return err.Error()
 				}

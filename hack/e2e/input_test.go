@@ -87,8 +87,8 @@ func TestInput(t *testing.T) {
 				reason string
 			}{
 				// The Redis stands for any server that accepts connections.
-				v1alpha1.TypeMySQL:   {v1alpha1.ExternalSource{URL: "mysql://visits2:6379/db"}, v1alpha1.ReasonReachable},
-				v1alpha1.TypeGeneric: {v1alpha1.ExternalSource{URL: "nats://visits2:6379"}, v1alpha1.ReasonNotProbed},
+				v1alpha1.TypeMySQL:   {v1alpha1.ExternalSource{URL: "mysql://bindery-visits2:6379/db"}, v1alpha1.ReasonReachable},
+				v1alpha1.TypeGeneric: {v1alpha1.ExternalSource{URL: "nats://bindery-visits2:6379"}, v1alpha1.ReasonNotProbed},
 				v1alpha1.TypeLoggly:  {v1alpha1.ExternalSource{SecretRef: at}, v1alpha1.ReasonNotProbed},
 			} {
 				s.provision(string(kind), v1alpha1.BackingServiceSpec{Type: kind, External: &test.source})

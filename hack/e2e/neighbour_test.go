@@ -29,7 +29,7 @@ func TestNeighbour(t *testing.T) {
 			if len(chart) != 1 || !strings.HasPrefix(chart[0].Name, "visits-master-") {
 				s.Errorf("the chart selects %d Pods: %v", len(chart), chart)
 			}
-			for service, want := range map[string]string{"visits": "visits-0", "visits-master": chart[0].Name} {
+			for service, want := range map[string]string{"bindery-visits": "visits-0", "visits-master": chart[0].Name} {
 				s.await("the endpoints of Service "+service, patience, func() string {
 					got := s.kubectl("get", "endpointslices", "-l", "kubernetes.io/service-name="+service,
 						"-o", "jsonpath={.items[*].endpoints[*].targetRef.name}")

@@ -69,9 +69,9 @@ func (s *scene) visits(redis string, times int) int64 {
 	return last
 }
 
-// host is the endpoint of a Service of this namespace, as handles of Bindery's name it.
+// host is the endpoint of a service that Bindery provisioned in this namespace, as its handle names it.
 func (s *scene) host(service string, port int) string {
-	return fmt.Sprintf("%s.%s.svc:%d", service, s.namespace, port)
+	return fmt.Sprintf("bindery-%s.%s.svc:%d", service, s.namespace, port)
 }
 
 // secretOf is the name of the Secret with the handle of a service.

@@ -94,7 +94,7 @@ func (s *scene) requireCollects() {
 	body := []byte(`{"logs":[{"msg":"from the test"}]}`)
 	var stored struct{ Result, Key string }
 	s.retry("the collector takes a line", soon, func() string {
-		text, err := s.request(http.MethodPost, "services", "logs:4001", "/").
+		text, err := s.request(http.MethodPost, "services", "bindery-logs:4001", "/").
 			SetHeader("Content-Type", "application/json").Body(body).DoRaw(s.ctx)
 		if err != nil {
 			return err.Error() + ": " + string(text)
@@ -124,7 +124,7 @@ func (s *scene) requireCollects() {
 // collected is what the collector answers about a key.
 func (s *scene) collected(key string) string {
 	s.Helper()
-	text, err := s.request(http.MethodGet, "services", "logs:4001", "/").Param("key", key).DoRaw(s.ctx)
+	text, err := s.request(http.MethodGet, "services", "bindery-logs:4001", "/").Param("key", key).DoRaw(s.ctx)
 	s.no(err)
 	return string(text)
 }

@@ -22,12 +22,12 @@ const (
 	// largePings are eight clients without a credential that send a PING of 6 MB each, and take no answer.
 	largePings = `trap '' PIPE
 	for i in {1..8}; do
-		exec {fd}<>/dev/tcp/cache/6379
+		exec {fd}<>/dev/tcp/bindery-cache/6379
 		{ printf 'AUTH probe none\r\n*2\r\n$4\r\nPING\r\n$6000000\r\n'; head -c 6000000 /dev/zero; printf '\r\n'; } >&$fd
 	done 2>/dev/null; sleep 2`
 
 	// crowd are more clients than a Redis of 16Mi takes. They hold their connections for a while.
-	crowd = `for i in {1..200}; do exec {fd}<>/dev/tcp/cache/6379; done; sleep %d`
+	crowd = `for i in {1..200}; do exec {fd}<>/dev/tcp/bindery-cache/6379; done; sleep %d`
 
 	// crowded is how long they do: long enough for two liveness probes.
 	crowded = 25 * time.Second
@@ -115,16 +115,17 @@ func (s *scene) requireNeverRestarted(pod string) {
 // A Secret that an earlier version has made has no password for the probes, and its user "probe" takes any.
 func TestSecretOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
-	const password = "a-password-for-the-test"
+	const password, earlier = "a-password-for-the-test", "visits-0123456789abcdef"
 	suite.Test(t, features.New("a Redis with a Secret of an earlier version").
 		Setup(in(func(s *scene) {
 			s.provision("visits", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
 			s.awaitService("visits")
+			host := "visits." + s.namespace + ".svc" // what it called the Service
 			s.create(&corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Name: "earlier"},
+				ObjectMeta: metav1.ObjectMeta{Name: earlier},
 				StringData: map[string]string{
-					"type": "redis", "provider": "bindery", "host": "visits." + s.namespace + ".svc", "port": "6379", "username": "default",
-					"password": password, "uri": "redis://default:" + password + "@" + s.host("visits", 6379) + "/0",
+					"type": "redis", "provider": "bindery", "host": host, "port": "6379", "username": "default",
+					"password": password, "uri": "redis://default:" + password + "@" + host + ":6379/0",
 					"users.acl": "user default on >" + password + " ~* &* +@all\nuser probe on nopass resetkeys resetchannels -@all +ping\n",
 				},
 			})
@@ -132,8 +133,8 @@ func TestSecretOfAnEarlierVersion(t *testing.T) {
 		Assess("is edited, and serves", in(func(s *scene) {
 			for {
 				b := get[v1alpha1.BackingService](s, "visits")
-				b.Status.Handle.SecretName = "earlier"
-				b.Status.Binding.Name = "earlier"
+				b.Status.Handle.SecretName = earlier
+				b.Status.Binding.Name = earlier
 				if err := cluster.client.Status().Update(s.ctx, b); err == nil {
 					break
 				} else if !apierrors.IsConflict(err) {
@@ -145,7 +146,7 @@ func TestSecretOfAnEarlierVersion(t *testing.T) {
 			if answer := s.redis("visits", "CONFIG", "GET", "maxmemory"); !strings.HasSuffix(answer, "33554432") {
 				s.Errorf("it has %q", answer)
 			}
-			if secret := s.secretOf("visits"); secret != "earlier" {
+			if secret := s.secretOf("visits"); secret != earlier {
 				s.Errorf("its handle is now %s", secret)
 			}
 		})).

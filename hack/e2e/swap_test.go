@@ -35,7 +35,7 @@ func TestSwapUnderLoad(t *testing.T) {
 			s.requireSmooth("visits2", "visits")
 		})).
 		Assess("to a Redis that refuses the handle is refused before anything is touched", in(func(s *scene) {
-			s.foreign("refused", "redis://:not-the-password@visits2:6379")
+			s.foreign("refused", "redis://:not-the-password@bindery-visits2:6379")
 			since, said := s.rollouts("pinger"), s.watchConditions()
 			s.load(http.MethodPost, "/reset")
 			s.swap("pinger-visits", "refused")

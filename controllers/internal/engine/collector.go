@@ -23,13 +23,24 @@ const (
 )
 
 // CollectorSecret returns the content of the handle's Secret of a provisioned collector, which knows no credentials.
-func CollectorSecret(s *v1alpha1.BackingService) map[string]string {
-	return handle.HTTP(v1alpha1.TypeCollector, handle.Host(s.Name, s.Namespace), CollectorPort)
+// serviceName is the Service that the handle leads to.
+func CollectorSecret(s *v1alpha1.BackingService, serviceName string) map[string]string {
+	return handle.HTTP(v1alpha1.TypeCollector, handle.Host(serviceName, s.Namespace), CollectorPort)
 }
 
 // CollectorService is the Service in front of a provisioned collector.
-func CollectorService(s *v1alpha1.BackingService) *acorev1.ServiceApplyConfiguration {
-	return service(s, CollectorPort)
+func CollectorService(s *v1alpha1.BackingService, name string) *acorev1.ServiceApplyConfiguration {
+	return service(s, name, CollectorPort)
+}
+
+// CollectorSecretName names the handle's Secret of a provisioned collector, by its content.
+func CollectorSecretName(s *v1alpha1.BackingService) string {
+	return handle.OwnContentName(s.Name, v1alpha1.TypeCollector, CollectorSecret(s, handle.OwnServiceName(s.Name))[v1alpha1.KeyURI])
+}
+
+// EarlierCollectorSecretName is what earlier versions of Bindery called it.
+func EarlierCollectorSecretName(s *v1alpha1.BackingService) string {
+	return handle.ContentName(s.Name, v1alpha1.TypeCollector, CollectorSecret(s, s.Name)[v1alpha1.KeyURI])
 }
 
 // CollectorBindingName is the Binding that attaches a provisioned collector to its Redis.

@@ -23,6 +23,7 @@ import (
 	ametav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 // Images are the images that an installation runs where a BackingService names none.
@@ -69,6 +70,8 @@ func ClaimOf(template, service string) string { return template + "-" + service 
 type Standing struct {
 	// selector of the Pods, and the labels that the Pods have.
 	selector, labels map[string]string
+	// serviceName is spec.serviceName of a StatefulSet.
+	serviceName string
 	// claim is the claim template, and the labels and annotations that it has.
 	claim                         string
 	claimLabels, claimAnnotations map[string]string
@@ -78,7 +81,7 @@ type Standing struct {
 // handle's Secret, which the claim remembers.
 func NewStanding(s *v1alpha1.BackingService, claim, secretName string) Standing {
 	return Standing{
-		selector: selector(s), labels: labels(s),
+		selector: selector(s), labels: labels(s), serviceName: handle.ServiceName(s.Name, secretName),
 		claim: claim, claimLabels: labels(s), claimAnnotations: map[string]string{v1alpha1.HandleAnnotation: secretName},
 	}
 }
@@ -86,6 +89,7 @@ func NewStanding(s *v1alpha1.BackingService, claim, secretName string) Standing 
 // StandingOfStatefulSet is that of a Redis which exists.
 func StandingOfStatefulSet(s *v1alpha1.BackingService, live *appsv1.StatefulSet) Standing {
 	standing := standingOf(s, live.Spec.Selector)
+	standing.serviceName = live.Spec.ServiceName
 	for _, template := range live.Spec.VolumeClaimTemplates {
 		standing.claim, standing.claimLabels, standing.claimAnnotations = template.Name, template.Labels, template.Annotations
 	}
@@ -115,8 +119,8 @@ func Owner(s *v1alpha1.BackingService) *ametav1.OwnerReferenceApplyConfiguration
 }
 
 // service is the Kubernetes Service in front of the Pods of a backing service.
-func service(s *v1alpha1.BackingService, port int32) *acorev1.ServiceApplyConfiguration {
-	return acorev1.Service(s.Name, s.Namespace).
+func service(s *v1alpha1.BackingService, name string, port int32) *acorev1.ServiceApplyConfiguration {
+	return acorev1.Service(name, s.Namespace).
 		WithLabels(labels(s)).
 		WithOwnerReferences(Owner(s)).
 		WithSpec(acorev1.ServiceSpec().

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -45,11 +46,15 @@ func TestGolden(t *testing.T) {
 		Resources: &v1alpha1.Resources{Limits: map[string]resource.Quantity{"memory": resource.MustParse("400Mi")}},
 	})
 	logs := collector(v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "store"}})
+	secret := handle.SecretName("visits", handle.NewNonce([]byte("0123456789abc")))
+	// What has a Secret of an earlier version, such as visits-abc, is made as that version made it.
 	for name, object := range map[string]any{
-		"redis-service":             RedisService(plain),
+		"redis-service":             RedisService(plain, handle.OwnServiceName("visits")),
+		"redis-service-earlier":     RedisService(plain, "visits"),
+		"redis-statefulset-new":     RedisStatefulSet(plain, NewStanding(plain, ClaimName, secret), secret, images),
 		"redis-statefulset":         RedisStatefulSet(plain, NewStanding(plain, ClaimName, "visits-abc"), "visits-abc", images),
 		"redis-statefulset-storage": RedisStatefulSet(stored, NewStanding(stored, ClaimName, "visits-abc"), "visits-abc", images),
-		"collector-service":         CollectorService(logs),
+		"collector-service":         CollectorService(logs, handle.OwnServiceName("visits")),
 		"collector-deployment":      CollectorDeployment(logs, NewStanding(logs, ClaimName, "visits-abc"), images),
 		"collector-binding":         CollectorBinding(logs),
 		"verify-job":                VerifyJob(plain, tried("visits-abc", "uri", 1), "visits-1", images),
@@ -83,14 +88,14 @@ func quantity(text string) *resource.Quantity {
 
 func TestRedisSecretHasEveryKeyAndTheAccessListADigest(t *testing.T) {
 	passwords := []string{"p4ss", "pr0be"}
-	content := RedisSecret(redis(v1alpha1.RedisSource{}), func() string {
+	content := RedisSecret(redis(v1alpha1.RedisSource{}), "bindery-visits", func() string {
 		next := passwords[0]
 		passwords = passwords[1:]
 		return next
 	})
 	want := map[string]string{
-		"type": "redis", "provider": "bindery", "host": "visits.shop.svc", "port": "6379", "username": "default",
-		"password": "p4ss", "uri": "redis://default:p4ss@visits.shop.svc:6379/0",
+		"type": "redis", "provider": "bindery", "host": "bindery-visits.shop.svc", "port": "6379", "username": "default",
+		"password": "p4ss", "uri": "redis://default:p4ss@bindery-visits.shop.svc:6379/0",
 		"probe-password": "pr0be",
 		// The digests are what `printf p4ss | sha256sum` prints, and the same of pr0be.
 		"users.acl": "user default on #bfadce1a771b84e26389a63eb21e48e007a843f20de798df70ec1cb399b4b422 ~* &* " +
@@ -220,7 +225,7 @@ func tried(secretName, key string, revision int64) *v1alpha1.Handle {
 // The StatefulSet and the Deployment of an earlier Bindery, as they are in the cluster.
 const (
 	legacyLabels = "app.kubernetes.io/instance: visits, app.kubernetes.io/name: redis"
-	legacyRedis  = `{spec: {selector: {matchLabels: {` + legacyLabels + `}},
+	legacyRedis  = `{spec: {serviceName: visits, selector: {matchLabels: {` + legacyLabels + `}},
   template: {spec: {volumes: [{name: acl, secret: {secretName: visits-old}}]}},
   volumeClaimTemplates: [{metadata: {name: data, labels: {` + legacyLabels + `}}}]}}`
 	legacyCollector = `{spec: {selector: {matchLabels: {app.kubernetes.io/instance: visits, app.kubernetes.io/name: collector}}}}`
@@ -251,6 +256,12 @@ func TestWhatStandsIsKept(t *testing.T) {
 	if got := *rendered.Spec.Template.Spec.Volumes[0].Secret.SecretName; got != "visits-old" {
 		t.Errorf("the Secret is %s", got)
 	}
+	for _, name := range []string{"visits", "bindery-visits"} { // whatever the Secret says
+		live.Spec.ServiceName = name
+		if got := *RedisStatefulSet(s, StandingOfStatefulSet(s, &live), HandleOf(&live), images).Spec.ServiceName; got != name {
+			t.Errorf("serviceName is %s, and was %s", got, name)
+		}
+	}
 
 	logs := collector(v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "store"}})
 	var deployment appsv1.Deployment
@@ -268,7 +279,7 @@ func TestNothingOfAChartIsSelectedNorSelects(t *testing.T) {
 	s := redis(v1alpha1.RedisSource{})
 	chart := map[string]string{"app.kubernetes.io/name": "redis", "app.kubernetes.io/instance": "visits"}
 	for what, matches := range map[string]bool{
-		"Bindery's Service selects the chart's Pods":     k8slabels.SelectorFromSet(RedisService(s).Spec.Selector).Matches(k8slabels.Set(chart)),
+		"Bindery's Service selects the chart's Pods":     k8slabels.SelectorFromSet(RedisService(s, "bindery-visits").Spec.Selector).Matches(k8slabels.Set(chart)),
 		"Bindery's StatefulSet selects the chart's Pods": k8slabels.SelectorFromSet(selector(s)).Matches(k8slabels.Set(chart)),
 		"the chart's Service selects Bindery's Pods":     k8slabels.SelectorFromSet(chart).Matches(k8slabels.Set(labels(s))),
 	} {

@@ -61,10 +61,10 @@ const redisAppRights = "+@all -@admin +role +config|get +client|list"
 // that the server itself starts with, and the password of its second user. The list has the SHA-256 of the passwords
 // alone, so that of the app is neither in the arguments nor in the environment nor in a file of the Pod. The second user
 // can ask whether the server is there, and nothing else: the readiness probe runs as it. It has a password because Redis
-// bounds what a client may send only until it has logged in.
-func RedisSecret(s *v1alpha1.BackingService, newPassword func() string) map[string]string {
+// bounds what a client may send only until it has logged in. serviceName is the Service that the handle leads to.
+func RedisSecret(s *v1alpha1.BackingService, serviceName string, newPassword func() string) map[string]string {
 	password, probePassword := newPassword(), newPassword()
-	content := handle.Redis(handle.Host(s.Name, s.Namespace), RedisPort, RedisUser, password)
+	content := handle.Redis(handle.Host(serviceName, s.Namespace), RedisPort, RedisUser, password)
 	content[RedisACLKey] = fmt.Sprintf("user %s on #%s ~* &* %s\nuser %s on #%s resetkeys resetchannels -@all +ping\n",
 		RedisUser, digestOf(password), redisAppRights, redisProbeUser, digestOf(probePassword))
 	content[RedisProbeKey] = probePassword
@@ -77,8 +77,8 @@ func digestOf(password string) string {
 }
 
 // RedisService is the Service in front of a provisioned Redis.
-func RedisService(s *v1alpha1.BackingService) *acorev1.ServiceApplyConfiguration {
-	return service(s, RedisPort)
+func RedisService(s *v1alpha1.BackingService, name string) *acorev1.ServiceApplyConfiguration {
+	return service(s, name, RedisPort)
 }
 
 // RedisStatefulSet is the workload of a provisioned Redis. secretName is the handle's Secret.
@@ -86,7 +86,7 @@ func RedisStatefulSet(s *v1alpha1.BackingService, standing Standing, secretName 
 	pod := acorev1.PodTemplateSpec().WithLabels(standing.labels).WithSpec(redisPod(s, standing, secretName, images))
 	spec := aappsv1.StatefulSetSpec().
 		WithReplicas(1).
-		WithServiceName(s.Name).
+		WithServiceName(standing.serviceName).
 		// With the default policy a Pod that never became ready keeps the StatefulSet from replacing it by a mended one.
 		WithPodManagementPolicy(appsv1.ParallelPodManagement).
 		WithSelector(ametav1.LabelSelector().WithMatchLabels(standing.selector)).

@@ -48,7 +48,7 @@ func withSecretOfEarlier(secret map[string]string) {
 // run runs a Redis as it is rendered. change is made to its Secret first; arguments come after its own.
 func run(t *testing.T, source v1alpha1.RedisSource, change func(secret map[string]string), arguments ...string) pod {
 	t.Helper()
-	secret := RedisSecret(redis(source), rand.Text)
+	secret := RedisSecret(redis(source), "bindery-visits", rand.Text)
 	if change != nil {
 		change(secret)
 	}
@@ -303,7 +303,7 @@ func TestRedisOfAnOlderVersionStarts(t *testing.T) {
 
 func TestVerificationTakesTheHandleOfAProvisionedRedis(t *testing.T) {
 	p := run(t, v1alpha1.RedisSource{}, nil)
-	host := strings.Replace(p.secret[v1alpha1.KeyURI], "visits.shop.svc:6379", p.Addr(), 1)
+	host := strings.Replace(p.secret[v1alpha1.KeyURI], "bindery-visits.shop.svc:6379", p.Addr(), 1)
 	got, err := probe.Prober{}.Probe(t.Context(), v1alpha1.TypeRedis, host)
 	if err != nil || got.Code != exitcode.Passed {
 		t.Errorf("the probe says %+v, %v", got, err)

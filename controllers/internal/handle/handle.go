@@ -23,25 +23,26 @@ import (
 // nobody can aim at.
 const contentLength = 16
 
-// nonceLength and jobNonceLength are how many random letters are in a name that nobody can know beforehand: 80 bits in that
-// of a Secret; 60 in that of a Job, which is a label of its Pods too and may have 63 letters in all.
-const (
-	nonceLength    = 16
-	jobNonceLength = 12
-)
+// ownLength is how many letters are in the name of the Secret of a service that Bindery provisions. They are random, or those
+// of a digest: 100 bits. No other Secret that Bindery has ever made has as many; ServiceName depends on that.
+const ownLength = 20
+
+// jobNonceLength is how many random letters are in the name of a Job, which is a label of its Pods too and may have 63
+// letters in all: 60 bits.
+const jobNonceLength = 12
 
 // A Nonce is the random part of names, in letters and digits.
 type Nonce string
 
 // NonceBytes are as many random bytes as a Nonce is made of.
-const NonceBytes = 10
+const NonceBytes = 13
 
 // NewNonce makes a Nonce of NonceBytes random bytes.
 func NewNonce(random []byte) Nonce { return Nonce(encode(random)) }
 
 // SecretName names a Secret so that nobody can have made one of this name before.
 func SecretName(service string, nonce Nonce) string {
-	return service + "-" + string(nonce[:nonceLength])
+	return service + "-" + string(nonce[:ownLength])
 }
 
 // JobName names a Job in the same way.
@@ -50,7 +51,7 @@ func JobName(service string, nonce Nonce) string {
 }
 
 // nameOf is the form of the names of Secrets that Bindery makes, this version and those before it.
-var nameOf = regexp.MustCompile(`^(.+)-([0-9a-v]{8}|[0-9a-v]{16})$`)
+var nameOf = regexp.MustCompile(`^(.+)-([0-9a-v]{8}|[0-9a-v]{16}|[0-9a-v]{20})$`)
 
 // IsOf says whether a Secret has a name that Bindery gives to those of a service.
 func IsOf(service, secret string) bool {
@@ -64,6 +65,35 @@ func IsOf(service, secret string) bool {
 // his choice.
 func ContentName(service string, t v1alpha1.ServiceType, url string) string {
 	return service + "-" + digest(contentLength, string(t), url)
+}
+
+// OwnContentName names the Secret of a service that Bindery provisions, and whose handle has no credentials, in the same way.
+func OwnContentName(service string, t v1alpha1.ServiceType, url string) string {
+	return service + "-" + digest(ownLength, string(t), url)
+}
+
+// OwnServiceName names the Kubernetes Service of a service that Bindery provisions.
+//
+// A Pod gets variables for each Service of its namespace that has a cluster IP (service links). They begin with the name
+// of the Service: a Service redis gives REDIS_PORT=tcp://…, and many apps read REDIS_PORT as a number. With this prefix
+// the variables begin with BINDERY_, whatever the BackingService is called, and no app reads those. A suffix is not
+// enough: cache-redis gives CACHE_REDIS_PORT, and apps read that too. A headless Service gives no variables, but clients
+// go on with the address that they have until the DNS entry expires, and many of them use only the first of several Pods.
+func OwnServiceName(service string) string { return "bindery-" + service }
+
+// ServiceName names the Kubernetes Service that a handle leads to, by the name of the handle's Secret. Earlier versions of
+// Bindery gave the Service the name of the BackingService. A Secret can outlive its BackingService and become the handle
+// of the next one of that name. The host is in the Secret, and Bindery may not read it. So the name of the Secret tells
+// which name the Service has.
+//
+// The answer is unambiguous: 20 letters follow the last '-' of a name that this version gives, and earlier versions gave 8 or
+// 16. Those letters have no '-' among them, so a Secret is never taken for that of another BackingService. Where a Secret
+// has a name of another form, an earlier version made it the handle.
+func ServiceName(service, secret string) string {
+	if IsOf(service, secret) && len(secret) == len(service)+1+ownLength {
+		return OwnServiceName(service)
+	}
+	return service
 }
 
 func digest(length int, parts ...string) string {

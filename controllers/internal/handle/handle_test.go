@@ -13,7 +13,7 @@ import (
 )
 
 func TestNamesThatNobodyKnowsBefore(t *testing.T) {
-	one, other := NewNonce([]byte("0123456789")), NewNonce([]byte("9876543210"))
+	one, other := NewNonce([]byte("0123456789abc")), NewNonce([]byte("9876543210abc"))
 	longest := strings.Repeat("a", 50)
 	for what, name := range map[string]func(string, Nonce) string{"a Secret": SecretName, "a Job": JobName} {
 		if name("visits", one) == name("visits", other) {
@@ -30,20 +30,67 @@ func TestNamesThatNobodyKnowsBefore(t *testing.T) {
 }
 
 func TestTheNamesOfSecretsAreKnownAgain(t *testing.T) {
-	nonce := NewNonce([]byte("0123456789"))
+	nonce := NewNonce([]byte("0123456789abc"))
 	for secret, want := range map[string]bool{
-		SecretName("visits", nonce):    true,
-		ContentName("visits", "", ""):  true,
-		"visits-5d8f0123":              true, // of an earlier Bindery
-		"visits":                       false,
-		"prod":                         false,
-		"visits-password":              false,
-		SecretName("visits-2", nonce):  false,
-		SecretName("my-visits", nonce): false,
+		SecretName("visits", nonce):      true,
+		ContentName("visits", "", ""):    true,
+		OwnContentName("visits", "", ""): true,
+		"visits-5d8f0123":                true, // of an earlier Bindery
+		"visits-0123456789abcdef":        true, // as well
+		"visits":                         false,
+		"prod":                           false,
+		"visits-password":                false,
+		SecretName("visits-2", nonce):    false,
+		SecretName("my-visits", nonce):   false,
 	} {
 		if got := IsOf("visits", secret); got != want {
 			t.Errorf("%s is of visits: %v", secret, got)
 		}
+	}
+}
+
+// The host of a handle follows from the name of its Secret, because nobody may read what is in it.
+func TestTheNameOfASecretTellsItsService(t *testing.T) {
+	nonce := NewNonce([]byte("0123456789abc"))
+	for name, test := range map[string]struct{ service, secret, want string }{
+		"a Redis":                                 {"visits", SecretName("visits", nonce), "bindery-visits"},
+		"a collector":                             {"logs", OwnContentName("logs", "collector", "http://bindery-logs.shop.svc:4001"), "bindery-logs"},
+		"one of an earlier version":               {"visits", "visits-0123456789abcdef", "visits"},
+		"a collector of an earlier version":       {"logs", ContentName("logs", "collector", "http://logs.shop.svc:4001"), "logs"},
+		"one of an even earlier version":          {"visits", "visits-5d8f0123", "visits"},
+		"one whose name somebody chose":           {"visits", "earlier", "visits"},
+		"another service's":                       {"visits", SecretName("bindery-visits", nonce), "visits"},
+		"another one's, of an earlier version":    {"visits", "bindery-visits-0123456789abcdef", "visits"},
+		"the service has the prefix already":      {"bindery-visits", SecretName("bindery-visits", nonce), "bindery-bindery-visits"},
+		"the same, of an earlier version":         {"bindery-visits", "bindery-visits-0123456789abcdef", "bindery-visits"},
+		"the service's name ends like a Secret's": {"visits-5d8f0123", SecretName("visits-5d8f0123", nonce), "bindery-visits-5d8f0123"},
+		"none yet": {"visits", "", "visits"},
+	} {
+		if got := ServiceName(test.service, test.secret); got != test.want {
+			t.Errorf("%s: the Service of %s with Secret %s is %s, want %s", name, test.service, test.secret, got, test.want)
+		}
+	}
+}
+
+// Whatever the names of two BackingServices, they have Secrets and Services of different names. The longest name still fits.
+func TestNamesOfTwoServicesDiffer(t *testing.T) {
+	nameOf := rapid.Custom(func(t *rapid.T) string {
+		parts := rapid.SliceOfN(rapid.SampledFrom([]string{"bindery", "visits", "redis", "5d8f0123", "0123456789abcdef", "0123456789abcdef0123"}), 1, 2).Draw(t, "parts")
+		return "a" + strings.Join(parts, "-")
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		one, other := nameOf.Draw(t, "one"), nameOf.Draw(t, "other")
+		nonce := NewNonce(rapid.SliceOfN(rapid.Byte(), NonceBytes, NonceBytes).Draw(t, "random"))
+		own, earlier := SecretName(one, nonce), one+"-"+string(nonce[:16])
+		if one != other && (ServiceName(one, own) == ServiceName(other, SecretName(other, nonce)) || IsOf(other, own) || IsOf(other, earlier)) {
+			t.Fatalf("%s and %s share a name", one, other)
+		}
+		if !IsOf(one, own) || ServiceName(one, own) != OwnServiceName(one) || !IsOf(one, earlier) || ServiceName(one, earlier) != one {
+			t.Fatalf("%s does not know its Secrets %s and %s", one, own, earlier)
+		}
+	})
+	if problems := validation.IsDNS1035Label(OwnServiceName(strings.Repeat("a", 50))); len(problems) > 0 {
+		t.Error(problems)
 	}
 }
 
