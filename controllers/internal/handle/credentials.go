@@ -70,6 +70,9 @@ var vendors = []vendor{
 }
 
 const (
+	// anyScheme may have colons of its own: jdbc:mysql.
+	anyScheme = `^[^/?#]*://`
+
 	// nameBegins and nameChar are what a parameter's name begins behind and is made of: in queries, in fragments, and in the
 	// parameters that a path can have.
 	nameBegins = `[?&;#]`
@@ -92,7 +95,7 @@ type rule struct {
 // rules are those of the definition of BackingServices, in its order.
 func rules() []rule {
 	return []rule{
-		{[]string{`^[^:]*://[^/?#]*@`, secretParameter(), secretAddress()}, refusedURL},
+		{[]string{anyScheme + `[^/?#]*@`, secretParameter(), secretAddress()}, refusedURL},
 		{[]string{`(?i)(^[^?#]*|` + nameBegins + nameChar + `*)` + encoded}, refusedEncoding},
 	}
 }
@@ -124,7 +127,7 @@ func secretAddress() string {
 	for _, v := range vendors {
 		addresses = append(addresses, v.host+`[.]?(:[0-9]*)?/+`+v.path)
 	}
-	return `(?i)^[^:]*://(` + strings.Join(addresses, "|") + `)`
+	return `(?i)` + anyScheme + `(` + strings.Join(addresses, "|") + `)`
 }
 
 // refusal is one pattern of a rule, to be judged by here.
