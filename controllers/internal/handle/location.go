@@ -167,9 +167,9 @@ func (l *Location) split(t v1alpha1.ServiceType, rest string) (string, error) {
 		return "", NotEncoded
 	case inPath && !valid:
 		return "", NotEncoded
-	case inPath && t == v1alpha1.TypeRedis, inQuery && t == v1alpha1.TypeRedis && !onlyInCredentials(query):
-		return "", NotEncoded
-	case inPath && t != v1alpha1.TypeHTTP:
+	case inPath && t == v1alpha1.TypeRedis, inQuery && t == v1alpha1.TypeRedis && !inParameters(query, "password", "pass", "user", "username"):
+		return "", NotEncoded // its path is a number
+	case inPath && t != v1alpha1.TypeHTTP, inQuery && !inParameters(query):
 		return "", errElsewhere // the path of a URL may have one, and so may a password with a slash
 	case inQuery && len(catalog.Lookup(t).Schemes) == 0:
 		return "", NotEncoded
@@ -184,22 +184,27 @@ func (l *Location) divide(authority, tail string) string {
 	return authority[at+1:]
 }
 
-// divideAt takes the user to end at that @.
+// divideAt takes the user to end at that @, if there is no other behind it.
 func (l *Location) divideAt(t v1alpha1.ServiceType, rest string, at int) (string, error) {
 	hosts, tail := cutAny(rest[at+1:], "/?#")
 	l.Tail, l.HasUser, l.UserInfo = tail, true, rest[:at]
+	if strings.Contains(tail, "@") {
+		return "", errElsewhere
+	}
 	if _, err := readServers(t, l.Scheme, hosts, ""); err != nil {
 		return "", NotEncoded
 	}
 	return hosts, nil
 }
 
-// onlyInCredentials says whether each @ of a query is in a parameter that is there for a user or a password.
-func onlyInCredentials(query string) bool {
-	for _, parameter := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
-		name, _, _ := strings.Cut(parameter, "=")
-		known := []string{"password", "pass", "pwd", "auth", "user", "username"}
-		if strings.Contains(parameter, "@") && !slices.Contains(known, canonical(name)) {
+// inParameters says whether each @ of a query is in the value of a parameter, of one of those names if there are any.
+func inParameters(query string, names ...string) bool {
+	for parameter := range strings.SplitSeq(query, "&") {
+		if !strings.Contains(parameter, "@") {
+			continue
+		}
+		name, _, ok := strings.Cut(parameter, "=")
+		if !ok || strings.Contains(name, "@") || len(names) > 0 && !slices.Contains(names, canonical(name)) {
 			return false
 		}
 	}
@@ -309,8 +314,8 @@ func parseOptions(raw string) (Location, error) {
 	for part := range strings.SplitSeq(raw, ",") {
 		if name, value, ok := strings.Cut(part, "="); ok {
 			l.Options = append(l.Options, Option{canonical(strings.TrimSpace(name)), strings.TrimSpace(value)})
-		} else {
-			hosts = append(hosts, part)
+		} else if len(l.Options) == 0 {
+			hosts = append(hosts, part) // behind a password it may be a piece of that
 		}
 	}
 	var err error
