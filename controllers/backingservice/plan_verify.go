@@ -321,42 +321,40 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 		return fmt.Sprintf("%s takes no writes, as a replica does not: name the primary in %s", where, text)
 	case v1alpha1.ReasonInvalidHandle:
 		return fmt.Sprintf("the Secret or its key is missing, or what it holds is no handle of type %s: correct %s", kind, text)
-	case v1alpha1.ReasonDatabaseNotFound:
-		return fmt.Sprintf("%s has no database of the number that the handle names: correct the path in %s", where, text)
-	case v1alpha1.ReasonHandleUntrimmed:
-		return fmt.Sprintf("the handle passed without the space or the line break at one of its ends, which some clients leave out, and others "+
-			"take for a part of it: take it out of %s (echo adds one, echo -n does not)", text)
-	case v1alpha1.ReasonHandleMissing, v1alpha1.ReasonHandleEmpty, v1alpha1.ReasonHandleNotURL, v1alpha1.ReasonSchemeMismatch,
-		v1alpha1.ReasonHostMissing, v1alpha1.ReasonHostInvalid, v1alpha1.ReasonPortInvalid, v1alpha1.ReasonHandleNotEncoded:
-		return o.faultSentence(reason, text)
 	default:
-		return fmt.Sprintf("%s: correct %s", reason, text)
+		return o.faultSentence(reason, where, text)
 	}
 }
 
 // faultSentence says what is wrong with the handle itself.
-func (o *observation) faultSentence(reason, text string) string {
+func (o *observation) faultSentence(reason, where, text string) string {
 	kind := o.service.Spec.Type
 	schemes := strings.Join(catalog.Lookup(kind).Schemes, ":// or ") + "://"
+	const encode = "percent-encode / ? # @ % and spaces in the user, the password and the path"
 	switch reason {
 	case v1alpha1.ReasonHandleMissing:
 		return fmt.Sprintf("the Secret does not exist, or has no such key: create %s, or name another", text)
 	case v1alpha1.ReasonHandleEmpty:
 		return fmt.Sprintf("the handle is empty: write one into %s", text)
 	case v1alpha1.ReasonHandleNotURL:
-		return fmt.Sprintf("the handle is no URL, nor another form that clients of type %s take: it begins with %s: correct %s", kind, schemes, text)
+		return fmt.Sprintf("the handle is no URL, nor another form that clients of type %s take: it should begin with %s: correct %s", kind, schemes, text)
 	case v1alpha1.ReasonSchemeMismatch:
-		return fmt.Sprintf("the scheme of the handle is of another type: with type %s it begins with %s: correct %s, or spec.type", kind, schemes, text)
+		return fmt.Sprintf("the scheme of the handle is of another type than %s, whose handles begin with %s: correct %s, or spec.type", kind, schemes, text)
 	case v1alpha1.ReasonHostMissing:
 		return fmt.Sprintf("the handle names no host: correct %s", text)
 	case v1alpha1.ReasonHostInvalid:
-		return fmt.Sprintf("what the handle has for a host is neither a name nor an address (one of IPv6 is in brackets): correct %s, and "+
-			"percent-encode / ? # @ %% and spaces in the user and the password", text)
+		return fmt.Sprintf("what the handle has for a host is neither a name nor an address (one of IPv6 is in brackets): correct %s: %s", text, encode)
 	case v1alpha1.ReasonPortInvalid:
-		return fmt.Sprintf("what the handle has for a port is no number from 1 to 65535: correct %s, and percent-encode / ? # @ %% and spaces "+
-			"in the user and the password", text)
+		return fmt.Sprintf("what the handle has for a port is no number from 1 to 65535: correct %s: %s", text, encode)
+	case v1alpha1.ReasonHandleNotEncoded:
+		return fmt.Sprintf("the handle has an @ after its host: correct %s: %s", text, encode)
+	case v1alpha1.ReasonHandleUntrimmed:
+		return fmt.Sprintf("the handle passed without the space or the line break at one of its ends, which some clients leave out, and others "+
+			"take for a part of it: take it out of %s (echo adds one, echo -n does not)", text)
+	case v1alpha1.ReasonDatabaseNotFound:
+		return fmt.Sprintf("%s has no database of the number that the handle names: correct the path in %s", where, text)
 	default:
-		return fmt.Sprintf("the handle has an @ after its host: percent-encode / ? # @ %% and spaces in the user, the password and the path of %s", text)
+		return fmt.Sprintf("%s: correct %s", reason, text)
 	}
 }
 

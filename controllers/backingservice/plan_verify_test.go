@@ -207,7 +207,7 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 		"a line break at its end":                 {v1alpha1.TypeRedis, 38, "True/HandleUntrimmed", "take it out of key url of Secret rds"},
 		"what an earlier probe said of any fault": {v1alpha1.TypeRedis, 26, "False/InvalidHandle", "the Secret or its key is missing, or"},
 		"a Secret that is not there":              {v1alpha1.TypeRedis, 30, "False/HandleMissing", "create key url of Secret rds"},
-		"a scheme of another type":                {v1alpha1.TypePostgreSQL, 33, "False/SchemeMismatch", "it begins with postgres:// or postgresql://"},
+		"a scheme of another type":                {v1alpha1.TypePostgreSQL, 33, "False/SchemeMismatch", "begin with postgres:// or postgresql://"},
 		"reached, by an earlier probe":            {v1alpha1.TypeMySQL, 10, "True/Reachable", "takes connections"},
 		"reached, of a type that need not be":     {v1alpha1.TypeGeneric, 10, "True/Reachable", "takes connections"},
 		"not probed, by an earlier probe":         {v1alpha1.TypeNewRelic, 11, "True/NotProbed", "was read"},

@@ -114,11 +114,11 @@ func Port(t v1alpha1.ServiceType, scheme string) int32 {
 type Fit int
 
 const (
-	// Unknown: no type of the catalog has the scheme. A client of any type may take it.
+	// Unknown is a scheme that no type of the catalog has. A client of any type may take it.
 	Unknown Fit = iota
-	// Own: clients of the type take it.
+	// Own is one that clients of the type take.
 	Own
-	// Foreign: clients of another type take it, and none of this one.
+	// Foreign is one that clients of another type take, and none of this one.
 	Foreign
 )
 

@@ -93,23 +93,23 @@ func TestWhichSchemesAreOfAType(t *testing.T) {
 			}
 			url := strings.ToUpper(scheme) + "://a"
 			own := regexp.MustCompile(schemePattern(kind)).MatchString(url)
-			any := regexp.MustCompile(schemePattern(typesWithSchemes()...)).MatchString(url)
-			if own != (fit == Own) || (any && !own) != (fit == Foreign) {
-				t.Errorf("%s for %s: the API server judges otherwise: own %v, any %v", scheme, kind, own, any)
+			known := regexp.MustCompile(schemePattern(typesWithSchemes()...)).MatchString(url)
+			if own != (fit == Own) || (known && !own) != (fit == Foreign) {
+				t.Errorf("%s for %s: the API server judges otherwise: own %v, known %v", scheme, kind, own, known)
 			}
 		}
 	}
 }
 
 func TestThePortsOfSchemes(t *testing.T) {
-	for scheme, want := range map[string]int32{
-		"redis redis": 6379, "redis rediss": 6379, "redis valkey": 6379, "redis redis+tls": 6379, "redis redis+sentinel": 26379, "redis keydb": 0,
-		"mysql jdbc:mysql": 3306, "postgresql postgresql+asyncpg": 5432, "postgresql cockroachdb": 0,
-		"smtp smtp": 25, "smtp smtps": 465, "smtp submission": 587, "smtp smtp+ssl": 465, "smtp smtp+starttls": 587,
-		"rabbitmq amqp+ssl": 5671, "rabbitmq pyamqp": 5672, "couchdb couchdb": 5984, "couchdb https": 443, "s3 s3": 0, "s3 https": 443,
-		"generic https": 443, "generic nats": 0,
+	for schemeOf, want := range map[string]int32{
+		"redis/redis": 6379, "redis/rediss": 6379, "redis/valkey": 6379, "redis/redis+tls": 6379, "redis/redis+sentinel": 26379, "redis/keydb": 0,
+		"mysql/jdbc:mysql": 3306, "postgresql/postgresql+asyncpg": 5432, "postgresql/cockroachdb": 0,
+		"smtp/smtp": 25, "smtp/smtps": 465, "smtp/submission": 587, "smtp/smtp+ssl": 465, "smtp/smtp+starttls": 587,
+		"rabbitmq/amqp+ssl": 5671, "rabbitmq/pyamqp": 5672, "couchdb/couchdb": 5984, "couchdb/https": 443, "s3/s3": 0, "s3/https": 443,
+		"generic/https": 443, "generic/nats": 0,
 	} {
-		kind, scheme, _ := strings.Cut(scheme, " ")
+		kind, scheme, _ := strings.Cut(schemeOf, "/")
 		if got := Port(v1alpha1.ServiceType(kind), scheme); got != want {
 			t.Errorf("%s of %s: %d, want %d", scheme, kind, got, want)
 		}

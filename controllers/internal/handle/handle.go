@@ -100,16 +100,15 @@ var ErrCredentials = errors.New("the URL holds credentials: keep the whole URL i
 // FromURL returns the content of the Secret of a handle without credentials. Of a list of hosts, it has the first. Its errors
 // never repeat the URL, which may be a credential that somebody wrote into the wrong field.
 func FromURL(t v1alpha1.ServiceType, raw string) (map[string]string, error) {
-	l, err := Parse(t, raw)
-	switch fault := Fault(""); {
-	case l.HasUser, errors.Is(err, NotEncoded):
+	l, fault := Parse(t, raw)
+	anything := len(catalog.Lookup(t).Schemes) == 0
+	switch {
+	case l.HasUser, fault == NotEncoded:
 		return nil, ErrCredentials
-	case len(catalog.Lookup(t).Schemes) == 0 && (errors.Is(err, BadHost) || errors.Is(err, BadPort)):
-		// What an app may read as it likes.
-	case errors.As(err, &fault):
-		return nil, fmt.Errorf("spec.external.url %s", string(fault))
-	case err != nil:
-		return nil, err
+	case anything && (fault == BadHost || fault == BadPort):
+		// The app may read it as it likes.
+	case fault != Good:
+		return nil, fmt.Errorf("spec.external.url %s", fault)
 	}
 	content := map[string]string{
 		v1alpha1.KeyType:     string(t),

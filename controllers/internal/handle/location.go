@@ -1,7 +1,6 @@
 package handle
 
 import (
-	"errors"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -59,28 +58,27 @@ var (
 
 	// bareAddresses may be an endpoint, and may be a user and a password of digits.
 	bareAddresses = regexp.MustCompile(`^(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9_.-]+):[0-9]+(,(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9_.-]+):[0-9]+)*$`)
+	optionList    = regexp.MustCompile(`^[^,=@]+:[0-9]+(,[^,=]+)*,[^,=]+=`)
+	schemeless    = regexp.MustCompile(`^(//)?[^"'/?#]*@`)
 	weight        = regexp.MustCompile(`^(.*:[0-9]+):[0-9]+$`)
 )
 
-// errElsewhere is for a handle that leads to no endpoint that could be tried from here. It is no fault.
-var errElsewhere = errors.New("no endpoint that could be tried")
-
-// Parse reads a handle of the type. White space at its ends does not count. Its error is a Fault, and has nothing of the
-// handle. For a type that may have any handle, a Fault says only that it is no URL with a host.
-func Parse(t v1alpha1.ServiceType, raw string) (Location, error) {
+// Parse reads a handle of the type. White space at its ends does not count. For a type that may have any handle, a Fault says
+// only that it is no URL with a host.
+func Parse(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	raw = strings.TrimSpace(raw)
 	if raw == "" {
 		return Location{}, Empty
 	}
-	l, err := parse(t, raw)
-	if errors.Is(err, errElsewhere) {
+	l, fault := parse(t, raw)
+	if fault == elsewhere {
 		l.Servers = nil
-		return l, nil
+		return l, Good
 	}
-	return l, err
+	return l, fault
 }
 
-func parse(t v1alpha1.ServiceType, raw string) (Location, error) {
+func parse(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	scheme, rest, found := strings.Cut(raw, "://")
 	scheme = strings.ToLower(scheme)
 	if !found || !schemeForm.MatchString(scheme) {
@@ -90,40 +88,40 @@ func parse(t v1alpha1.ServiceType, raw string) (Location, error) {
 }
 
 // parseURL reads what follows scheme:// in a URL.
-func parseURL(t v1alpha1.ServiceType, scheme, rest string) (Location, error) {
+func parseURL(t v1alpha1.ServiceType, scheme, rest string) (Location, Fault) {
 	l := Location{Scheme: scheme}
 	if catalog.Speaks(t, scheme) == catalog.Foreign {
 		return l, Foreign
 	}
 	if l.socket() {
 		l.Tail = rest
-		return l, errElsewhere
+		return l, elsewhere
 	}
-	hosts, err := l.split(t, rest)
+	hosts, fault := l.split(t, rest)
 	l.Options = optionsOf(l.Tail)
-	if err != nil {
-		return l, err
+	if fault != Good {
+		return l, fault
 	}
-	hosts, ports, err := l.hosts(t, hosts)
-	if err != nil {
-		return l, err
+	hosts, ports, fault := l.hosts(t, hosts)
+	if fault != Good {
+		return l, fault
 	}
-	l.Servers, err = readServers(t, scheme, hosts, ports)
-	return l, err
+	l.Servers, fault = readServers(t, scheme, hosts, ports)
+	return l, fault
 }
 
 // hosts returns the hosts of a URL, and the ports of those that have none. Databases may have both among the options.
-func (l *Location) hosts(t v1alpha1.ServiceType, inURL string) (hosts, ports string, err error) {
+func (l *Location) hosts(t v1alpha1.ServiceType, inURL string) (hosts, ports string, fault Fault) {
 	named, port := l.Options.server()
 	switch {
 	case t == v1alpha1.TypePostgreSQL && named != "":
-		return named, port, nil // libpq takes it rather than that of the URL
+		return named, port, Good // libpq takes it rather than that of the URL
 	case inURL != "":
-		return inURL, "", nil
+		return inURL, "", Good
 	case t == v1alpha1.TypeMySQL && named != "":
-		return named, port, nil
+		return named, port, Good
 	case t == v1alpha1.TypeMySQL && l.Options.has("unixsocket", "socket"):
-		return "", "", errElsewhere
+		return "", "", elsewhere
 	default:
 		return "", "", NoHost
 	}
@@ -136,7 +134,7 @@ func (l *Location) socket() bool {
 
 // split divides user, hosts and tail, and returns the hosts. An @ in the tail may be where the user really ends: a password
 // with a / ? or # that is not encoded ends the hosts early, and what is left of it would be taken for one.
-func (l *Location) split(t v1alpha1.ServiceType, rest string) (string, error) {
+func (l *Location) split(t v1alpha1.ServiceType, rest string) (string, Fault) {
 	ends := "/?#"
 	if l.Says("jdbc") {
 		ends += ";" // jdbc:sqlserver://host;databaseName=…
@@ -144,37 +142,51 @@ func (l *Location) split(t v1alpha1.ServiceType, rest string) (string, error) {
 	authority, tail := cutAny(rest, ends)
 	hosts := l.divide(authority, tail)
 	if strings.HasPrefix(hosts, "unix(") {
-		return "", errElsewhere
+		return "", elsewhere
 	}
 	if !strings.Contains(tail, "@") {
-		return hosts, nil
+		return hosts, Good
 	}
-	_, err := readServers(t, l.Scheme, hosts, "")
-	valid := err == nil
+	_, fault := readServers(t, l.Scheme, hosts, "")
+	valid := fault == Good
+	if at := l.laterEnd(t, rest, authority, valid); at >= 0 {
+		return l.divideAt(t, rest, at)
+	}
+	return hosts, judgeTail(t, tail, valid)
+}
+
+// laterEnd is where the user ends to clients that take more for a password than RFC 3986 does; below 0 if to none of the type's.
+func (l *Location) laterEnd(t v1alpha1.ServiceType, rest, authority string, valid bool) int {
+	path, query, _ := cutTail(rest[len(authority):])
+	// libpq knows no fragments: the user ends at the @, if that is before the first slash.
+	beforeSlash, _ := cutAny(rest, "/")
+	if at := strings.LastIndex(beforeSlash, "@"); t == v1alpha1.TypePostgreSQL && at > len(authority) && (!valid || rest[len(authority)] == '#') {
+		return at
+	}
+	// SQLAlchemy takes everything up to an @ for the password.
+	sql := t == v1alpha1.TypeMySQL || t == v1alpha1.TypePostgreSQL
+	if sql && !valid && !l.HasUser && (query == "" || strings.Contains(path, "@")) {
+		return strings.Index(rest, "@")
+	}
+	return -1
+}
+
+// judgeTail says what an @ in the tail means, where the user does not end there to any client. valid: the hosts are.
+func judgeTail(t v1alpha1.ServiceType, tail string, valid bool) Fault {
 	path, query, fragment := cutTail(tail)
-	if beforePath, _ := cutAny(rest, "/"); t == v1alpha1.TypePostgreSQL && len(beforePath) > len(authority) && strings.Contains(beforePath, "@") {
-		// libpq knows no fragments: the user ends at the @, if that is before the first slash. Others read a ? otherwise.
-		if valid && tail[0] == '?' {
-			return "", errElsewhere
-		}
-		return l.divideAt(t, rest, strings.LastIndex(beforePath, "@"))
-	}
-	switch inPath, inQuery := strings.Contains(path, "@"), strings.Contains(query, "@"); {
-	case !valid && !l.HasUser && (t == v1alpha1.TypeMySQL || t == v1alpha1.TypePostgreSQL) && (inPath || query == ""):
-		// SQLAlchemy takes everything up to an @ for the password.
-		return l.divideAt(t, rest, strings.Index(rest, "@"))
-	case strings.Contains(fragment, "@"):
-		return "", NotEncoded
-	case inPath && !valid:
-		return "", NotEncoded
-	case inPath && t == v1alpha1.TypeRedis, inQuery && t == v1alpha1.TypeRedis && !inParameters(query, "password", "pass", "user", "username"):
-		return "", NotEncoded // its path is a number
+	inPath, inQuery := strings.Contains(path, "@"), strings.Contains(query, "@")
+	switch {
+	case strings.Contains(fragment, "@"), inPath && !valid:
+		return NotEncoded
+	case t == v1alpha1.TypeRedis && (inPath || !inParameters(query, "password", "pass", "user", "username")):
+		return NotEncoded // its path is a number
 	case inPath && t != v1alpha1.TypeHTTP, inQuery && !inParameters(query):
-		return "", errElsewhere // the path of a URL may have one, and so may a password with a slash
+		return elsewhere // the path of a URL may have one, and so may a password with a slash
 	case inQuery && len(catalog.Lookup(t).Schemes) == 0:
-		return "", NotEncoded
+		return NotEncoded
+	default:
+		return Good
 	}
-	return hosts, nil
 }
 
 // divide takes the user off the authority, and returns the hosts.
@@ -185,16 +197,16 @@ func (l *Location) divide(authority, tail string) string {
 }
 
 // divideAt takes the user to end at that @, if there is no other behind it.
-func (l *Location) divideAt(t v1alpha1.ServiceType, rest string, at int) (string, error) {
+func (l *Location) divideAt(t v1alpha1.ServiceType, rest string, at int) (string, Fault) {
 	hosts, tail := cutAny(rest[at+1:], "/?#")
 	l.Tail, l.HasUser, l.UserInfo = tail, true, rest[:at]
 	if strings.Contains(tail, "@") {
-		return "", errElsewhere
+		return "", elsewhere
 	}
-	if _, err := readServers(t, l.Scheme, hosts, ""); err != nil {
+	if _, fault := readServers(t, l.Scheme, hosts, ""); fault != Good {
 		return "", NotEncoded
 	}
-	return hosts, nil
+	return hosts, Good
 }
 
 // inParameters says whether each @ of a query is in the value of a parameter, of one of those names if there are any.
@@ -212,7 +224,7 @@ func inParameters(query string, names ...string) bool {
 }
 
 // readServers reads a list of hosts, each with a port or without. ports are those of the hosts that have none.
-func readServers(t v1alpha1.ServiceType, scheme, hosts, ports string) ([]Server, error) {
+func readServers(t v1alpha1.ServiceType, scheme, hosts, ports string) ([]Server, Fault) {
 	if match := inNetwork.FindStringSubmatch(hosts); match != nil {
 		hosts = match[1]
 	}
@@ -220,14 +232,14 @@ func readServers(t v1alpha1.ServiceType, scheme, hosts, ports string) ([]Server,
 		return nil, BadHost // Kubernetes has left it as it was, because there is no variable of the name
 	}
 	if strings.Contains(hosts, "(") {
-		return nil, errElsewhere // JDBC's address=(host=…), and functions that choose among hosts
+		return nil, elsewhere // JDBC's address=(host=…), and functions that choose among hosts
 	}
 	var servers []Server
 	perHost := strings.Split(ports, ",")
 	for i, hostport := range strings.Split(hosts, ",") {
-		e, err := readServer(strings.TrimSpace(hostport))
-		if err != nil {
-			return nil, err
+		e, fault := readServer(strings.TrimSpace(hostport))
+		if fault != Good {
+			return nil, fault
 		}
 		if e.Port == "" {
 			e.Port = perHost[min(i, len(perHost)-1)]
@@ -240,11 +252,11 @@ func readServers(t v1alpha1.ServiceType, scheme, hosts, ports string) ([]Server,
 		}
 		servers = append(servers, e)
 	}
-	return servers, nil
+	return servers, Good
 }
 
 // readServer reads a host with a port or without. A colon with nothing behind it is no port.
-func readServer(hostport string) (Server, error) {
+func readServer(hostport string) (Server, Fault) {
 	if after, ok := strings.CutPrefix(hostport, "["); ok {
 		address, rest, closed := strings.Cut(after, "]")
 		address = strings.Replace(address, "%25", "%", 1) // of a zone: RFC 6874 has it encoded, clients take both
@@ -252,7 +264,7 @@ func readServer(hostport string) (Server, error) {
 		if ip, err := netip.ParseAddr(address); !closed || err != nil || !ip.Is6() || rest != "" && !colon {
 			return Server{}, BadHost
 		}
-		return Server{address, port}, nil
+		return Server{address, port}, Good
 	}
 	host, port, _ := strings.Cut(hostport, ":")
 	if decoded, err := url.PathUnescape(host); err == nil {
@@ -260,46 +272,46 @@ func readServer(hostport string) (Server, error) {
 	}
 	switch {
 	case strings.HasPrefix(host, "/"):
-		return Server{}, errElsewhere // the directory of a socket, as libpq has it
+		return Server{}, elsewhere // the directory of a socket, as libpq has it
 	case host == "":
 		return Server{}, NoHost
 	case strings.Contains(port, ":"):
 		return Server{}, BadHost
 	case hostName.MatchString(host):
-		return Server{host, port}, nil
+		return Server{host, port}, Good
 	case nonASCII.MatchString(host) && hostName.MatchString(nonASCII.ReplaceAllString(host, "x")):
-		return Server{}, errElsewhere // some clients make a DNS name of it
+		return Server{}, elsewhere // some clients make a DNS name of it
 	default:
 		return Server{}, BadHost
 	}
 }
 
 // parseOther reads a handle that is no URL.
-func parseOther(t v1alpha1.ServiceType, raw string) (Location, error) {
+func parseOther(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	switch {
 	case t == v1alpha1.TypeHTTP, t == v1alpha1.TypeCollector, len(catalog.Lookup(t).Schemes) == 0:
 		return Location{}, NotURL
 	case strings.HasPrefix(raw, "/"):
-		return Location{}, errElsewhere // a socket
+		return Location{}, elsewhere // a socket
 	case t == v1alpha1.TypeMemcached && !strings.Contains(raw, "="):
 		return parseServers(t, raw)
-	case t == v1alpha1.TypeRedis && strings.Contains(raw, ",") && bareAddresses.MatchString(raw[:strings.Index(raw, ",")]):
+	case t == v1alpha1.TypeRedis && optionList.MatchString(raw):
 		return parseOptions(raw)
-	case t == v1alpha1.TypeRedis && strings.Contains(raw, "@") && !strings.Contains(raw, "://"):
+	case t == v1alpha1.TypeRedis && schemeless.MatchString(raw):
 		return parseURL(t, "redis", strings.TrimPrefix(raw, "//")) // ioredis adds the scheme
 	case t == v1alpha1.TypeMySQL && dsn.MatchString(raw):
 		return parseDSN(t, raw)
 	case strings.Contains(raw, "="):
 		return parseKeywords(t, raw)
 	case t == v1alpha1.TypeS3, bareAddresses.MatchString(raw):
-		return Location{}, errElsewhere
+		return Location{}, elsewhere
 	default:
 		return Location{}, NotURL
 	}
 }
 
 // parseServers reads the list that clients of memcached take, whose hosts may have a weight behind the port.
-func parseServers(t v1alpha1.ServiceType, raw string) (Location, error) {
+func parseServers(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	servers := strings.FieldsFunc(raw, func(r rune) bool { return strings.ContainsRune(",; \t\n", r) })
 	for i, server := range servers {
 		servers[i] = weight.ReplaceAllString(server, "$1")
@@ -308,7 +320,7 @@ func parseServers(t v1alpha1.ServiceType, raw string) (Location, error) {
 }
 
 // parseOptions reads what .NET's client of Redis takes: host:port,host:port,password=…,ssl=True.
-func parseOptions(raw string) (Location, error) {
+func parseOptions(raw string) (Location, Fault) {
 	l := Location{Scheme: "redis"}
 	var hosts []string
 	for part := range strings.SplitSeq(raw, ",") {
@@ -318,42 +330,42 @@ func parseOptions(raw string) (Location, error) {
 			hosts = append(hosts, part) // behind a password it may be a piece of that
 		}
 	}
-	var err error
-	l.Servers, err = readServers(v1alpha1.TypeRedis, l.Scheme, strings.Join(hosts, ","), "")
-	return l, err
+	var fault Fault
+	l.Servers, fault = readServers(v1alpha1.TypeRedis, l.Scheme, strings.Join(hosts, ","), "")
+	return l, fault
 }
 
 // parseDSN reads what Go's client of MySQL takes: user:password@tcp(host:port)/database. Nothing in it is encoded, so it is read
 // from its end.
-func parseDSN(t v1alpha1.ServiceType, raw string) (Location, error) {
+func parseDSN(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	left := raw[:strings.LastIndex(raw, "/")]
 	at := strings.LastIndex(left, "@")
 	address := left[at+1:]
 	l := Location{HasUser: at >= 0, UserInfo: left[:max(at, 0)]}
 	match := inNetwork.FindStringSubmatch(address)
 	if match == nil {
-		return l, errElsewhere // its usual address, or a socket
+		return l, elsewhere // its usual address, or a socket
 	}
-	var err error
-	l.Servers, err = readServers(t, "mysql", match[1], "")
-	return l, err
+	var fault Fault
+	l.Servers, fault = readServers(t, "mysql", match[1], "")
+	return l, fault
 }
 
 // parseKeywords reads host=… port=…, as libpq takes it, and Host=…;Port=…, as .NET and PDO do.
-func parseKeywords(t v1alpha1.ServiceType, raw string) (Location, error) {
+func parseKeywords(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	l := Location{Options: keywords(raw)}
 	if !l.Options.has(connectionWords...) {
 		return l, NotURL // a token may have an = as well
 	}
 	hosts, ports := l.Options.server()
 	if hosts == "" {
-		return l, errElsewhere // the client has one from elsewhere
+		return l, elsewhere // the client has one from elsewhere
 	}
-	var err error
-	if l.Servers, err = readServers(t, usualScheme(t), hosts, ports); err != nil {
-		return l, errElsewhere // what the words mean is the client's to know
+	var fault Fault
+	if l.Servers, fault = readServers(t, usualScheme(t), hosts, ports); fault != Good {
+		return l, elsewhere // what the words mean is the client's to know
 	}
-	return l, nil
+	return l, Good
 }
 
 // connectionWords tell a connection string, as their Options are named.

@@ -120,8 +120,7 @@ var (
 		"cafile", "cacert", "cacerts", "cacertfile", "capath", "truststore", "truststoreurl", "trustcertificatekeystoreurl",
 		"sslhost", "servername", "tlsservername",
 	}
-	yes = []string{"1", "true", "yes", "on", "enable", "enabled"}
-	no  = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
+	no = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
 	// checking are the modes in which the certificate is checked for its authority and its name.
 	checking = []string{"verifyfull", "verifyidentity", "strict", "1", "true", "yes", "on", "enable", "enabled"}
 )

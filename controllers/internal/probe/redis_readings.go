@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,12 +30,8 @@ type credential struct {
 // speaksRedis says whether a handle leads to a Redis. One to Sentinels leads to them, and whose the credentials are each client
 // decides for itself.
 func speaksRedis(l handle.Location) bool {
-	for _, word := range []string{"redis", "rediss", "valkey", "valkeys", "redis-cluster", "rediss-cluster", "tcp", "tls"} {
-		if l.Says(word) {
-			return !l.Says("sentinel")
-		}
-	}
-	return false
+	words := []string{"redis", "rediss", "valkey", "valkeys", "redis-cluster", "rediss-cluster", "tcp", "tls"}
+	return slices.ContainsFunc(words, l.Says) && !l.Says("sentinel")
 }
 
 // isSentinel is what a Redis that only watches others is found to be.

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -44,7 +45,6 @@ func notProbed(t v1alpha1.ServiceType) *Result {
 var faultCodes = map[handle.Fault]int32{
 	handle.Empty:      exitcode.HandleEmpty,
 	handle.NotURL:     exitcode.HandleNotURL,
-	handle.Foreign:    exitcode.SchemeMismatch,
 	handle.NoHost:     exitcode.HostMissing,
 	handle.BadHost:    exitcode.HostInvalid,
 	handle.BadPort:    exitcode.PortInvalid,
@@ -53,17 +53,9 @@ var faultCodes = map[handle.Fault]int32{
 
 // parse reads a handle. What it returns instead is the result, where there is nothing to connect to.
 func parse(t v1alpha1.ServiceType, raw string) (target, *Result) {
-	location, err := handle.Parse(t, raw)
-	schemes := catalog.Lookup(t).Schemes
-	if fault, ok := err.(handle.Fault); ok { //nolint:errorlint // it is what Parse returns
-		if fault != handle.Empty && len(schemes) == 0 {
-			return target{}, notProbed(t) // a token, or whatever an app takes: only what is surely an endpoint is one
-		}
-		sentence := fault.Error()
-		if fault == handle.Foreign {
-			sentence += ": it should begin with " + strings.Join(schemes, ":// or ") + "://"
-		}
-		return target{}, &Result{faultCodes[fault], sentence}
+	location, fault := handle.Parse(t, raw)
+	if fault != handle.Good {
+		return target{}, faulty(t, fault)
 	}
 	to := target{kind: t, location: location, unverified: location.Options.TLS().Unverified || location.Says("insecure")}
 	to.secure = slices.ContainsFunc(tlsSchemes, location.Says) && !startTLS(location) && !location.Says("sentinel")
@@ -83,8 +75,24 @@ func parse(t v1alpha1.ServiceType, raw string) (target, *Result) {
 	return to, nil
 }
 
+// faulty is what is found of a handle with a fault.
+func faulty(t v1alpha1.ServiceType, fault handle.Fault) *Result {
+	schemes := catalog.Lookup(t).Schemes
+	switch {
+	case fault != handle.Empty && len(schemes) == 0:
+		return notProbed(t) // a token, or whatever an app takes: only what is surely an endpoint is one
+	case fault == handle.Foreign:
+		sentence := fmt.Sprintf("the handle %s: it should begin with %s://", fault, strings.Join(schemes, ":// or "))
+		return &Result{exitcode.SchemeMismatch, sentence}
+	default:
+		return &Result{faultCodes[fault], "the handle " + string(fault)}
+	}
+}
+
 // startTLS: clients of mail mean by smtp+tls what others call smtp+starttls.
 func startTLS(l handle.Location) bool { return l.Says("smtp") && l.Says("tls") }
+
+var usualPorts = map[string]string{"http": "80", "https": "443"}
 
 // requestURL is where a client of HTTP sends its requests to, nil where Go's can send none. The credentials go into a header,
 // so any character of theirs will do.
@@ -96,7 +104,9 @@ func requestURL(l handle.Location) *url.URL {
 	if l.Says("https") {
 		u.Scheme = "https"
 	}
-	u.Host = net.JoinHostPort(l.Servers[0].Host, l.Servers[0].Port)
+	if u.Host = net.JoinHostPort(l.Servers[0].Host, l.Servers[0].Port); l.Servers[0].Port == usualPorts[u.Scheme] {
+		u.Host = strings.TrimSuffix(u.Host, ":"+usualPorts[u.Scheme]) // as clients send it
+	}
 	if l.HasUser {
 		user, password, _ := strings.Cut(l.UserInfo, ":")
 		u.User = url.UserPassword(handle.Decoded(user), handle.Decoded(password))
