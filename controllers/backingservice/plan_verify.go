@@ -339,7 +339,8 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	case v1alpha1.ReasonHandleNotURL:
 		return fmt.Sprintf("the handle is no URL, nor another form that clients of type %s take: it should begin with %s: correct %s", kind, schemes, text)
 	case v1alpha1.ReasonSchemeMismatch:
-		return fmt.Sprintf("the scheme of the handle is of another type than %s, whose handles begin with %s: correct %s, or spec.type", kind, schemes, text)
+		return fmt.Sprintf("the scheme of the handle is of another type than %s, whose handles begin with %s: correct %s, or spec.type",
+			kind, schemes, text)
 	case v1alpha1.ReasonHostMissing:
 		return fmt.Sprintf("the handle names no host: correct %s", text)
 	case v1alpha1.ReasonHostInvalid:

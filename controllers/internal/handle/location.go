@@ -180,7 +180,7 @@ func judgeTail(t v1alpha1.ServiceType, tail string, valid bool) Fault {
 		return NotEncoded
 	case t == v1alpha1.TypeRedis && (inPath || !inParameters(query, "password", "pass", "user", "username")):
 		return NotEncoded // its path is a number
-	case inPath && t != v1alpha1.TypeHTTP, inQuery && !inParameters(query):
+	case t != v1alpha1.TypeHTTP && (inPath || !inParameters(query)):
 		return elsewhere // the path of a URL may have one, and so may a password with a slash
 	case inQuery && len(catalog.Lookup(t).Schemes) == 0:
 		return NotEncoded
