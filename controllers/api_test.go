@@ -86,20 +86,25 @@ func TestTheCatalogAndTheAPIServerAgree(t *testing.T) {
 		t.Run(string(serviceType), func(t *testing.T) {
 			t.Parallel()
 			check(t, create(t, &v1alpha1.BackingService{}, "s", fmt.Sprintf(`{type: %s, external: {secretRef: {name: x}}}`, serviceType)), "")
-			for _, scheme := range entry.Schemes {
-				check(t, create(t, &v1alpha1.BackingService{}, "s", spec(scheme+"://a.example.com")), "")
+			for _, scheme := range append(slices.Clone(entry.Schemes), entry.Dialects...) {
+				check(t, create(t, &v1alpha1.BackingService{}, "s", spec(scheme+"://a.example.com,b.example.com")), "")
+				check(t, create(t, &v1alpha1.BackingService{}, "s", spec("jdbc:"+strings.ToUpper(scheme)+"+x://a.example.com:1")), "")
 			}
-			wrong := ""
+			unknown, another := "", ""
 			if len(entry.Schemes) > 0 {
-				wrong = "must begin with " + entry.Schemes[0] + "://"
-				if serviceType == v1alpha1.TypeCollector || serviceType == v1alpha1.TypeCouchDB || serviceType == v1alpha1.TypeHTTP {
-					wrong = "must begin with http:// or https://"
-				}
+				another = "must begin with " + strings.Join(entry.Schemes, ":// or ") + "://"
 			}
 			if entry.Token {
-				wrong = "keep it in a Secret"
+				unknown, another = "keep it in a Secret", "keep it in a Secret"
 			}
-			check(t, create(t, &v1alpha1.BackingService{}, "s", spec("gopher://a.example.com")), wrong)
+			check(t, create(t, &v1alpha1.BackingService{}, "s", spec("gopher://a.example.com")), unknown)
+			for _, other := range known {
+				for _, scheme := range catalog.Lookup(other).Schemes {
+					if catalog.Speaks(serviceType, scheme) == catalog.Foreign || entry.Token {
+						check(t, create(t, &v1alpha1.BackingService{}, "s", spec(scheme+"://a.example.com")), another)
+					}
+				}
+			}
 		})
 	}
 	if len(known) != 18 || !slices.Contains(known, v1alpha1.TypeGeneric) {

@@ -10,6 +10,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 )
 
@@ -27,8 +28,8 @@ const (
 type ProbeOptions struct {
 	// Type of the service, as in spec.type of a BackingService.
 	Type string
-	// Handle of the service.
-	Handle string
+	// Handle of the service; nil where there is none: the Secret or its key does not exist.
+	Handle *string
 	// Timeout of all that it takes.
 	Timeout time.Duration
 }
@@ -43,9 +44,12 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	if o.Timeout <= 0 {
 		return say(stderr, probeMisused, "the timeout is to be longer than nothing, such as 15s")
 	}
+	if o.Handle == nil {
+		return say(stderr, exitcode.HandleMissing, o.Type+": "+HandleVariable+" is not there: the Secret does not exist, or has no such key")
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	result, err := probe.Prober{}.Probe(ctx, t, o.Handle)
+	result, err := probe.Prober{}.Probe(ctx, t, *o.Handle)
 	if err != nil {
 		return say(stderr, probeInterrupted, err.Error())
 	}

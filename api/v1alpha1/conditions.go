@@ -67,7 +67,7 @@ const (
 const (
 	// ReasonVerified: the service was spoken to in its protocol, with the credentials of the handle.
 	ReasonVerified = "Verified"
-	// ReasonReachable: a connection was opened (with TLS where the scheme says so); the type has no probe of its own yet.
+	// ReasonReachable: a connection was opened (with TLS where the scheme says so); no more could be tried.
 	ReasonReachable = "Reachable"
 	// ReasonNotProbed: the handle was read, and a connection was opened if it names a host and a port. It need not name
 	// them: its type is one whose handle is a token, or may be anything.
@@ -90,8 +90,29 @@ const (
 	ReasonWrongProtocol = "WrongProtocol"
 	// ReasonReadOnly: the service takes no writes: a replica, or one that has lost its primary.
 	ReasonReadOnly = "ReadOnly"
-	// ReasonInvalidHandle: the Secret's key is missing, or what it holds is no handle of the type.
+	// ReasonInvalidHandle: what a Job of an earlier Bindery has found: any of the reasons from ReasonHandleMissing to
+	// ReasonDatabaseNotFound.
 	ReasonInvalidHandle = "InvalidHandle"
+	// ReasonHandleMissing: there is no such Secret, or it has no such key.
+	ReasonHandleMissing = "HandleMissing"
+	// ReasonHandleEmpty: the key of the Secret holds nothing, or white space.
+	ReasonHandleEmpty = "HandleEmpty"
+	// ReasonHandleNotURL: the handle is no URL, nor another form that clients of the type take.
+	ReasonHandleNotURL = "HandleNotURL"
+	// ReasonSchemeMismatch: the scheme of the handle belongs to another type.
+	ReasonSchemeMismatch = "SchemeMismatch"
+	// ReasonHostMissing: the handle names no host.
+	ReasonHostMissing = "HostMissing"
+	// ReasonHostInvalid: what the handle has for a host is none.
+	ReasonHostInvalid = "HostInvalid"
+	// ReasonPortInvalid: what the handle has for a port is no number from 1 to 65535.
+	ReasonPortInvalid = "PortInvalid"
+	// ReasonHandleNotEncoded: a character of the user, the password or the path has to be percent-encoded.
+	ReasonHandleNotEncoded = "HandleNotEncoded"
+	// ReasonHandleUntrimmed: the handle is good, but has white space at one of its ends, which not every client takes.
+	ReasonHandleUntrimmed = "HandleUntrimmed"
+	// ReasonDatabaseNotFound: the service has no database of the name or number in the handle.
+	ReasonDatabaseNotFound = "DatabaseNotFound"
 	// ReasonProbeFailed: the Job could not do its work: no Pod came up, or it did not end in time.
 	ReasonProbeFailed = "ProbeFailed"
 )

@@ -22,7 +22,7 @@ const version = "v0.1.0"
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == probeCommand {
 		ctx := ctrl.SetupSignalHandler()
-		os.Exit(probe(ctx, os.Args[2:], os.Getenv, os.Stderr))
+		os.Exit(probe(ctx, os.Args[2:], os.LookupEnv, os.Stderr))
 	}
 	options, log := parse()
 	ctrl.SetLogger(log)

@@ -16,7 +16,7 @@ const probeCommand = "probe"
 const misused = 2
 
 // probe runs `bindery probe` with the arguments behind that word, and returns the exit code.
-func probe(ctx context.Context, args []string, environment func(string) string, stderr io.Writer) int {
+func probe(ctx context.Context, args []string, environment func(string) (string, bool), stderr io.Writer) int {
 	flags := flag.NewFlagSet(probeCommand, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	serviceType := flags.String("type", "", "What the service speaks: the `type` of the BackingService.")
@@ -28,9 +28,9 @@ func probe(ctx context.Context, args []string, environment func(string) string, 
 		_, _ = io.WriteString(stderr, "probe: the handle belongs into "+controllers.HandleVariable+", not into the arguments\n")
 		return misused
 	}
-	return int(controllers.Probe(ctx, controllers.ProbeOptions{
-		Type:    *serviceType,
-		Handle:  environment(controllers.HandleVariable),
-		Timeout: *timeout,
-	}, stderr))
+	options := controllers.ProbeOptions{Type: *serviceType, Timeout: *timeout}
+	if handle, ok := environment(controllers.HandleVariable); ok {
+		options.Handle = &handle
+	}
+	return int(controllers.Probe(ctx, options, stderr))
 }

@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// missing is the handle where the variable is not there.
+const missing = "-"
+
 // The numbers are the contract with the Job, so they are written out here.
 func TestProbeEndsWithWhatItFound(t *testing.T) {
 	redis := testredis.Start(t)
@@ -66,8 +69,18 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 		"an unknown authority":            {"--type=http", strings.Replace(secure.URL, "//", "//:"+canary+"@", 1), 22},
 		"a wrong password":                {"--type=redis", wrong, 23},
 		"a replica":                       {"--type=redis", replica.URL(), 25},
-		"no handle":                       {"--type=redis", "", 26},
-		"a handle of another type":        {"--type=redis", "http://:" + canary + "@visits", 26},
+		"no handle":                       {"--type=redis", missing, 30},
+		"an empty handle":                 {"--type=redis", "", 31},
+		"no URL":                          {"--type=redis", canary, 32},
+		"a handle of another type":        {"--type=redis", "http://:" + canary + "@visits", 33},
+		"no host":                         {"--type=redis", "redis:///" + canary, 34},
+		"no valid host":                   {"--type=redis", "redis://:" + canary + "@vis its", 35},
+		"no valid port":                   {"--type=redis", "redis://:" + canary + "@visits:x", 36},
+		"not percent-encoded":             {"--type=redis", "redis://:" + canary + "/@visits", 37},
+		"a line break at its end":         {"--type=redis", redis.URL() + "\n", 38},
+		"no such database":                {"--type=redis", strings.TrimSuffix(redis.URL(), "0") + "99", 39},
+		"Sentinels":                       {"--type=redis", "redis-sentinel://:" + canary + "@" + redis.Addr(), 10},
+		"a socket":                        {"--type=redis", "unix:///redis.sock", 11},
 
 		"no type":              {"", redis.URL(), 2},
 		"an unknown type":      {"--type=sundial", redis.URL(), 2},
@@ -78,11 +91,11 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			environment := func(name string) string {
+			environment := func(name string) (string, bool) {
 				if name != controllers.HandleVariable {
 					t.Errorf("the probe reads %s", name)
 				}
-				return tt.handle
+				return tt.handle, tt.handle != missing
 			}
 			var said bytes.Buffer
 			if got := probe(t.Context(), strings.Fields(tt.args), environment, &said); got != tt.want {
@@ -124,7 +137,8 @@ func TestProgram(t *testing.T) {
 		"a good certificate":   {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=" + authority}, 0, "http: it answered"},
 		"an unknown authority": {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=/dev/null"}, 22, "not trusted"},
 		"another name":         {[]string{"probe", "--type=http"}, []string{handle(otherName), "SSL_CERT_FILE=" + authority}, 22, "another name"},
-		"no handle":            {[]string{"probe", "--type=http"}, nil, 26, "empty"},
+		"no handle":            {[]string{"probe", "--type=http"}, nil, 30, "does not exist"},
+		"an empty handle":      {[]string{"probe", "--type=http"}, []string{handle("")}, 31, "empty"},
 		"no type":              {[]string{"probe"}, nil, 2, "no such type"},
 		"not the first word":   {[]string{"-leader-elect", "probe", "-h"}, []string{"KUBECONFIG=/dev/null"}, 1, "the operator ended"},
 		"the operator":         {[]string{"-no-such-flag"}, nil, 2, "-leader-elect"},

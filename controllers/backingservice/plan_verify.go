@@ -14,6 +14,7 @@ import (
 	abatchv1 "k8s.io/client-go/applyconfigurations/batch/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
@@ -300,10 +301,10 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	case v1alpha1.ReasonVerified:
 		return fmt.Sprintf("%s speaks the protocol of type %s and took the handle, %s", where, kind, text)
 	case v1alpha1.ReasonReachable:
-		return fmt.Sprintf("%s takes connections; type %s has no probe of its own, so neither its protocol nor the credentials were tried", where, kind)
+		return fmt.Sprintf("%s takes connections; %s, so neither its protocol nor the credentials were tried", where, o.whyNoMore())
 	case v1alpha1.ReasonNotProbed:
 		return fmt.Sprintf("the handle, %s, was read; where it names a host and a TCP port, a connection to it was opened; "+
-			"type %s has no probe of its own, so neither its protocol nor the credentials were tried", text, kind)
+			"%s, so neither its protocol nor the credentials were tried", text, o.whyNoMore())
 	case v1alpha1.ReasonUnreachable:
 		return fmt.Sprintf("no connection to %s came about, or it answers that it does not serve: start it, let the Pods of "+
 			"namespace %s reach it, or correct %s", where, o.service.Namespace, text)
@@ -321,8 +322,49 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	case v1alpha1.ReasonInvalidHandle:
 		return fmt.Sprintf("the Secret or its key is missing, or what it holds is no handle of type %s: correct %s", kind, text)
 	default:
+		return o.faultSentence(reason, where, text)
+	}
+}
+
+// faultSentence says what is wrong with the handle itself.
+func (o *observation) faultSentence(reason, where, text string) string {
+	kind := o.service.Spec.Type
+	schemes := strings.Join(catalog.Lookup(kind).Schemes, ":// or ") + "://"
+	const encode = "percent-encode / ? # @ % and spaces in the user, the password and the path"
+	switch reason {
+	case v1alpha1.ReasonHandleMissing:
+		return fmt.Sprintf("the Secret does not exist, or has no such key: create %s, or name another", text)
+	case v1alpha1.ReasonHandleEmpty:
+		return fmt.Sprintf("the handle is empty: write one into %s", text)
+	case v1alpha1.ReasonHandleNotURL:
+		return fmt.Sprintf("the handle is no URL, nor another form that clients of type %s take: it should begin with %s: correct %s", kind, schemes, text)
+	case v1alpha1.ReasonSchemeMismatch:
+		return fmt.Sprintf("the scheme of the handle is of another type than %s, whose handles begin with %s: correct %s, or spec.type",
+			kind, schemes, text)
+	case v1alpha1.ReasonHostMissing:
+		return fmt.Sprintf("the handle names no host: correct %s", text)
+	case v1alpha1.ReasonHostInvalid:
+		return fmt.Sprintf("what the handle has for a host is neither a name nor an address (one of IPv6 is in brackets): correct %s: %s", text, encode)
+	case v1alpha1.ReasonPortInvalid:
+		return fmt.Sprintf("what the handle has for a port is no number from 1 to 65535: correct %s: %s", text, encode)
+	case v1alpha1.ReasonHandleNotEncoded:
+		return fmt.Sprintf("the handle has an @ after its host: correct %s: %s", text, encode)
+	case v1alpha1.ReasonHandleUntrimmed:
+		return fmt.Sprintf("the handle passed without the space or the line break at one of its ends, which some clients leave out, and others "+
+			"take for a part of it: take it out of %s (echo adds one, echo -n does not)", text)
+	case v1alpha1.ReasonDatabaseNotFound:
+		return fmt.Sprintf("%s has no database of the number that the handle names: correct the path in %s", where, text)
+	default:
 		return fmt.Sprintf("%s: correct %s", reason, text)
 	}
+}
+
+// whyNoMore says why a handle passes with which little could be tried.
+func (o *observation) whyNoMore() string {
+	if kind := o.service.Spec.Type; catalog.Lookup(kind).Probed {
+		return fmt.Sprintf("the probe of type %s cannot speak with a handle of this form", kind)
+	}
+	return fmt.Sprintf("type %s has no probe of its own", o.service.Spec.Type)
 }
 
 // handleText says where the handle is written, in words that lead to where it is corrected.

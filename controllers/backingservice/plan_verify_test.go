@@ -197,15 +197,22 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 		verified string
 		says     string
 	}{
-		"a type that is spoken to":               {v1alpha1.TypeRedis, 0, "True/Verified", "took the handle"},
-		"a type that is connected to":            {v1alpha1.TypeMySQL, 0, "True/Reachable", "neither its protocol nor the credentials were tried"},
-		"a type that may name no host":           {v1alpha1.TypeS3, 0, "True/NotProbed", "was read; where it names a host and a TCP port, a connection to it was opened"},
-		"a token":                                {v1alpha1.TypeNewRelic, 0, "True/NotProbed", "key url of Secret rds"},
-		"reached, by an earlier probe":           {v1alpha1.TypeMySQL, 10, "True/Reachable", "takes connections"},
-		"reached, of a type that need not be":    {v1alpha1.TypeGeneric, 10, "True/Reachable", "takes connections"},
-		"not probed, by an earlier probe":        {v1alpha1.TypeNewRelic, 11, "True/NotProbed", "was read"},
-		"a fault of a type that is not spoken":   {v1alpha1.TypeMySQL, 20, "False/Unreachable", "no connection"},
-		"a code that nobody has ever ended with": {v1alpha1.TypeMySQL, 12, "False/ProbeFailed", "exit code 12"},
+		"a type that is spoken to":                {v1alpha1.TypeRedis, 0, "True/Verified", "took the handle"},
+		"a type that is connected to":             {v1alpha1.TypeMySQL, 0, "True/Reachable", "neither its protocol nor the credentials were tried"},
+		"a type that may name no host":            {v1alpha1.TypeS3, 0, "True/NotProbed", "was read; where it names a host and a TCP port, a connection to it was opened"},
+		"a token":                                 {v1alpha1.TypeNewRelic, 0, "True/NotProbed", "key url of Secret rds"},
+		"a form that the probe cannot speak with": {v1alpha1.TypeRedis, 10, "True/Reachable", "cannot speak with a handle of this form"},
+		"a form that names no host":               {v1alpha1.TypeRedis, 11, "True/NotProbed", "cannot speak with a handle of this form"},
+		"a database at a socket":                  {v1alpha1.TypeMySQL, 11, "True/NotProbed", "has no probe of its own"},
+		"a line break at its end":                 {v1alpha1.TypeRedis, 38, "True/HandleUntrimmed", "take it out of key url of Secret rds"},
+		"what an earlier probe said of any fault": {v1alpha1.TypeRedis, 26, "False/InvalidHandle", "the Secret or its key is missing, or"},
+		"a Secret that is not there":              {v1alpha1.TypeRedis, 30, "False/HandleMissing", "create key url of Secret rds"},
+		"a scheme of another type":                {v1alpha1.TypePostgreSQL, 33, "False/SchemeMismatch", "begin with postgres:// or postgresql://"},
+		"reached, by an earlier probe":            {v1alpha1.TypeMySQL, 10, "True/Reachable", "takes connections"},
+		"reached, of a type that need not be":     {v1alpha1.TypeGeneric, 10, "True/Reachable", "takes connections"},
+		"not probed, by an earlier probe":         {v1alpha1.TypeNewRelic, 11, "True/NotProbed", "was read"},
+		"a fault of a type that is not spoken":    {v1alpha1.TypeMySQL, 20, "False/Unreachable", "no connection"},
+		"a code that nobody has ever ended with":  {v1alpha1.TypeMySQL, 12, "False/ProbeFailed", "exit code 12"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
@@ -227,6 +234,7 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 }
 
 func TestEveryFindingIsSaid(t *testing.T) {
+	whose := map[string]string{}
 	for _, f := range exitcode.Findings() {
 		t.Run(f.Reason, func(t *testing.T) {
 			o := tried(f.Code, true)
@@ -237,6 +245,10 @@ func TestEveryFindingIsSaid(t *testing.T) {
 			if !f.Passed && !strings.Contains(c.Message, "key url of Secret rds (spec.external.secretRef)") {
 				t.Errorf("%q does not name the field at fault", c.Message)
 			}
+			if other := whose[c.Message]; other != "" {
+				t.Errorf("%q is said of %s as well", c.Message, other)
+			}
+			whose[c.Message] = f.Reason
 			if strings.HasPrefix(c.Message, f.Reason) {
 				t.Errorf("%q is no sentence of its own", c.Message)
 			}
@@ -313,7 +325,7 @@ func TestTheExitCodeIsReadInTheConditionOfTheJob(t *testing.T) {
 func TestANewHandleIsTriedAtOnceAndTheOldTrialAbandoned(t *testing.T) {
 	o := tried(0, false)
 	o.jobs.present = []batchv1.Job{runningJob(theJob)}
-	o.service.Spec = urlSpec("postgres://db.example.com")
+	o.service.Spec = urlSpec("http://db.example.com")
 	p := planOf(o)
 	if len(p.trial.abandon) != 1 || p.trial.start == nil || p.status.Verification.Attempt != 1 {
 		t.Errorf("abandons %d, starts %v", len(p.trial.abandon), p.trial.start != nil)
@@ -323,7 +335,7 @@ func TestANewHandleIsTriedAtOnceAndTheOldTrialAbandoned(t *testing.T) {
 	}
 	// A verified one is not verified any more either.
 	o = tried(0, true)
-	o.service.Spec = urlSpec("postgres://db.example.com")
+	o.service.Spec = urlSpec("http://db.example.com")
 	if p = planOf(o); verified(p) != "False/Verifying" || p.trial.start == nil || len(p.trial.abandon) > 0 {
 		t.Errorf("Verified=%s, starts %v, abandons %d", verified(p), p.trial.start != nil, len(p.trial.abandon))
 	}

@@ -103,6 +103,33 @@ func TestInput(t *testing.T) {
 			s.bind("modest", "modest", "mysql")
 			s.awaitBinding("modest")
 		})).
+		Assess("for a handle that is not there, or of which a Job can say no more, says so in a word of its own", in(func(s *scene) {
+			s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "odd"}, StringData: map[string]string{
+				"empty": "", "line-break": "mysql://visits2:6379/db\n", "sentinels": "redis-sentinel://visits2:6379/0#main",
+			}})
+			for key, want := range map[string]struct {
+				kind   v1alpha1.ServiceType
+				status metav1.ConditionStatus
+				reason string
+			}{
+				"missing":    {v1alpha1.TypeMySQL, metav1.ConditionFalse, v1alpha1.ReasonHandleMissing},
+				"empty":      {v1alpha1.TypeMySQL, metav1.ConditionFalse, v1alpha1.ReasonHandleEmpty},
+				"line-break": {v1alpha1.TypeMySQL, metav1.ConditionTrue, v1alpha1.ReasonHandleUntrimmed},
+				"sentinels":  {v1alpha1.TypeRedis, metav1.ConditionTrue, v1alpha1.ReasonReachable},
+			} {
+				at := &v1alpha1.SecretKeyReference{Name: "odd", Key: key}
+				s.provision(key, v1alpha1.BackingServiceSpec{Type: want.kind, External: &v1alpha1.ExternalSource{SecretRef: at}})
+				if want.status == metav1.ConditionFalse {
+					s.awaitUnverified(key, want.reason)
+					continue
+				}
+				s.awaitVerified(key)
+				b := get[v1alpha1.BackingService](s, key)
+				if why := unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionVerified, want.status, want.reason); why != "" {
+					s.Error(why)
+				}
+			}
+		})).
 		Feature())
 }
 

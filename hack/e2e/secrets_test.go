@@ -69,7 +69,7 @@ func TestSecrets(t *testing.T) {
 				Replicas: new(int32(1)), StoreRef: v1alpha1.LocalReference{Name: "broken"},
 			}})
 			s.awaitCrash(map[string]string{"app": "broken"})
-			s.awaitUnverified("broken", v1alpha1.ReasonInvalidHandle)
+			s.awaitUnverified("broken", v1alpha1.ReasonPortInvalid)
 		})).
 		Assess("is in a Secret, where this search finds it", in(func(s *scene) {
 			var secrets corev1.SecretList

@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
@@ -13,8 +14,10 @@ type Entry struct {
 	// Variable is the usual name of the environment variable that carries the handle. Empty: there is none, the user
 	// must name one.
 	Variable string
-	// Schemes that a handle may begin with, without "://". Empty: any scheme, or no URL at all.
+	// Schemes that a handle usually begins with, without "://". Empty: any scheme, or no URL at all.
 	Schemes []string
+	// Dialects are other schemes that clients of the type take. See Speaks.
+	Dialects []string
 	// Token is true where the handle is a credential by itself, so that it cannot be written as a plain URL.
 	Token bool
 	// DefaultPort of the protocol, for a handle that names none. 0: it depends on the scheme, or there is none.
@@ -24,17 +27,25 @@ type Entry struct {
 }
 
 var entries = map[v1alpha1.ServiceType]Entry{
-	v1alpha1.TypeRedis:      {Variable: "REDIS_URL", Schemes: []string{"redis", "rediss"}, DefaultPort: 6379, Probed: true},
-	v1alpha1.TypeCollector:  {Variable: "COLLECTOR_URL", Schemes: []string{"http", "https"}, Probed: true},
-	v1alpha1.TypeMySQL:      {Variable: "MYSQL_URL", Schemes: []string{"mysql"}, DefaultPort: 3306},
-	v1alpha1.TypePostgreSQL: {Variable: "DATABASE_URL", Schemes: []string{"postgres", "postgresql"}, DefaultPort: 5432},
-	v1alpha1.TypeCouchDB:    {Variable: "COUCHDB_URL", Schemes: []string{"http", "https"}},
-	v1alpha1.TypeRabbitMQ:   {Variable: "RABBITMQ_URL", Schemes: []string{"amqp", "amqps"}},
-	v1alpha1.TypeBeanstalkd: {Variable: "BEANSTALKD_URL", Schemes: []string{"beanstalk"}, DefaultPort: 11300},
-	v1alpha1.TypeMemcached:  {Variable: "MEMCACHED_URL", Schemes: []string{"memcached"}, DefaultPort: 11211},
-	v1alpha1.TypeSMTP:       {Variable: "SMTP_URL", Schemes: []string{"smtp", "smtps"}},
+	v1alpha1.TypeRedis: {Variable: "REDIS_URL", Schemes: []string{"redis", "rediss"}, DefaultPort: 6379, Probed: true, Dialects: []string{
+		"valkey", "valkeys", "redis-cluster", "rediss-cluster", "redis-socket", "redis-sentinel", "rediss-sentinel", "sentinel",
+	}},
+	v1alpha1.TypeCollector: {Variable: "COLLECTOR_URL", Schemes: []string{"http", "https"}, Probed: true},
+	v1alpha1.TypeMySQL: {Variable: "MYSQL_URL", Schemes: []string{"mysql"}, DefaultPort: 3306, Dialects: []string{
+		"mysql2", "mysqls", "mariadb", "trilogy",
+	}},
+	v1alpha1.TypePostgreSQL: {Variable: "DATABASE_URL", Schemes: []string{"postgres", "postgresql"}, DefaultPort: 5432, Dialects: []string{
+		"pg", "pgsql", "psql", "postgis",
+	}},
+	v1alpha1.TypeCouchDB:    {Variable: "COUCHDB_URL", Schemes: []string{"http", "https"}, Dialects: []string{"couchdb", "couchdbs"}},
+	v1alpha1.TypeRabbitMQ:   {Variable: "RABBITMQ_URL", Schemes: []string{"amqp", "amqps"}, Dialects: []string{"pyamqp", "librabbitmq", "rabbitmq"}},
+	v1alpha1.TypeBeanstalkd: {Variable: "BEANSTALKD_URL", Schemes: []string{"beanstalk"}, DefaultPort: 11300, Dialects: []string{"beanstalkd"}},
+	v1alpha1.TypeMemcached: {Variable: "MEMCACHED_URL", Schemes: []string{"memcached"}, DefaultPort: 11211, Dialects: []string{
+		"memcache", "memcacheds", "pylibmc", "pymemcache",
+	}},
+	v1alpha1.TypeSMTP:       {Variable: "SMTP_URL", Schemes: []string{"smtp", "smtps"}, Dialects: []string{"submission", "submissions"}},
 	v1alpha1.TypePostmark:   {Variable: "POSTMARK_API_TOKEN", Token: true},
-	v1alpha1.TypeS3:         {Variable: "S3_URL", Schemes: []string{"s3"}},
+	v1alpha1.TypeS3:         {Variable: "S3_URL", Schemes: []string{"s3"}, Dialects: []string{"s3a", "s3n", "http", "https"}},
 	v1alpha1.TypeNewRelic:   {Variable: "NEW_RELIC_LICENSE_KEY", Token: true},
 	v1alpha1.TypeLoggly:     {Variable: "LOGGLY_TOKEN", Token: true},
 	v1alpha1.TypeTwitter:    {Variable: "TWITTER_BEARER_TOKEN", Token: true},
@@ -44,9 +55,12 @@ var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypeGeneric:    {},
 }
 
-// schemePorts are the ports of schemes whose type has more than one.
+// schemePorts are the ports of schemes that have another one than their type, or whose type has none.
 var schemePorts = map[string]int32{
-	"http": 80, "https": 443, "amqp": 5672, "amqps": 5671, "smtp": 25, "smtps": 465,
+	"http": 80, "https": 443, "couchdb": 5984, "couchdbs": 6984,
+	"amqp": 5672, "amqps": 5671, "pyamqp": 5672, "librabbitmq": 5672, "rabbitmq": 5672, "amqp+ssl": 5671, "amqp+tls": 5671,
+	"smtp": 25, "smtps": 465, "submission": 587, "submissions": 465, "smtp+ssl": 465, "smtp+tls": 587, "smtp+starttls": 587,
+	"sentinel": 26379, "redis+sentinel": 26379, "rediss+sentinel": 26379, "redis-sentinel": 26379, "rediss-sentinel": 26379,
 }
 
 // Lookup returns the entry of a type. A type that the catalog does not know is answered like generic.
@@ -85,5 +99,49 @@ func Port(t v1alpha1.ServiceType, scheme string) int32 {
 	if port, ok := schemePorts[scheme]; ok {
 		return port
 	}
-	return Lookup(t).DefaultPort
+	for _, word := range Words(scheme) {
+		if port, ok := schemePorts[word]; ok && Lookup(t).takes(word) {
+			return port
+		}
+	}
+	if entry := Lookup(t); Speaks(t, scheme) == Own || len(entry.Schemes) == 0 {
+		return entry.DefaultPort
+	}
+	return 0
+}
+
+// Fit is how a scheme fits a type.
+type Fit int
+
+const (
+	// Unknown is a scheme that no type of the catalog has. A client of any type may take it.
+	Unknown Fit = iota
+	// Own is one that clients of the type take.
+	Own
+	// Foreign is one that clients of another type take, and none of this one.
+	Foreign
+)
+
+// Speaks says how a scheme fits a type. What a dialect is called after has no end (postgresql+asyncpg, jdbc:mysql:loadbalance),
+// so one word of it is enough.
+func Speaks(t v1alpha1.ServiceType, scheme string) Fit {
+	entry, words := Lookup(t), Words(scheme)
+	if len(entry.Schemes) == 0 || slices.ContainsFunc(words, entry.takes) {
+		return Own
+	}
+	for _, other := range entries {
+		if slices.ContainsFunc(words, other.takes) {
+			return Foreign
+		}
+	}
+	return Unknown
+}
+
+// Words are the parts of a scheme: jdbc, mysql and loadbalance; postgresql and asyncpg. A scheme without either is one word.
+func Words(scheme string) []string {
+	return strings.FieldsFunc(scheme, func(r rune) bool { return r == '+' || r == ':' })
+}
+
+func (e Entry) takes(scheme string) bool {
+	return slices.Contains(e.Schemes, scheme) || slices.Contains(e.Dialects, scheme)
 }

@@ -2,11 +2,14 @@
 // can find out is one exit code. The Job's podFailurePolicy puts the code into the Job's condition, so the controller
 // needs to read neither Pods nor logs.
 //
-// A Job that fails, and a Pod in Error, call for somebody. So a probe that finds nothing wrong ends with 0, however little it
-// could find out: how little that is follows from the type.
+// A Job that fails, and a Pod in Error, call for somebody. So a probe that finds nothing wrong ends with 0, as long as it could
+// find out what its type promises (catalog.Passed). Where a handle is in a form with which it could do less than that, the
+// handle passes all the same, and a code says how much was tried: nobody would know otherwise.
 package exitcode
 
 import (
+	"slices"
+
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 )
@@ -16,10 +19,9 @@ import (
 const (
 	// Passed: nothing was found to be wrong. What was tried at all is said by catalog.Passed.
 	Passed int32 = 0
-	// What the probes of earlier versions ended with where they could try little. None does now, but a Job of theirs may be
-	// there when the operator is upgraded.
-	EarlierReachable int32 = 10
-	EarlierNotProbed int32 = 11
+	// Less was tried than the type promises. Earlier probes ended with these two for every type that promises no more.
+	Reachable int32 = 10
+	NotProbed int32 = 11
 	// The faults, each with the reason of this name in the API.
 	Unreachable        int32 = 20
 	NameNotFound       int32 = 21
@@ -27,7 +29,21 @@ const (
 	CredentialsRefused int32 = 23
 	WrongProtocol      int32 = 24
 	ReadOnly           int32 = 25
-	InvalidHandle      int32 = 26
+	// EarlierInvalidHandle is what earlier probes ended with instead of all of the codes from 30 on. None does now, but a Job
+	// of theirs may be there when the operator is upgraded.
+	EarlierInvalidHandle int32 = 26
+	// What is wrong with the handle itself.
+	HandleMissing    int32 = 30
+	HandleEmpty      int32 = 31
+	HandleNotURL     int32 = 32
+	SchemeMismatch   int32 = 33
+	HostMissing      int32 = 34
+	HostInvalid      int32 = 35
+	PortInvalid      int32 = 36
+	HandleNotEncoded int32 = 37
+	// HandleUntrimmed: the handle passed without the white space at its ends, which only some clients leave out.
+	HandleUntrimmed  int32 = 38
+	DatabaseNotFound int32 = 39
 )
 
 // Finding is what an exit code says.
@@ -43,19 +59,48 @@ type Finding struct {
 
 var findings = []Finding{
 	{Code: Passed, Reason: v1alpha1.ReasonVerified, Passed: true},
-	{Code: EarlierReachable, Reason: v1alpha1.ReasonReachable, Passed: true},
-	{Code: EarlierNotProbed, Reason: v1alpha1.ReasonNotProbed, Passed: true},
+	{Code: Reachable, Reason: v1alpha1.ReasonReachable, Passed: true},
+	{Code: NotProbed, Reason: v1alpha1.ReasonNotProbed, Passed: true},
 	{Code: Unreachable, Reason: v1alpha1.ReasonUnreachable},
 	{Code: NameNotFound, Reason: v1alpha1.ReasonNameNotFound},
 	{Code: TLSRefused, Reason: v1alpha1.ReasonTLSRefused, NeedsPerson: true},
 	{Code: CredentialsRefused, Reason: v1alpha1.ReasonCredentialsRefused, NeedsPerson: true},
 	{Code: WrongProtocol, Reason: v1alpha1.ReasonWrongProtocol, NeedsPerson: true},
 	{Code: ReadOnly, Reason: v1alpha1.ReasonReadOnly, NeedsPerson: true},
-	{Code: InvalidHandle, Reason: v1alpha1.ReasonInvalidHandle, NeedsPerson: true},
+	{Code: EarlierInvalidHandle, Reason: v1alpha1.ReasonInvalidHandle, NeedsPerson: true},
+	{Code: HandleMissing, Reason: v1alpha1.ReasonHandleMissing}, // whoever makes the Secret may still come to it
+	{Code: HandleEmpty, Reason: v1alpha1.ReasonHandleEmpty, NeedsPerson: true},
+	{Code: HandleNotURL, Reason: v1alpha1.ReasonHandleNotURL, NeedsPerson: true},
+	{Code: SchemeMismatch, Reason: v1alpha1.ReasonSchemeMismatch, NeedsPerson: true},
+	{Code: HostMissing, Reason: v1alpha1.ReasonHostMissing, NeedsPerson: true},
+	{Code: HostInvalid, Reason: v1alpha1.ReasonHostInvalid, NeedsPerson: true},
+	{Code: PortInvalid, Reason: v1alpha1.ReasonPortInvalid, NeedsPerson: true},
+	{Code: HandleNotEncoded, Reason: v1alpha1.ReasonHandleNotEncoded, NeedsPerson: true},
+	{Code: HandleUntrimmed, Reason: v1alpha1.ReasonHandleUntrimmed, Passed: true},
+	{Code: DatabaseNotFound, Reason: v1alpha1.ReasonDatabaseNotFound, NeedsPerson: true},
 }
 
 // Findings returns every finding there is; of the code 0, what it means for a type with a probe of its own.
 func Findings() []Finding { return append([]Finding(nil), findings...) }
+
+// OfPassed returns the code with which a handle of the type passes of which no more was tried than the reason says:
+// Verified, Reachable or NotProbed.
+func OfPassed(t v1alpha1.ServiceType, tried string) int32 {
+	promised := catalog.Passed(t)
+	switch {
+	case tried == v1alpha1.ReasonReachable && promised == v1alpha1.ReasonVerified:
+		return Reachable
+	case tried == v1alpha1.ReasonNotProbed && promised != v1alpha1.ReasonNotProbed:
+		return NotProbed
+	default:
+		return Passed
+	}
+}
+
+// Passes says whether a handle with that finding may be bound.
+func Passes(code int32) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Code == code && f.Passed })
+}
 
 // Lookup returns what an exit code says of a service of the type, false where it says nothing.
 func Lookup(t v1alpha1.ServiceType, code int32) (Finding, bool) {

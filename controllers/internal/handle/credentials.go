@@ -70,6 +70,12 @@ var vendors = []vendor{
 }
 
 const (
+	// anyScheme may have colons of its own: jdbc:mysql.
+	anyScheme = `^[^/?#]*://`
+
+	// unescaped is a user whose password has a slash: what is before that has a colon, and no port behind it.
+	unescaped = anyScheme + `[^/?#,]*:[^]/?#,@]*[^]0-9/?#,@][^]/?#,@]*/[^?#]*@`
+
 	// nameBegins and nameChar are what a parameter's name begins behind and is made of: in queries, in fragments, and in the
 	// parameters that a path can have.
 	nameBegins = `[?&;#]`
@@ -92,7 +98,7 @@ type rule struct {
 // rules are those of the definition of BackingServices, in its order.
 func rules() []rule {
 	return []rule{
-		{[]string{`^[^:]*://[^/?#]*@`, secretParameter(), secretAddress()}, refusedURL},
+		{[]string{anyScheme + `[^/?#]*@`, anyScheme + `[^/?#]*[?#][^/=]*@`, unescaped, secretParameter(), secretAddress()}, refusedURL},
 		{[]string{`(?i)(^[^?#]*|` + nameBegins + nameChar + `*)` + encoded}, refusedEncoding},
 	}
 }
@@ -124,7 +130,7 @@ func secretAddress() string {
 	for _, v := range vendors {
 		addresses = append(addresses, v.host+`[.]?(:[0-9]*)?/+`+v.path)
 	}
-	return `(?i)^[^:]*://(` + strings.Join(addresses, "|") + `)`
+	return `(?i)` + anyScheme + `(` + strings.Join(addresses, "|") + `)`
 }
 
 // refusal is one pattern of a rule, to be judged by here.

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"regexp"
@@ -126,20 +127,29 @@ func Redis(host string, port int32, username, password string) map[string]string
 // ErrCredentials is returned for a URL that must not hold credentials and does.
 var ErrCredentials = errors.New("the URL holds credentials: keep the whole URL in a Secret and name it with spec.external.secretRef")
 
-// FromURL returns the content of the Secret of a handle without credentials. Its errors never repeat the URL.
+// FromURL returns the content of the Secret of a handle without credentials. Of a list of hosts, it has the first. Its errors
+// never repeat the URL, which may be a credential that somebody wrote into the wrong field.
 func FromURL(t v1alpha1.ServiceType, raw string) (map[string]string, error) {
-	host, port, err := endpoint(t, raw)
-	if err != nil {
-		return nil, err
+	l, fault := Parse(t, raw)
+	anything := len(catalog.Lookup(t).Schemes) == 0
+	switch {
+	case l.HasUser, fault == NotEncoded:
+		return nil, ErrCredentials
+	case anything && (fault == BadHost || fault == BadPort):
+		// The app may read it as it likes.
+	case fault != Good:
+		return nil, fmt.Errorf("spec.external.url %s", fault)
 	}
 	content := map[string]string{
 		v1alpha1.KeyType:     string(t),
 		v1alpha1.KeyProvider: "external",
-		v1alpha1.KeyHost:     host,
 		v1alpha1.KeyURI:      raw,
 	}
-	if port != "" {
-		content[v1alpha1.KeyPort] = port
+	if len(l.Servers) > 0 {
+		content[v1alpha1.KeyHost] = l.Servers[0].Host
+		if port := l.Servers[0].Port; port != "" {
+			content[v1alpha1.KeyPort] = port
+		}
 	}
 	return content, nil
 }
@@ -155,29 +165,11 @@ func HTTP(t v1alpha1.ServiceType, host string, port int32) map[string]string {
 	}
 }
 
-// Endpoint returns host:port of the content of a Secret, or the host alone where there is no port.
+// Endpoint returns host:port of the content of a Secret, or the host alone where there is no port. It is empty where no host
+// is known for sure.
 func Endpoint(content map[string]string) string {
 	if content[v1alpha1.KeyPort] == "" {
 		return content[v1alpha1.KeyHost]
 	}
 	return net.JoinHostPort(content[v1alpha1.KeyHost], content[v1alpha1.KeyPort])
-}
-
-func endpoint(t v1alpha1.ServiceType, raw string) (host, port string, err error) {
-	u, err := url.Parse(raw)
-	if err != nil {
-		// url.Error repeats the URL, which may be a credential that somebody wrote into the wrong field.
-		return "", "", errors.New("spec.external.url is not a URL")
-	}
-	if u.User != nil {
-		return "", "", ErrCredentials
-	}
-	if u.Hostname() == "" {
-		return "", "", errors.New("spec.external.url names no host")
-	}
-	port = u.Port()
-	if known := catalog.Port(t, u.Scheme); port == "" && known != 0 {
-		port = strconv.Itoa(int(known))
-	}
-	return u.Hostname(), port, nil
 }

@@ -108,7 +108,7 @@ func TestFromURL(t *testing.T) {
 		"a bucket has no port":             {v1alpha1.TypeS3, "s3://bucket/key", "bucket", "", ""},
 		"credentials are refused":          {v1alpha1.TypeRedis, "redis://:canary@a", "", "", "spec.external.secretRef"},
 		"a name without a password is too": {v1alpha1.TypeRedis, "redis://canary@a", "", "", "spec.external.secretRef"},
-		"no URL at all":                    {v1alpha1.TypeRedis, "redis://canary:%zz@a", "", "", "is not a URL"},
+		"no URL at all":                    {v1alpha1.TypeRedis, "redis://canary:%zz@a", "", "", "spec.external.secretRef"},
 		"no host":                          {v1alpha1.TypeRedis, "redis:///canary", "", "", "names no host"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -122,7 +122,7 @@ func (p Prober) speaksTLS(ctx context.Context, to target) bool {
 func (p Prober) ask(ctx context.Context, to target, method string, u *url.URL) (answer, *Result) {
 	request, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
 	if err != nil {
-		return answer{}, invalid("the handle is no URL that a request could be sent to")
+		return answer{}, &Result{exitcode.HandleNotURL, "the handle is no URL that a request could be sent to"}
 	}
 	request.Header.Set("User-Agent", "bindery-probe")
 	c, failed := p.connect(ctx, to, "h2", "http/1.1")

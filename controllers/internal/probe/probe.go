@@ -16,8 +16,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 )
 
@@ -47,34 +49,45 @@ func (p Prober) Probe(ctx context.Context, t v1alpha1.ServiceType, handle string
 	return result, nil
 }
 
-func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, handle string) Result {
-	to, failed := parse(t, handle)
+func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, raw string) Result {
+	to, failed := parse(t, raw)
 	if failed != nil {
 		return *failed
 	}
-	switch t { // the types that the catalog says are probed
-	case v1alpha1.TypeRedis:
-		return p.redis(ctx, to)
-	case v1alpha1.TypeCollector:
+	found := p.speak(ctx, t, to)
+	if exitcode.Passes(found.Code) && strings.TrimSpace(raw) != raw && len(catalog.Lookup(t).Schemes) > 0 {
+		return Result{exitcode.HandleUntrimmed, "the handle passed without the space or the line break at one of its ends " +
+			"(echo adds one, echo -n does not), which some clients leave out, and others take for a part of it"}
+	}
+	return found
+}
+
+// speak does as much as can be done with the handle.
+func (p Prober) speak(ctx context.Context, t v1alpha1.ServiceType, to target) Result {
+	switch { // the types that the catalog says are probed
+	case t == v1alpha1.TypeRedis && speaksRedis(to.location):
+		return p.redisAnywhere(ctx, to)
+	case t == v1alpha1.TypeCollector && to.url != nil:
 		return p.collector(ctx, to)
-	case v1alpha1.TypeHTTP:
+	case t == v1alpha1.TypeHTTP && to.url != nil:
 		return p.http(ctx, to)
 	default:
 		return p.reach(ctx, to)
 	}
 }
 
-// reach opens a connection, for the types that have no probe of their own.
+// reach opens a connection, for the types that have no probe of their own, and for handles that theirs cannot speak with.
 func (p Prober) reach(ctx context.Context, to target) Result {
 	c, failed := p.connect(ctx, to)
 	if failed != nil {
 		return *failed
 	}
 	c.end()
-	if to.secure {
-		return Result{exitcode.Passed, "it was reached, and its certificate is trusted; its protocol and the credentials were not tried"}
+	code := exitcode.OfPassed(to.kind, v1alpha1.ReasonReachable)
+	if to.secure && !to.unverified {
+		return Result{code, "it was reached, and its certificate is trusted; its protocol and the credentials were not tried"}
 	}
-	return Result{exitcode.Passed, "it was reached; its protocol and the credentials were not tried"}
+	return Result{code, "it was reached; its protocol and the credentials were not tried"}
 }
 
 func unreachable(sentence string) *Result   { return &Result{exitcode.Unreachable, sentence} }
@@ -82,4 +95,3 @@ func tlsRefused(sentence string) *Result    { return &Result{exitcode.TLSRefused
 func credentials(sentence string) *Result   { return &Result{exitcode.CredentialsRefused, sentence} }
 func wrongProtocol(sentence string) *Result { return &Result{exitcode.WrongProtocol, sentence} }
 func readOnly(sentence string) *Result      { return &Result{exitcode.ReadOnly, sentence} }
-func invalid(sentence string) *Result       { return &Result{exitcode.InvalidHandle, sentence} }

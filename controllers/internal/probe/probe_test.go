@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -56,8 +57,13 @@ func TestProbe(t *testing.T) {
 			seen[tt.want] = true
 		}
 	}
+	elsewhere := []int32{
+		exitcode.Reachable, exitcode.NotProbed, exitcode.HandleUntrimmed, // TestHandlesThatClientsTake
+		exitcode.HandleMissing, // the program's own
+		exitcode.EarlierInvalidHandle,
+	}
 	for _, f := range exitcode.Findings() {
-		if (f.Code == exitcode.Passed || !f.Passed) != seen[f.Code] {
+		if !slices.Contains(elsewhere, f.Code) != seen[f.Code] {
 			t.Errorf("code %d (%s): something here ends with it: %v", f.Code, f.Reason, seen[f.Code])
 		}
 	}
@@ -145,7 +151,7 @@ func redisTrials(t *testing.T) map[string]trial {
 		"no password":                     of("redis://"+server.Addr(), exitcode.CredentialsRefused, "wants a password"),
 		"a user without a password":       of("redis://"+canary+"@"+server.Addr(), exitcode.CredentialsRefused, ""),
 		"a password where none is wanted": of("redis://:"+canary+"@"+open.Addr(), exitcode.CredentialsRefused, ""),
-		"a database that is not there":    of(withoutPath+"/99", exitcode.InvalidHandle, "no database of the number"),
+		"a database that is not there":    of(withoutPath+"/99", exitcode.DatabaseNotFound, "no database of the number"),
 
 		"a replica":                             of(replica.URL(), exitcode.ReadOnly, "replica"),
 		"a replica that takes writes for now":   of(writable.URL(), exitcode.ReadOnly, "replica"),
@@ -421,35 +427,56 @@ func otherTrials(t *testing.T) map[string]trial {
 func malformedTrials() map[string]trial {
 	trials := map[string]trial{}
 	for _, kind := range catalog.Types() {
-		trials["nothing for "+string(kind)] = trial{kind: kind, sentence: "empty"}
-		trials["spaces for "+string(kind)] = trial{kind: kind, handle: " \n", sentence: "empty"}
-		if len(catalog.Lookup(kind).Schemes) > 0 {
-			trials["another scheme for "+string(kind)] = trial{kind: kind, handle: "gopher://:" + canary + "@visits:70/", sentence: "begin with"}
-			trials["no host for "+string(kind)] = trial{kind: kind, handle: catalog.Lookup(kind).Schemes[0] + ":///" + canary, sentence: "no host"}
+		trials["nothing for "+string(kind)] = trial{kind: kind, want: exitcode.HandleEmpty, sentence: "empty"}
+		trials["spaces for "+string(kind)] = trial{kind: kind, handle: " \n", want: exitcode.HandleEmpty, sentence: "empty"}
+		schemes := catalog.Lookup(kind).Schemes
+		if len(schemes) == 0 {
+			continue
+		}
+		another := "mysql://:" + canary + "@visits:70/"
+		if kind == v1alpha1.TypeMySQL {
+			another = "redis://:" + canary + "@visits:70/"
+		}
+		trials["another scheme for "+string(kind)] = trial{kind: kind, handle: another, want: exitcode.SchemeMismatch, sentence: "begin with " + schemes[0]}
+		trials["another dialect for "+string(kind)] = trial{
+			kind: kind, handle: "JDBC:" + another, want: exitcode.SchemeMismatch, sentence: "begin with " + schemes[0],
+		}
+		trials["no host for "+string(kind)] = trial{kind: kind, handle: schemes[0] + ":///" + canary, want: exitcode.HostMissing, sentence: "no host"}
+		trials["a host that is none for "+string(kind)] = trial{
+			kind: kind, handle: schemes[0] + "://app:" + canary + "@vis its/db", want: exitcode.HostInvalid, sentence: "no valid host",
+		}
+		trials["a port that is none for "+string(kind)] = trial{
+			kind: kind, handle: schemes[0] + "://app:" + canary + "@visits:63b9/", want: exitcode.PortInvalid, sentence: "port",
+		}
+		if kind != v1alpha1.TypeS3 && kind != v1alpha1.TypeMemcached { // a bucket, and a host
+			trials["no URL for "+string(kind)] = trial{kind: kind, handle: canary, want: exitcode.HandleNotURL, sentence: "no URL"}
+			trials["a token for "+string(kind)] = trial{kind: kind, handle: canary + "/+x==", want: exitcode.HandleNotURL, sentence: "no URL"}
 		}
 	}
 	maps.Copy(trials, map[string]trial{
-		"no URL":                         {kind: v1alpha1.TypeRedis, handle: canary, sentence: "no URL"},
-		"a line break at its end":        {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits\n", sentence: "line break"},
-		"a password with a slash":        {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "/1@visits", sentence: ""},
-		"a number and a slash":           {kind: v1alpha1.TypeRedis, handle: "redis://" + canary + ":12/3@visits", sentence: "percent-encode"},
-		"a password with a hash":         {kind: v1alpha1.TypeHTTP, handle: "http://" + canary + ":12#3@visits", sentence: "percent-encode"},
-		"a password with a mark":         {kind: v1alpha1.TypeRedis, handle: "redis://" + canary + ":12?3@visits", sentence: "percent-encode"},
-		"a password with a percent":      {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "%zz@visits", sentence: "percent-encode"},
-		"a list where one is wanted":     {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits,visits2", sentence: "more than one"},
-		"a host that is none":            {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@vis its/db", sentence: "no valid host"},
-		"half an address":                {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@[::1/db", sentence: "no valid host"},
-		"quotes around the host":         {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + `@"db"/db`, sentence: "no valid host"},
-		"a port of letters":              {kind: v1alpha1.TypeMySQL, handle: "mysql://db:" + canary + "/db", sentence: "no valid host"},
-		"a port that is too large":       {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@db:65536/db", sentence: "port"},
-		"a port of 0":                    {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@db:0/db", sentence: "port"},
-		"a database by name":             {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits/" + canary, sentence: "number of a database"},
-		"a negative database":            {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits/-1", sentence: "number of a database"},
-		"a path that is not escaped":     {kind: v1alpha1.TypeCollector, handle: "http://logs/" + canary + "%zz", sentence: "percent-encode"},
-		"memcached's list with no hosts": {kind: v1alpha1.TypeMemcached, handle: ",", sentence: "no host"},
+		"quotes around it":                {kind: v1alpha1.TypeRedis, handle: `"redis://:` + canary + `@visits"`, want: exitcode.HandleNotURL},
+		"no URL for a service on the web": {kind: v1alpha1.TypeHTTP, handle: "visits:80", want: exitcode.HandleNotURL},
+		"a password with a slash":         {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "/1@visits", want: exitcode.HandleNotEncoded},
+		"a number and a slash":            {kind: v1alpha1.TypeRedis, handle: "redis://" + canary + ":12/3@visits", want: exitcode.HandleNotEncoded},
+		"a password with a hash":          {kind: v1alpha1.TypeHTTP, handle: "http://" + canary + ":12#3@visits", want: exitcode.HandleNotEncoded},
+		"a password with a mark":          {kind: v1alpha1.TypeRedis, handle: "redis://" + canary + ":12?3@visits", want: exitcode.HandleNotEncoded},
+		"a slash in a password of AMQP":   {kind: v1alpha1.TypeRabbitMQ, handle: "amqp://app:" + canary + "/3@visits", want: exitcode.HandleNotEncoded},
+		"a slash and an @ in a password":  {kind: v1alpha1.TypePostgreSQL, handle: "postgres://app:" + canary + "/@@visits:x/", want: exitcode.HandleNotEncoded},
+		"half an address":                 {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@[::1/db", want: exitcode.HostInvalid},
+		"an address without brackets":     {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@fe80::1/db", want: exitcode.HostInvalid},
+		"quotes around the host":          {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + `@"db"/db`, want: exitcode.HostInvalid},
+		"a variable that stayed":          {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@$(HOST)/db", want: exitcode.HostInvalid},
+		"a host after a list":             {kind: v1alpha1.TypeRedis, handle: "redis://:" + canary + "@visits,", want: exitcode.HostMissing},
+		"a port of letters":               {kind: v1alpha1.TypeMySQL, handle: "mysql://db:" + canary + "/db", want: exitcode.PortInvalid},
+		"a port that is too large":        {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@db:65536/db", want: exitcode.PortInvalid},
+		"a port of 0":                     {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@db:0/db", want: exitcode.PortInvalid},
+		"a port in Go's form":             {kind: v1alpha1.TypeMySQL, handle: "app:" + canary + "@tcp(db:0)/db", want: exitcode.PortInvalid},
+		"memcached's list with no hosts":  {kind: v1alpha1.TypeMemcached, handle: ",", want: exitcode.HostMissing},
 	})
 	for name, tt := range trials {
-		tt.want = exitcode.InvalidHandle
+		if tt.want == exitcode.HandleNotEncoded {
+			tt.sentence = "percent-encode"
+		}
 		trials[name] = tt
 	}
 	return trials

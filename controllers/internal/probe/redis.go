@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/url"
 	"regexp"
-	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -18,13 +15,6 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 )
 
-// redisLogin is what a handle says beside the address. Clients in other languages have options of their own behind the
-// question mark; those that this probe does not know are no mistake.
-type redisLogin struct {
-	username, password string
-	database           int
-}
-
 // redisProbe is one conversation.
 type redisProbe struct {
 	redisLogin
@@ -32,11 +22,6 @@ type redisProbe struct {
 }
 
 func (p Prober) redis(ctx context.Context, to target) Result {
-	login, failed := readRedisLogin(to.url)
-	if failed != nil {
-		return *failed
-	}
-	to.unverified = uncheckedCertificate(to.url.Query())
 	c, failed := p.connectRedis(ctx, to)
 	if failed != nil {
 		return *failed
@@ -47,7 +32,7 @@ func (p Prober) redis(ctx context.Context, to target) Result {
 	conn := client.Conn()
 	defer func() { _ = conn.Close() }()
 
-	probe := redisProbe{redisLogin: login, conn: conn}
+	probe := redisProbe{redisLogin: readRedisLogin(to.location), conn: conn}
 	for _, step := range []func(context.Context) (*Result, error){
 		probe.authenticate, probe.ping, probe.choose, probe.role, probe.offerWrite,
 	} {
@@ -119,48 +104,6 @@ func redisClient(c net.Conn) *redis.Client {
 	})
 }
 
-// readRedisLogin follows https://www.iana.org/assignments/uri-schemes/prov/redis: the password and the database may be in
-// the query too.
-func readRedisLogin(u *url.URL) (redisLogin, *Result) {
-	login := redisLogin{username: u.User.Username()}
-	login.password, _ = u.User.Password()
-	query := u.Query()
-	if login.password == "" {
-		login.password = query.Get("password")
-	}
-	database := strings.TrimPrefix(u.Path, "/")
-	if query.Has("db") {
-		database = query.Get("db")
-	}
-	if database == "" {
-		return login, nil
-	}
-	n, err := strconv.ParseUint(database, 10, 31)
-	if err != nil {
-		return redisLogin{}, invalid("the handle's path is no number of a database: it ends as in redis://host:6379/0")
-	}
-	login.database = int(n)
-	return login, nil
-}
-
-// uncheckedCertificate reads the options by which handles tell the clients of Go and of Python to trust any certificate.
-func uncheckedCertificate(query url.Values) bool {
-	skip, err := strconv.ParseBool(query.Get("skip_verify"))
-	required := strings.ToLower(query.Get("ssl_cert_reqs"))
-	return err == nil && skip || required == "none" || required == "cert_none"
-}
-
-func (r redisProbe) authenticate(ctx context.Context) (*Result, error) {
-	if r.password == "" {
-		return nil, nil //nolint:nilnil // no result yet, and nothing wrong
-	}
-	login := r.conn.Auth(ctx, r.password)
-	if r.username != "" {
-		login = r.conn.AuthACL(ctx, r.username, r.password)
-	}
-	return judge(login.Err(), credentials("it refused the credentials of the handle"))
-}
-
 func (r redisProbe) ping(ctx context.Context) (*Result, error) {
 	err := r.conn.Ping(ctx).Err()
 	if answerCode(err) == "NOPERM" {
@@ -178,7 +121,7 @@ func (r redisProbe) choose(ctx context.Context) (*Result, error) {
 	if answerCode(err) == "NOPERM" {
 		return credentials("the user of the handle may not select its database"), nil
 	}
-	return judge(err, invalid("it has no database of the number that the handle names"))
+	return judge(err, &Result{exitcode.DatabaseNotFound, "it has no database of the number that the handle names"})
 }
 
 // role asks what the server is. An account that may not ask, as those of many vendors, is no mistake, nor is a proxy that
@@ -196,7 +139,7 @@ func (r redisProbe) role(ctx context.Context) (*Result, error) {
 		// One that takes writes all the same (replica-read-only no) forgets them when it next hears from its primary.
 		return readOnly("it is a replica: writes belong to its primary"), nil
 	case "sentinel":
-		return wrongProtocol("it is a Sentinel, which knows where a Redis is and is none"), nil
+		return isSentinel, nil
 	}
 	return nil, nil //nolint:nilnil // a primary
 }

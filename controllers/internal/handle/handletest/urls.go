@@ -79,6 +79,22 @@ const withCredentials = `
 	rediss://cache.example.com:6380/0?password=CANARY
 	nats://queue.example.com:4222?token=CANARY
 
+	HTTPS://user:CANARY@a.example.com
+	redis://a.example.com:1,app:CANARY@b.example.com:2
+	redis+sentinel://:CANARY@a.example.com,b.example.com/main
+	rediss://CANARY@cache.example.com/0#insecure
+	postgresql+asyncpg://app:CANARY@db.example.com/app
+	postgres://hash:a@CANARY#b@db.example.com/app
+	postgres://hash:a#CANARY@db.example.com/app
+	postgres://hash:1#CANARY@db.example.com/app
+	postgres://app:a?CANARY@db.example.com/app
+	postgres://app:CANARY/b@db.example.com/app
+	jdbc:mysql://app:CANARY@db.example.com/app
+	jdbc:mysql:loadbalance://app:CANARY@a.example.com,b.example.com/app
+	jdbc:postgresql://db.example.com/app?user=app&password=CANARY
+	jdbc:sqlserver://db.example.com:1433;user=sa;password=CANARY
+	jdbc:https://hooks.slack.com/services/T0/B0/CANARY
+
 	https://a.example.com/?p%77d=CANARY
 	https://a.example.com/?p%77D=CANARY
 	https://a.example.com/?api%5Fkey=CANARY
@@ -137,6 +153,11 @@ const withCredentials = `
 const withoutCredentials = `
 	https://a.example.com
 	https://a.example.com/b@c
+	https://a.example.com:8443/b@c
+	https://[::1]:8443/b@c
+	https://[::1]/b@c
+	https://a.example.com/?q=b@c
+	https://a.example.com?q=b@c
 	https://a.example.com/a%20b/c%2Fd
 	https://a.example.com/?q=%41%42
 	https://a.example.com/?ssl=true
@@ -193,6 +214,14 @@ const withoutCredentials = `
 	mysql://db.example.com:3306/app?charset=utf8mb4&parseTime=true
 	amqp://queue.example.com:5672/%2F
 	amqps://queue.example.com/vhost?heartbeat=10&auth_mechanism=external
+	REDIS://cache.example.com/0
+	redis://a.example.com:6379,b.example.com:6379/0
+	redis+sentinel://a.example.com,b.example.com:26379/main/0
+	rediss://cache.example.com/0?ssl_cert_reqs=none
+	rediss://cache.example.com/#insecure
+	postgresql+asyncpg://db.example.com/app?sslmode=require
+	jdbc:postgresql://db.example.com:5432/app?ssl=true
+	jdbc:mysql:replication://a.example.com,b.example.com/app
 	s3://bucket/a/b?region=eu-central-1
 	nats://queue.example.com:4222
 	udp://metrics.example.com:8125

@@ -1,0 +1,147 @@
+package handle
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Option is a parameter of a handle. Its name is in small letters, without what stands between words: ssl_cert_reqs and
+// sslCertReqs are sslcertreqs.
+type Option struct{ Name, Value string }
+
+// Options are in their order.
+type Options []Option
+
+// Get returns the value of the first option of one of the names.
+func (o Options) Get(names ...string) (string, bool) {
+	i := slices.IndexFunc(o, func(option Option) bool { return slices.Contains(names, option.Name) })
+	if i < 0 {
+		return "", false
+	}
+	return o[i].Value, true
+}
+
+func (o Options) has(names ...string) bool {
+	_, ok := o.Get(names...)
+	return ok
+}
+
+// server returns the hosts and the ports that are given as options.
+func (o Options) server() (hosts, ports string) {
+	hosts, _ = o.Get("hostaddr", "host", "server", "datasource", "addr", "address")
+	ports, _ = o.Get("port")
+	return hosts, ports
+}
+
+var betweenWords = strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "[", "", "]", "")
+
+func canonical(name string) string { return betweenWords.Replace(strings.ToLower(Decoded(name))) }
+
+// Decoded leaves as it is what is not percent-encoded as it should be. So do the clients of Python, and those of browsers.
+func Decoded(s string) string {
+	if plain, err := url.PathUnescape(s); err == nil {
+		return plain
+	}
+	return octet.ReplaceAllStringFunc(s, func(encoded string) string {
+		plain, err := url.PathUnescape(encoded)
+		if err != nil {
+			return encoded
+		}
+		return plain
+	})
+}
+
+var octet = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// optionsOf reads the query and the fragment of a URL.
+func optionsOf(tail string) Options {
+	_, query, fragment := cutTail(tail)
+	var options Options
+	for parameter := range strings.SplitSeq(query+"&"+fragment, "&") {
+		if name, value, _ := strings.Cut(parameter, "="); name != "" {
+			options = append(options, Option{canonical(name), Decoded(value)})
+		}
+	}
+	return options
+}
+
+// keyword is name=value as libpq has it: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE
+var (
+	keyword     = regexp.MustCompile(`([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)`)
+	backslashed = regexp.MustCompile(`\\(.)`)
+	sqlPrefix   = regexp.MustCompile(`^[a-z]+:`)
+)
+
+// keywords reads name=value name=value, and Name=value;Name=value.
+func keywords(raw string) Options {
+	var options Options
+	raw = sqlPrefix.ReplaceAllString(raw, "") // of PDO
+	if strings.Contains(raw, ";") {
+		for part := range strings.SplitSeq(raw, ";") {
+			name, value, _ := strings.Cut(part, "=")
+			options = append(options, Option{canonical(name), strings.TrimSpace(value)})
+		}
+		return options
+	}
+	for _, match := range keyword.FindAllStringSubmatch(raw, -1) {
+		value := backslashed.ReplaceAllString(strings.Trim(match[2], "'"), "$1")
+		options = append(options, Option{canonical(match[1]), value})
+	}
+	return options
+}
+
+// TLS is what a handle says about TLS beside its scheme.
+type TLS struct {
+	// On and Off: an option asks for it, or asks for none.
+	On, Off bool
+	// Unverified: the app does not check the certificate, or does it by an authority of its own.
+	Unverified bool
+}
+
+// The names are those of options, see Option.
+var (
+	skipNames = []string{
+		"insecure", "skipverify", "insecureskipverify", "tlsskipverify", "sslskipverify", "tlsinsecure", "sslinsecure", "noverify",
+		"tlsallowinvalidcertificates", "allowinvalidcertificates", "trustservercertificate", "allowselfsigned", "sslallowselfsigned",
+		"insecuretls", "insecuressl", "tlsinsecureskipverify", "sslinsecureskipverify",
+	}
+	checkNames = []string{
+		"verify", "verifypeer", "verifyssl", "verifytls", "verifycert", "verifycertificate", "verifyservercertificate", "verifymode",
+		"verifyhostname", "sslverify", "sslverifypeer", "sslverifycert", "sslverifycertificate", "sslverifymode", "tlsverify",
+		"tlsverifypeer", "tlsverifycert", "sslcheckhostname", "checkhostname", "rejectunauthorized", "sslrejectunauthorized",
+		"tlsrejectunauthorized", "sslcertreqs", "certreqs", "tlscertreqs",
+	}
+	modeNames = []string{"sslmode", "tlsmode", "ssl", "tls", "usessl", "usetls", "encrypt"}
+	// authorityNames lead to files of the app's image, or give the name that the certificate has.
+	authorityNames = []string{
+		"sslrootcert", "sslca", "sslcacerts", "sslcafile", "sslcacert", "sslcapath", "tlsca", "tlscafile", "tlscacert", "tlscacerts",
+		"cafile", "cacert", "cacerts", "cacertfile", "capath", "truststore", "truststoreurl", "trustcertificatekeystoreurl",
+		"sslhost", "servername", "tlsservername",
+	}
+	no = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
+	// checking are the modes in which the certificate is checked for its authority and its name.
+	checking = []string{"verifyfull", "verifyidentity", "strict", "1", "true", "yes", "on", "enable", "enabled"}
+)
+
+// TLS reads the options.
+func (o Options) TLS() TLS {
+	var tls TLS
+	for _, option := range o {
+		value := canonical(option.Value)
+		switch {
+		case slices.Contains(skipNames, option.Name):
+			tls.Unverified = tls.Unverified || !slices.Contains(no, value)
+		case slices.Contains(checkNames, option.Name):
+			tls.Unverified = tls.Unverified || slices.Contains(no, value) || value == "ca"
+		case slices.Contains(authorityNames, option.Name):
+			tls.Unverified = true
+		case slices.Contains(modeNames, option.Name):
+			tls.Off = tls.Off || slices.Contains(no, value)
+			tls.On = tls.On || !slices.Contains(no, value)
+			tls.Unverified = tls.Unverified || !slices.Contains(checking, value)
+		}
+	}
+	return tls
+}
