@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
@@ -173,6 +174,8 @@ func (o *operator) checkRequests() error {
 		switch {
 		case strings.Contains(r.path, "/secrets") && r.method != http.MethodPost && r.method != http.MethodDelete:
 			errs = append(errs, fmt.Errorf("the operator reads Secrets: %s %s", r.method, r.path))
+		case strings.Contains(r.path, "/secrets") && r.dryRun && r.status/100 == 2:
+			errs = append(errs, fmt.Errorf("an answer may have a Secret in it: %s %s", r.method, r.path))
 		case r.status == http.StatusForbidden && !strings.Contains(r.path, "/expected-"):
 			errs = append(errs, fmt.Errorf("the operator lacks a right: %s %s", r.method, r.path))
 		}
@@ -192,7 +195,11 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.URL.Path = path
 	}
-	sent := request{method: req.Method, path: req.URL.Path, dryRun: req.URL.Query().Has("dryRun"), at: time.Now()}
+	dryRun, err := isDryRun(req)
+	if err != nil {
+		return nil, err
+	}
+	sent := request{method: req.Method, path: req.URL.Path, dryRun: dryRun, at: time.Now()}
 	last, err := t.begin(&sent)
 	if err != nil {
 		return nil, err
@@ -213,6 +220,19 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return response, nil
+}
+
+// isDryRun says whether a request is to change nothing. A deletion says so in its body, and the others in their query.
+func isDryRun(req *http.Request) (bool, error) {
+	if req.Method != http.MethodDelete || req.GetBody == nil {
+		return req.URL.Query().Has("dryRun"), nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return false, err
+	}
+	options, err := io.ReadAll(body)
+	return bytes.Contains(options, []byte(metav1.DryRunAll)), errors.Join(err, body.Close())
 }
 
 // begin counts a request. A request of the dead does not arrive; last says that nothing comes after this one.
