@@ -228,7 +228,7 @@ func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 	stalled := slices.Contains(needsPerson, state.Reason)
 	if verified := condition.Find(status.Conditions, v1alpha1.ConditionVerified); !stalled && verified.Status == metav1.ConditionFalse {
 		finding, ok := findingOfReason(verified.Reason)
-		state, stalled = stateOf(verified), ok && finding.NeedsPerson
+		state, stalled = stateOf(verified), ok && finding.NeedsPerson || heldTooOften(status, verified)
 	}
 	condition.SetStalled(&status.Conditions, stalled, state, o.service.Generation, o.now)
 }
