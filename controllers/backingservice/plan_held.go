@@ -43,6 +43,10 @@ func (o *observation) watchTrial(p *plan) {
 	state, held := o.heldUp(job)
 	known := condition.Find(status.Conditions, v1alpha1.ConditionVerified)
 	switch age := o.now.Sub(status.Verification.StartedAt.Time); {
+	case held && known.ObservedGeneration != o.service.Generation:
+		// The edit may be the mend. The Job that was made before it is given up, and another one begins at once.
+		status.Verification = nil
+		o.setVerified(status, o.verifying(status))
 	case age >= trialLasts && held:
 		o.endTrial(status, state)
 	case age >= trialLasts:

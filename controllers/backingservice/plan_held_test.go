@@ -86,6 +86,27 @@ func TestWhatHoldsATrialIsSaidAndEnds(t *testing.T) {
 	}
 }
 
+// Who mends spec.probe.resources does not wait for the deadline of the Job that has the old ones.
+func TestAnEditEndsATrialThatIsHeld(t *testing.T) {
+	for name, test := range map[string]struct {
+		job    func(*batchv1.Job)
+		begins bool
+	}{
+		"a Job that has no Pod": {withoutPod, true},
+		"a Job that has a Pod":  {func(*batchv1.Job) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := planOf(tried(0, false, jobIs(test.job), after(heldAfter), edited))
+			if begins := p.trial.start != nil; begins != test.begins || begins != (len(p.trial.abandon) == 1) {
+				t.Errorf("a Job begins: %v, %d are deleted", begins, len(p.trial.abandon))
+			}
+			if got := verified(p); got != "False/Verifying" {
+				t.Errorf("Verified=%s", got)
+			}
+		})
+	}
+}
+
 // Trials that come to nothing go on, more and more rarely, and in the end somebody is called. One that finds something out
 // ends that.
 func TestTrialsThatComeToNothingCallAPerson(t *testing.T) {
