@@ -157,3 +157,24 @@ func TestAJobThatAQueueHoldsSaysSo(t *testing.T) {
 		t.Errorf("it was verified by another Job: %+v", v)
 	}
 }
+
+// A quota refuses the Pod of a Redis. There is no Pod to describe.
+func TestARedisWhosePodIsRefusedSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "refused-pod")
+	s.quota(corev1.ResourceList{corev1.ResourceLimitsCPU: resource.MustParse("1")})
+	s.service("visits", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
+	s.await("what the status says", func() string {
+		b := s.awaitService("visits", "False/Provisioning")
+		message := condition.Find(b.Status.Conditions, v1alpha1.ConditionProvisioned).Message
+		if !strings.Contains(message, "StatefulSet visits has no Pod") || !strings.Contains(message, "`kubectl describe statefulset visits`") {
+			return message
+		}
+		return ""
+	})
+	s.runPods()
+	update(s, &v1alpha1.BackingService{}, "visits", func(b *v1alpha1.BackingService) {
+		b.Spec.Redis.Resources = &v1alpha1.Resources{Limits: map[string]resource.Quantity{"cpu": resource.MustParse("500m")}}
+	})
+	s.awaitService("visits", "True/Ready")
+}

@@ -236,7 +236,7 @@ func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 // needsPerson are the reasons that nothing but a person will mend.
 var needsPerson = []string{
 	v1alpha1.ReasonNameConflict, v1alpha1.ReasonRefused, v1alpha1.ReasonInvalidSpec,
-	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested,
+	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested, v1alpha1.ReasonNotServing,
 }
 
 // setProvisioned writes the conditions of a service that Bindery provisions.

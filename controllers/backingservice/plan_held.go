@@ -72,8 +72,8 @@ func (o *observation) heldUp(job *batchv1.Job) (condition.State, bool) {
 	at := &job.Status
 	switch {
 	case job.Spec.Suspend != nil && *job.Spec.Suspend:
-		return o.probeHeld("is suspended, as a queue such as Kueue does it, or a policy: admit it, "+
-			"or exempt the Jobs that have the label "+v1alpha1.VerifyLabel), true
+		return o.probeHeld("is suspended, as a queue such as Kueue does it, or a policy: admit it, " +
+			"or exempt the Jobs that have the label " + v1alpha1.VerifyLabel), true
 	case at.StartTime == nil && job.Spec.ManagedBy != nil && *job.Spec.ManagedBy != batchv1.JobControllerName:
 		return o.probeHeld(fmt.Sprintf("is left to %s (spec.managedBy), which has not started it", *job.Spec.ManagedBy)), true
 	case at.StartTime == nil:
@@ -93,8 +93,8 @@ func hasPod(at *batchv1.JobStatus) bool {
 }
 
 func (o *observation) noPod() condition.State {
-	return o.probeHeld("has no Pod: a ResourceQuota, a LimitRange (set spec.probe.resources), or an admission policy of namespace "+
-		o.service.Namespace+" refuses it")
+	return o.probeHeld("has no Pod: a ResourceQuota, a LimitRange (set spec.probe.resources), or an admission policy of namespace " +
+		o.service.Namespace + " refuses it")
 }
 
 func (o *observation) probeHeld(why string) condition.State {
