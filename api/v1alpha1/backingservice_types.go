@@ -478,9 +478,9 @@ type Verification struct {
 type ProbePlacement string
 
 const (
-	// ProbeContainer: the probe is the Pod's container.
+	// ProbeContainer has the probe as the Pod's container.
 	ProbeContainer ProbePlacement = "Container"
-	// ProbeInitContainer: the probe ends before any other container of the Pod begins.
+	// ProbeInitContainer has the probe end before any other container of the Pod begins.
 	ProbeInitContainer ProbePlacement = "InitContainer"
 )
 

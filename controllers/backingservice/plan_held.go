@@ -46,7 +46,9 @@ func (o *observation) watchTrial(p *plan) {
 	case held && known.ObservedGeneration != o.service.Generation:
 		// The edit may be the mend. The Job that was made before it is given up, and another one begins at once.
 		status.Verification = nil
-		o.setVerified(status, o.verifying(status))
+		if known.Status != metav1.ConditionTrue {
+			o.setVerified(status, o.verifying(status))
+		}
 	case age >= trialLasts && held:
 		o.endTrial(status, state)
 	case age >= trialLasts:
@@ -130,7 +132,7 @@ func (o *observation) unfinished(status *v1alpha1.BackingServiceStatus, job *bat
 	case failed.Reason == batchv1.JobReasonDeadlineExceeded && !hasPod(&job.Status):
 		return o.noPod()
 	case failed.Reason == batchv1.JobReasonDeadlineExceeded:
-		return o.probeFailed(job, "its Pod did not end: it got no node, or its node was lost")
+		return o.probeFailed(job, "its Pod had not ended at the deadline: it got its node late or not at all, or the node was lost")
 	case failed.Reason != batchv1.JobReasonBackoffLimitExceeded:
 		return o.probeFailed(job, fmt.Sprintf("%s: %s", failed.Reason, strings.TrimSuffix(failed.Message, ".")))
 	case o.insideMesh():
