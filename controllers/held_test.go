@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 )
@@ -67,6 +68,17 @@ func TestTheJobFitsANamespaceThatBoundsItsPods(t *testing.T) {
 			s.ending("one", exitcode.Passed)
 			s.awaitVerified("one", "True/Verified")
 		})
+	}
+}
+
+// What an installation says of the Job's resources, and cannot be read, ends the operator rather than being left out.
+func TestResourcesOfTheProbeThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"{", `{"limit": {"cpu": "1"}}`, `{"limits": {"cpu": "much"}}`} {
+		_, err := controllers.NewManager(t.Context(), operated.config, controllers.Options{ProbeResources: text})
+		if err == nil || !strings.Contains(err.Error(), "the resources of the probe") {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

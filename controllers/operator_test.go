@@ -20,6 +20,9 @@ import (
 	"github.com/bindery-dev/bindery/controllers"
 )
 
+// probeResources are what the operators under test give to the Jobs that verify a handle, besides the default.
+const probeResources = `{"limits": {"ephemeral-storage": "48Mi"}}`
+
 // operator is an operator under test, and what it sends.
 type operator struct {
 	config *rest.Config
@@ -102,7 +105,7 @@ func (o *operator) start() error {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{o, l, next} })
 	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
 		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
-		BurstWindow: o.window,
+		BurstWindow: o.window, ProbeResources: probeResources,
 	})
 	if err != nil {
 		cancel()

@@ -126,6 +126,7 @@ func TestProgram(t *testing.T) {
 		"another name":         {[]string{"probe", "--type=http"}, []string{handle(otherName), "SSL_CERT_FILE=" + authority}, 22, "another name"},
 		"no handle":            {[]string{"probe", "--type=http"}, nil, 26, "empty"},
 		"no type":              {[]string{"probe"}, nil, 2, "no such type"},
+		"nothing to try":       {[]string{"probe", "--end"}, nil, 0, ""},
 		"not the first word":   {[]string{"-leader-elect", "probe", "-h"}, []string{"KUBECONFIG=/dev/null"}, 1, "the operator ended"},
 		"the operator":         {[]string{"-no-such-flag"}, nil, 2, "-leader-elect"},
 	}

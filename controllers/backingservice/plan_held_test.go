@@ -152,6 +152,7 @@ func TestAContainerThatWasAddedDoesNotHoldTheTrialUp(t *testing.T) {
 		"whether it found one is not known":              {[]func(*observation){jobIs(limit)}, "False/ProbeFailed", "The next Pod has the probe end before", v1alpha1.ProbeInitContainer},
 		"as an init container it found a fault":          {[]func(*observation){before, jobIs(refused)}, "False/CredentialsRefused", "refused the credentials", v1alpha1.ProbeInitContainer},
 		"as an init container it found none":             {[]func(*observation){before, jobIs(initialized)}, "True/Verified", "took the handle", v1alpha1.ProbeInitContainer},
+		"where nothing is added any more it is in front": {[]func(*observation){before, withJobs(endedJob(theJob, 0))}, "True/Verified", "took the handle", v1alpha1.ProbeContainer},
 		"as an init container it did not end":            {[]func(*observation){before, jobIs(limit)}, "False/ProbeFailed", "its image could not be had, or an init container", v1alpha1.ProbeInitContainer},
 		"in a mesh it stays where its network is":        {[]func(*observation){inside, jobIs(limit)}, "False/ProbeFailed", "native sidecars", v1alpha1.ProbeContainer},
 		"in a mesh it goes back to where its network is": {[]func(*observation){before, inside, jobIs(limit)}, "False/ProbeFailed", "native sidecars", v1alpha1.ProbeContainer},

@@ -270,6 +270,9 @@ func exitCode(failed *batchv1.JobCondition) (int32, bool) {
 // findingOf says what a Job that has ended found out.
 func (o *observation) findingOf(status *v1alpha1.BackingServiceStatus, job *batchv1.Job) condition.State {
 	code := exitcode.Passed
+	if jobCondition(job, batchv1.JobComplete) != nil {
+		status.ProbePlacement = "" // its Pod has ended by itself
+	}
 	if failed := jobCondition(job, batchv1.JobFailed); failed != nil && !passedAsInitContainer(failed) {
 		var ok bool
 		if code, ok = exitCode(failed); !ok {

@@ -81,8 +81,8 @@ func (o *observation) redisState() condition.State {
 		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("StatefulSet %s is being started", live.Name))
 	case at.Replicas < 1:
 		// A StatefulSet has no condition that says why.
-		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("StatefulSet %s has no Pod: a ResourceQuota, a LimitRange or an "+
-			"admission policy may refuse it: see the Events in `kubectl describe statefulset %[1]s`", live.Name))
+		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("StatefulSet %s has no Pod: a ResourceQuota or a LimitRange "+
+			"(set spec.redis.resources), or an admission policy, may refuse it: see the Events in `kubectl describe statefulset %[1]s`", live.Name))
 	case at.ReadyReplicas < 1, at.CurrentRevision != at.UpdateRevision:
 		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf(
 			"Pod %s-0 is not ready: see `kubectl describe pod %[1]s-0`, and `kubectl logs %[1]s-0 --previous` if it restarts", live.Name))
