@@ -266,7 +266,7 @@ const noUID types.UID = "00000000-0000-0000-0000-000000000000"
 
 // secretExists finds out whether a Secret exists without the right to read it. It asks to delete the Secret as a dry run, if
 // its UID is one that no object has: the answer is NotFound where there is none of this name, and else Conflict. The answer
-// has nothing of the Secret but its UID.
+// has nothing of the Secret but its UID. Either of the two, the dry run and the UID, is enough to delete nothing.
 //
 // The API server compares the UID before it asks admission, so that no quota, no policy and no webhook has a say in it. (A
 // dry run of a creation is refused by a quota that is used up, whether or not the Secret exists.)

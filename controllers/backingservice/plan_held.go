@@ -96,7 +96,7 @@ func hasPod(at *batchv1.JobStatus) bool {
 
 func (o *observation) noPod() condition.State {
 	return o.probeHeld("has no Pod: a ResourceQuota, a LimitRange (set spec.probe.resources), or an admission policy of namespace " +
-		o.service.Namespace + " refuses it")
+		o.service.Namespace + " may refuse it")
 }
 
 func (o *observation) probeHeld(why string) condition.State {
@@ -150,5 +150,13 @@ func (o *observation) unfinished(status *v1alpha1.BackingServiceStatus, job *bat
 
 // heldTooOften says whether several trials have come to nothing, so that a person is to look.
 func heldTooOften(status *v1alpha1.BackingServiceStatus, verified metav1.Condition) bool {
-	return foundNothing(verified.Reason) && status.Verification != nil && status.Verification.Attempt >= stalledAfter
+	v := status.Verification
+	if v == nil || !foundNothing(verified.Reason) {
+		return false
+	}
+	ended := v.Attempt
+	if underWay(v) {
+		ended--
+	}
+	return ended >= stalledAfter
 }

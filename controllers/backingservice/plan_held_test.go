@@ -116,11 +116,17 @@ func TestTrialsThatComeToNothingCallAPerson(t *testing.T) {
 		if p.trial.start == nil || p.status.Verification.Attempt != attempt {
 			t.Fatalf("attempt %d does not begin: %+v", attempt, p.status.Verification)
 		}
+		called := func(p plan) bool {
+			return condition.Find(p.status.Conditions, v1alpha1.ConditionStalled).Status == metav1.ConditionTrue
+		}
+		if got, want := called(p), attempt > stalledAfter; got != want {
+			t.Errorf("in attempt %d: Stalled %v, want %v", attempt, got, want)
+		}
 		o.service.Status = p.status
 		jobIs(suspended)(&o)
 		after(trialLasts)(&o)
 		p = planOf(o)
-		if got, want := condition.Find(p.status.Conditions, v1alpha1.ConditionStalled).Status == metav1.ConditionTrue, attempt >= stalledAfter; got != want {
+		if got, want := called(p), attempt >= stalledAfter; got != want {
 			t.Errorf("after attempt %d: Stalled %v, want %v", attempt, got, want)
 		}
 		o.service.Status, o.jobs = p.status, jobs{}

@@ -158,7 +158,9 @@ var (
 // what the user asks for are at odds, so that the API server would refuse them, the default gives way.
 func resources(user *v1alpha1.Resources, requests, limits corev1.ResourceList) *acorev1.ResourceRequirementsApplyConfiguration {
 	requests, limits = maps.Clone(requests), maps.Clone(limits)
-	requests[corev1.ResourceEphemeralStorage] = diskRequest
+	if _, ok := requests[corev1.ResourceEphemeralStorage]; !ok {
+		requests[corev1.ResourceEphemeralStorage] = diskRequest
+	}
 	if _, ok := limits[corev1.ResourceEphemeralStorage]; !ok {
 		limits[corev1.ResourceEphemeralStorage] = diskLimit
 	}

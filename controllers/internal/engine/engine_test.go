@@ -302,12 +302,17 @@ func TestWhatAVerifyPodIsGiven(t *testing.T) {
 		cpu, memory  string // request/limit
 		goMemory     string
 	}{
-		"nothing is said":              {cpu: "100m/100m", memory: "64Mi/64Mi", goMemory: "60397974"},
-		"the installation says it":     {installation: both(list("50m", "32Mi")), cpu: "50m/50m", memory: "32Mi/32Mi", goMemory: "30198987"},
-		"the spec is asked first":      {both(list("50m", "32Mi")), &v1alpha1.ProbeSpec{Resources: new(both(list("1", "1Gi")))}, "1/1", "1Gi/1Gi", "966367638"},
-		"only a request":               {probe: &v1alpha1.ProbeSpec{Resources: &v1alpha1.Resources{Requests: list("200m", "128Mi")}}, cpu: "200m/200m", memory: "128Mi/128Mi", goMemory: "120795948"},
-		"only a limit below a request": {probe: &v1alpha1.ProbeSpec{Resources: &v1alpha1.Resources{Limits: list("50m", "32Mi")}}, cpu: "50m/50m", memory: "32Mi/32Mi", goMemory: "30198987"},
-		"something else of the probe":  {probe: &v1alpha1.ProbeSpec{Mesh: v1alpha1.ProbeInsideMesh}, cpu: "100m/100m", memory: "64Mi/64Mi", goMemory: "60397974"},
+		"nothing is said":          {cpu: "100m/100m", memory: "64Mi/64Mi", goMemory: "60397974"},
+		"the installation says it": {installation: both(list("50m", "32Mi")), cpu: "50m/50m", memory: "32Mi/32Mi", goMemory: "30198987"},
+		"the spec is asked first":  {both(list("50m", "32Mi")), &v1alpha1.ProbeSpec{Resources: new(both(list("1", "1Gi")))}, "1/1", "1Gi/1Gi", "966367638"},
+		"a request above what the installation says": {
+			both(list("50m", "32Mi")), &v1alpha1.ProbeSpec{Resources: &v1alpha1.Resources{Requests: list("200m", "128Mi")}},
+			"200m/200m", "128Mi/128Mi", "120795948",
+		},
+		"only a limit of the installation": {installation: v1alpha1.Resources{Limits: list("50m", "32Mi")}, cpu: "50m/50m", memory: "32Mi/32Mi", goMemory: "30198987"},
+		"only a request":                   {probe: &v1alpha1.ProbeSpec{Resources: &v1alpha1.Resources{Requests: list("200m", "128Mi")}}, cpu: "200m/200m", memory: "128Mi/128Mi", goMemory: "120795948"},
+		"only a limit below a request":     {probe: &v1alpha1.ProbeSpec{Resources: &v1alpha1.Resources{Limits: list("50m", "32Mi")}}, cpu: "50m/50m", memory: "32Mi/32Mi", goMemory: "30198987"},
+		"something else of the probe":      {probe: &v1alpha1.ProbeSpec{Mesh: v1alpha1.ProbeInsideMesh}, cpu: "100m/100m", memory: "64Mi/64Mi", goMemory: "60397974"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := redis(v1alpha1.RedisSource{})

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"maps"
-
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -146,22 +144,9 @@ func probeResources(s *v1alpha1.BackingService, images Images) *acorev1.Resource
 	list := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi")}
 	limits := list.DeepCopy()
 	limits[corev1.ResourceEphemeralStorage] = resource.MustParse("64Mi") // one line of a log
-	asked := images.ProbeResources.DeepCopy()
-	if s.Spec.Probe != nil && s.Spec.Probe.Resources != nil {
-		asked = &v1alpha1.Resources{
-			Requests: over(asked.Requests, s.Spec.Probe.Resources.Requests),
-			Limits:   over(asked.Limits, s.Spec.Probe.Resources.Limits),
-		}
+	installed := resources(&images.ProbeResources, list, limits)
+	if s.Spec.Probe == nil {
+		return installed
 	}
-	return resources(asked, list, limits)
-}
-
-// over lays what one asks for over what is asked for otherwise.
-func over(otherwise, asked map[string]resource.Quantity) map[string]resource.Quantity {
-	all := maps.Clone(otherwise)
-	if all == nil {
-		return asked
-	}
-	maps.Copy(all, asked)
-	return all
+	return resources(s.Spec.Probe.Resources, *installed.Requests, *installed.Limits)
 }
