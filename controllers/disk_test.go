@@ -61,7 +61,7 @@ func TestWhatIsProvisionedBoundsItsDisk(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]string{"redis": "0 of 512Mi", "volume data": "256Mi", "collector": "0 of 512Mi", "probe": "0 of 64Mi"}
+	want := map[string]string{"redis": "0 of 512Mi", "volume data": "256Mi", "collector": "0 of 512Mi", "probe": "0 of 48Mi"}
 	if diff := cmp.Diff(want, bounds); diff != "" {
 		t.Errorf("what is requested of the disk, and the limit (-want +got):\n%s", diff)
 	}

@@ -13,11 +13,15 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
 	"github.com/bindery-dev/bindery/controllers"
 )
+
+// probeResources are what the operators under test give to the Jobs that verify a handle, besides the default.
+const probeResources = `{"limits": {"ephemeral-storage": "48Mi"}}`
 
 // operator is an operator under test, and what it sends.
 type operator struct {
@@ -101,7 +105,7 @@ func (o *operator) start() error {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{o, l, next} })
 	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
 		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
-		BurstWindow: o.window,
+		BurstWindow: o.window, ProbeResources: probeResources,
 	})
 	if err != nil {
 		cancel()
@@ -173,6 +177,8 @@ func (o *operator) checkRequests() error {
 		switch {
 		case strings.Contains(r.path, "/secrets") && r.method != http.MethodPost && r.method != http.MethodDelete:
 			errs = append(errs, fmt.Errorf("the operator reads Secrets: %s %s", r.method, r.path))
+		case strings.Contains(r.path, "/secrets") && r.dryRun && r.status/100 == 2:
+			errs = append(errs, fmt.Errorf("an answer may have a Secret in it: %s %s", r.method, r.path))
 		case r.status == http.StatusForbidden && !strings.Contains(r.path, "/expected-"):
 			errs = append(errs, fmt.Errorf("the operator lacks a right: %s %s", r.method, r.path))
 		}
@@ -192,7 +198,11 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.URL.Path = path
 	}
-	sent := request{method: req.Method, path: req.URL.Path, dryRun: req.URL.Query().Has("dryRun"), at: time.Now()}
+	dryRun, err := isDryRun(req)
+	if err != nil {
+		return nil, err
+	}
+	sent := request{method: req.Method, path: req.URL.Path, dryRun: dryRun, at: time.Now()}
 	last, err := t.begin(&sent)
 	if err != nil {
 		return nil, err
@@ -213,6 +223,19 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return response, nil
+}
+
+// isDryRun says whether a request is to change nothing. A deletion says so in its body, and the others in their query.
+func isDryRun(req *http.Request) (bool, error) {
+	if req.Method != http.MethodDelete || req.GetBody == nil {
+		return req.URL.Query().Has("dryRun"), nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return false, err
+	}
+	options, err := io.ReadAll(body)
+	return bytes.Contains(options, []byte(metav1.DryRunAll)), errors.Join(err, body.Close())
 }
 
 // begin counts a request. A request of the dead does not arrive; last says that nothing comes after this one.

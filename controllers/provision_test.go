@@ -1,11 +1,14 @@
 package controllers_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -184,6 +187,114 @@ func TestASecretOfSomebodyElsesIsFoundWithoutReadingIt(t *testing.T) {
 		}
 	}
 	t.Errorf("env %+v", d.Spec.Template.Spec.Containers[0].Env)
+}
+
+// allowNoSecret has a quota refuse every new Secret of the namespace.
+func (s *scene) allowNoSecret() {
+	s.Helper()
+	full := corev1.ResourceList{corev1.ResourceSecrets: resource.MustParse("1")}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "secrets"}, Spec: corev1.ResourceQuotaSpec{Hard: full}}
+	s.must(admin.Create(s.ctx, quota))
+	quota.Status = corev1.ResourceQuotaStatus{Hard: full, Used: full}
+	s.must(admin.Status().Update(s.ctx, quota))
+	s.awaitNoSecret("exceeded quota")
+}
+
+// secretWrites are the creations and deletions of Secrets of this namespace.
+func (s *scene) secretWrites() (namespace *metav1.LabelSelector, rule admissionv1.RuleWithOperations) {
+	return &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: s.namespace}}, admissionv1.RuleWithOperations{
+		Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Delete},
+		Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"secrets"}},
+	}
+}
+
+// forbidSecretWrites has a policy refuse each of them.
+func (s *scene) forbidSecretWrites() {
+	s.Helper()
+	namespace, rule := s.secretWrites()
+	policy := &admissionv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: s.namespace},
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionv1.MatchResources{
+				NamespaceSelector: namespace, ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: rule}},
+			},
+			Validations: []admissionv1.Validation{{Expression: "false", Message: "Secrets come out of the vault"}},
+		},
+	}
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: s.namespace},
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: s.namespace, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		},
+	}
+	s.must(admin.Create(s.ctx, policy))
+	s.must(admin.Create(s.ctx, binding))
+	s.Cleanup(func() {
+		if err := errors.Join(admin.Delete(context.Background(), binding), admin.Delete(context.Background(), policy)); err != nil {
+			s.Error(err)
+		}
+	})
+	s.awaitNoSecret("Secrets come out of the vault")
+}
+
+// loseSecretWebhook has a webhook asked about each of them which is not there.
+func (s *scene) loseSecretWebhook() {
+	s.Helper()
+	namespace, rule := s.secretWrites()
+	hook := &admissionv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}, Webhooks: []admissionv1.ValidatingWebhook{{
+		Name: "secrets.example.com", NamespaceSelector: namespace, Rules: []admissionv1.RuleWithOperations{rule},
+		ClientConfig:  admissionv1.WebhookClientConfig{URL: new("https://127.0.0.1:1")},
+		FailurePolicy: new(admissionv1.Fail), SideEffects: new(admissionv1.SideEffectClassNone), TimeoutSeconds: new(int32(1)),
+		AdmissionReviewVersions: []string{"v1"},
+	}}}
+	s.must(admin.Create(s.ctx, hook))
+	s.Cleanup(func() {
+		if err := admin.Delete(context.Background(), hook); err != nil {
+			s.Error(err)
+		}
+	})
+	s.awaitNoSecret("secrets.example.com")
+}
+
+// awaitNoSecret waits until a new Secret is refused, with this in the answer.
+func (s *scene) awaitNoSecret(why string) {
+	s.Helper()
+	s.await("that no Secret can be made", func() string {
+		err := admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "x"}}, client.DryRunAll)
+		if err == nil || !strings.Contains(err.Error(), why) {
+			return fmt.Sprint("the answer is: ", err)
+		}
+		return ""
+	})
+}
+
+// What stands in the way of creating and of deleting a Secret does not keep Bindery from knowing whether one exists.
+func TestWhetherASecretExistsIsKnownWhateverAdmissionSays(t *testing.T) {
+	t.Parallel()
+	for name, forbid := range map[string]func(*scene){
+		"a quota that is used up":          (*scene).allowNoSecret,
+		"a policy that refuses each write": (*scene).forbidSecretWrites,
+		"a webhook that does not answer":   (*scene).loseSecretWebhook,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "expected-admission")
+			s.must(admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "there"}}))
+			for _, secret := range []string{"there", "absent"} {
+				s.service(secret, v1alpha1.BackingServiceSpec{Type: v1alpha1.TypePostgreSQL, External: &v1alpha1.ExternalSource{
+					SecretRef: &v1alpha1.SecretKeyReference{Name: "not-yet", Key: "url"},
+				}})
+				s.awaitService(secret, "False/SecretNotFound")
+			}
+			forbid(s)
+			for secret, want := range map[string]string{"there": "True/Ready", "absent": "False/SecretNotFound"} {
+				update(s, &v1alpha1.BackingService{}, secret, func(b *v1alpha1.BackingService) { b.Spec.External.SecretRef.Name = secret })
+				b := s.awaitService(secret, want)
+				s.must(admin.Delete(s.ctx, b))
+			}
+			get(s, &corev1.Secret{}, "there") // the look has left it there
+		})
+	}
 }
 
 func TestAnEditedURLIsANewHandleAndOneRollout(t *testing.T) {

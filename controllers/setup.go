@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/backingservice"
@@ -50,6 +51,8 @@ type Options struct {
 	CollectorImage string
 	// ProbeImage has the operator's own program. The Jobs that verify a handle run it.
 	ProbeImage string
+	// ProbeResources of these Jobs, as JSON in the form of spec.probe.resources; "" = the default.
+	ProbeResources string
 	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
 	MetricsAddress string
 	HealthAddress  string
@@ -64,6 +67,10 @@ type Options struct {
 
 // NewManager makes a manager with both controllers. It starts with manager.Start.
 func NewManager(ctx context.Context, cluster *rest.Config, options Options) (manager.Manager, error) {
+	images := engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage}
+	if err := yaml.UnmarshalStrict([]byte(options.ProbeResources), &images.ProbeResources); err != nil {
+		return nil, fmt.Errorf("reading the resources of the probe: %w", err)
+	}
 	// No limit on the client's own side: the API server's Priority and Fairness is the judge of what is too much.
 	cluster = rest.CopyConfig(cluster)
 	cluster.QPS = -1
@@ -83,7 +90,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 		return nil, err
 	}
 	if err := backingservice.Add(ctx, mgr, backingservice.Options{
-		Images:    engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage},
+		Images:    images,
 		Children:  children,
 		Resources: resources,
 	}); err != nil {

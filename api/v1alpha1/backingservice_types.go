@@ -115,6 +115,10 @@ type BackingServiceSpec struct {
 	// +optional
 	ResourceRef *ResourceReference `json:"resourceRef,omitempty"`
 
+	// probe says how the Job runs that tries the handle. Example: `probe: {resources: {requests: {cpu: 200m}}}`.
+	// +optional
+	Probe *ProbeSpec `json:"probe,omitempty"`
+
 	// deletionPolicy says what happens to the data volume, and to the Secrets that Bindery made for its handle, when the
 	// BackingService is deleted. Retain keeps them: a BackingService of the same name finds its data again, and the password
 	// that its volume or its apps remember, and apps that are attached can start their Pods meanwhile. Delete removes them. For a
@@ -128,6 +132,36 @@ type BackingServiceSpec struct {
 	// +optional
 	Retention *Retention `json:"retention,omitempty"`
 }
+
+// ProbeSpec says how the Job runs that tries the handle.
+type ProbeSpec struct {
+	// resources of the Job's container. A LimitRange of the namespace may ask for more than the default, or for less.
+	// Default: what the installation says, or else requests and limits of 100m cpu and 64Mi memory, and a limit of 64Mi
+	// ephemeral-storage. A default limit is raised to a request that is above it, and a default request lowered to a limit
+	// that is below it.
+	// +optional
+	Resources *Resources `json:"resources,omitempty"`
+
+	// mesh says whether the Job's Pod joins the service mesh of its namespace. Outside asks Istio, Linkerd, Consul and Kuma to
+	// add no sidecar to it. Inside asks nothing of them: choose it where the service takes connections from within the mesh
+	// only. Then the mesh's sidecar has to be one that ends with the Pod (a native sidecar), or the Job cannot be Complete.
+	// Default: Outside.
+	// +optional
+	// +kubebuilder:default=Outside
+	Mesh ProbeMesh `json:"mesh,omitempty"`
+}
+
+// ProbeMesh says whether a Pod joins a service mesh.
+//
+// +kubebuilder:validation:Enum=Outside;Inside
+type ProbeMesh string
+
+const (
+	// ProbeOutsideMesh asks the meshes to add no sidecar.
+	ProbeOutsideMesh ProbeMesh = "Outside"
+	// ProbeInsideMesh leaves it to the namespace.
+	ProbeInsideMesh ProbeMesh = "Inside"
+)
 
 // Retention says how long an unused service is kept.
 type Retention struct {
@@ -352,6 +386,11 @@ type BackingServiceStatus struct {
 	// +optional
 	Verification *Verification `json:"verification,omitempty"`
 
+	// probePlacement is where the probe runs in the Pods of the next Jobs. InitContainer: the Pod of an earlier Job did not end
+	// with the probe, as it happens where something adds a container to it that does not end. Absent = Container.
+	// +optional
+	ProbePlacement ProbePlacement `json:"probePlacement,omitempty"`
+
 	// revisions are the Secrets of earlier handles that Bindery made and has kept, because a Pod template of the history
 	// of a workload may name them. The newest first.
 	// +optional
@@ -434,6 +473,18 @@ type Verification struct {
 	// +optional
 	EndedAt *metav1.Time `json:"endedAt,omitempty"`
 }
+
+// ProbePlacement is where in its Pod a probe runs.
+//
+// +kubebuilder:validation:Enum=Container;InitContainer
+type ProbePlacement string
+
+const (
+	// ProbeContainer has the probe as the Pod's container.
+	ProbeContainer ProbePlacement = "Container"
+	// ProbeInitContainer has the probe end before any other container of the Pod begins.
+	ProbeInitContainer ProbePlacement = "InitContainer"
+)
 
 // JobReference names one Job object.
 type JobReference struct {

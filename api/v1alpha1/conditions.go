@@ -41,6 +41,8 @@ const (
 	ReasonProvisioned = "Provisioned"
 	// ReasonProvisioning: the objects exist and are not serving yet.
 	ReasonProvisioning = "Provisioning"
+	// ReasonNotServing: the objects exist, and have not served for longer than a start takes.
+	ReasonNotServing = "NotServing"
 	// ReasonNameConflict: an object that Bindery needs to create exists already and belongs to somebody else.
 	ReasonNameConflict = "NameConflict"
 	// ReasonRefused: the API server refused a write of Bindery (a quota, an admission policy).
@@ -113,7 +115,9 @@ const (
 	ReasonHandleUntrimmed = "HandleUntrimmed"
 	// ReasonDatabaseNotFound: the service has no database of the name or number in the handle.
 	ReasonDatabaseNotFound = "DatabaseNotFound"
-	// ReasonProbeFailed: the Job could not do its work: no Pod came up, or it did not end in time.
+	// ReasonProbeHeld: the Job has no Pod: it is suspended, or something refuses its Pod, or no controller looks after it.
+	ReasonProbeHeld = "ProbeHeld"
+	// ReasonProbeFailed: the Job could not do its work: the API server refused it, or its Pod did not run the probe to its end.
 	ReasonProbeFailed = "ProbeFailed"
 )
 

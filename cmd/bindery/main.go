@@ -41,6 +41,9 @@ func parse() (controllers.Options, logr.Logger) {
 		"The `image` of a provisioned collector that names none.")
 	flag.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/operator:"+version,
 		"The `image` of the operator itself, which the Jobs that verify a handle run.")
+	flag.StringVar(&options.ProbeResources, "probe-resources", "",
+		"The `resources` of these Jobs as JSON, for what spec.probe.resources of a BackingService leaves out; "+
+			`for example {"requests":{"cpu":"50m"},"limits":{"cpu":"50m"}}.`)
 	flag.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8080", "The `address` of /metrics; 0 = none.")
 	flag.StringVar(&options.HealthAddress, "health-probe-bind-address", ":8081", "The `address` of /healthz and /readyz; 0 = none.")
 	flag.DurationVar(&options.BurstWindow, "burst-window", controllers.DefaultBurstWindow,

@@ -140,6 +140,7 @@ func TestProgram(t *testing.T) {
 		"no handle":            {[]string{"probe", "--type=http"}, nil, 30, "does not exist"},
 		"an empty handle":      {[]string{"probe", "--type=http"}, []string{handle("")}, 31, "empty"},
 		"no type":              {[]string{"probe"}, nil, 2, "no such type"},
+		"nothing to try":       {[]string{"probe", "--end"}, nil, 0, ""},
 		"not the first word":   {[]string{"-leader-elect", "probe", "-h"}, []string{"KUBECONFIG=/dev/null"}, 1, "the operator ended"},
 		"the operator":         {[]string{"-no-such-flag"}, nil, 2, "-leader-elect"},
 	}

@@ -292,18 +292,27 @@ func (r *reconciler) observeSecret(ctx context.Context, o *observation) error {
 	return err
 }
 
-// secretExists finds out whether a Secret exists without the right to read it: to create one of its name, as a trial, is
-// answered with AlreadyExists.
+// noUID is a UID that no object has: the API server makes random ones.
+const noUID types.UID = "00000000-0000-0000-0000-000000000000"
+
+// secretExists finds out whether a Secret exists without the right to read it. It asks to delete the Secret as a dry run, if
+// its UID is one that no object has: the answer is NotFound where there is none of this name, and else Conflict. The answer
+// has nothing of the Secret but its UID. Either of the two, the dry run and the UID, is enough to delete nothing.
+//
+// The API server compares the UID before it asks admission, so that no quota, no policy and no webhook has a say in it. (A
+// dry run of a creation is refused by a quota that is used up, whether or not the Secret exists.)
 func (r *reconciler) secretExists(ctx context.Context, namespace, name string) (existence, error) {
-	trial := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	err := r.client.Create(ctx, trial, client.DryRunAll, client.FieldOwner(v1alpha1.ManagedBy))
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	err := r.client.Delete(ctx, secret, client.DryRunAll, client.Preconditions{UID: new(noUID)})
 	switch {
-	case err == nil:
+	case apierrors.IsNotFound(err):
 		return existence{known: true}, nil
-	case apierrors.IsAlreadyExists(err):
+	case apierrors.IsConflict(err):
 		return existence{known: true, exists: true}, nil
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return existence{why: err.Error()}, nil
+	case err == nil:
+		return existence{}, fmt.Errorf("looking for Secret %s: the API server has not compared its UID", name)
 	default:
 		return existence{}, fmt.Errorf("looking for Secret %s: %w", name, err)
 	}

@@ -232,7 +232,7 @@ func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 	stalled := slices.Contains(needsPerson, state.Reason)
 	if verified := condition.Find(status.Conditions, v1alpha1.ConditionVerified); !stalled && verified.Status == metav1.ConditionFalse {
 		finding, ok := findingOfReason(verified.Reason)
-		state, stalled = stateOf(verified), ok && finding.NeedsPerson
+		state, stalled = stateOf(verified), ok && finding.NeedsPerson || heldTooOften(status, verified)
 	}
 	condition.SetStalled(&status.Conditions, stalled, state, o.service.Generation, o.now)
 }
@@ -240,7 +240,7 @@ func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 // needsPerson are the reasons that nothing but a person will mend.
 var needsPerson = []string{
 	v1alpha1.ReasonNameConflict, v1alpha1.ReasonRefused, v1alpha1.ReasonInvalidSpec,
-	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested,
+	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested, v1alpha1.ReasonNotServing,
 }
 
 // setProvisioned writes the conditions of a service that Bindery provisions.

@@ -35,11 +35,13 @@ func attachedBinding(service string) v1alpha1.Binding {
 
 func edited(o *observation) { o.service.Generation++ }
 
-// lived lets a Redis live through these steps, with a pass and its status write after each; the last plan is returned.
+// lived lets a Redis whose handle has passed live through these steps, with a pass and its status write after each; the last
+// plan is returned.
 func lived(steps ...func(*observation)) (observation, plan) {
 	o := observed(redisSpec, redisChildren(1, ""))
 	var p plan
-	for _, step := range append([]func(*observation){func(*observation) {}}, steps...) {
+	begins, passes := func(*observation) {}, withJobs(endedJob(theJob, 0))
+	for _, step := range append([]func(*observation){begins, passes}, steps...) {
 		step(&o)
 		p = begun(planOf(o))
 		was := o

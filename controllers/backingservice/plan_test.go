@@ -69,7 +69,7 @@ func redisChildren(ready int32, annotation string) func(*observation) {
 		o.children.service = &corev1.Service{}
 		o.children.statefulSet = &appsv1.StatefulSet{
 			ObjectMeta: metav1.ObjectMeta{Name: "visits", Generation: 1, Annotations: map[string]string{v1alpha1.RenderedAnnotation: annotation}},
-			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 1, ReadyReplicas: ready, CurrentRevision: "a", UpdateRevision: "a"},
+			Status:     appsv1.StatefulSetStatus{ObservedGeneration: 1, Replicas: 1, ReadyReplicas: ready, CurrentRevision: "a", UpdateRevision: "a"},
 		}
 	}
 }

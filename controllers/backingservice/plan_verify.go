@@ -65,6 +65,7 @@ func (o *observation) planVerification(p *plan) {
 	}
 	o.leaveEarlierHandle(p)
 	o.readFinding(status)
+	o.watchTrial(p)
 	o.abandonJobs(p)
 	known := condition.Find(status.Conditions, v1alpha1.ConditionVerified)
 	switch {
@@ -98,10 +99,13 @@ func (o *observation) leaveEarlierHandle(p *plan) {
 	o.setVerified(&p.status, o.verifying(&p.status))
 }
 
-// abandonJobs ends the Jobs that the status does not name: those of earlier handles, and one that a pass has begun which did
-// not come to its end.
+// abandonJobs ends the Jobs that no trial waits for: those of earlier handles, one that a pass has begun which did not come to
+// its end, and one whose trial was given up.
 func (o *observation) abandonJobs(p *plan) {
-	awaited := o.jobs.of(p.status.Verification)
+	var awaited *batchv1.Job
+	if underWay(p.status.Verification) {
+		awaited = o.jobs.of(p.status.Verification)
+	}
 	for i := range o.jobs.present {
 		if job := &o.jobs.present[i]; !ended(job) && job.DeletionTimestamp == nil && (awaited == nil || job.UID != awaited.UID) {
 			p.trial.abandon = append(p.trial.abandon, *job)
@@ -146,7 +150,7 @@ func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait ti
 		return 0, true
 	}
 	// What was found out stands until somebody waits for something else. What could not be found out does not.
-	if !o.awaited(status.Handle) && condition.Find(status.Conditions, v1alpha1.ConditionVerified).Reason != v1alpha1.ReasonProbeFailed {
+	if !o.awaited(status.Handle) && !foundNothing(condition.Find(status.Conditions, v1alpha1.ConditionVerified).Reason) {
 		return 0, false
 	}
 	return v.EndedAt.Add(trialPause(v.Attempt)).Sub(o.now), true
@@ -179,7 +183,7 @@ func (o *observation) startTrial(p *plan) {
 	}
 	status.Verification = next
 	o.setVerified(status, state)
-	p.trial.start = engine.VerifyJob(&o.service, h, handle.JobName(o.service.Name, o.nonce), o.images)
+	p.trial.start = engine.VerifyJob(&o.service, h, handle.JobName(o.service.Name, o.nonce), o.images, o.placement(status))
 }
 
 // trialRefused is what the status says when the API server would not have the Job.
@@ -222,7 +226,7 @@ func passed(status *v1alpha1.BackingServiceStatus) bool {
 // isFinding says whether a reason of Verified is what came of a trial.
 func isFinding(reason string) bool {
 	_, ok := findingOfReason(reason)
-	return ok || reason == v1alpha1.ReasonProbeFailed
+	return ok || foundNothing(reason)
 }
 
 func findingOfReason(reason string) (exitcode.Finding, bool) {
@@ -268,10 +272,13 @@ func exitCode(failed *batchv1.JobCondition) (int32, bool) {
 // findingOf says what a Job that has ended found out.
 func (o *observation) findingOf(status *v1alpha1.BackingServiceStatus, job *batchv1.Job) condition.State {
 	code := exitcode.Passed
-	if failed := jobCondition(job, batchv1.JobFailed); failed != nil {
+	if jobCondition(job, batchv1.JobComplete) != nil {
+		status.ProbePlacement = "" // its Pod has ended by itself
+	}
+	if failed := jobCondition(job, batchv1.JobFailed); failed != nil && !passedAsInitContainer(failed) {
 		var ok bool
 		if code, ok = exitCode(failed); !ok {
-			return o.probeFailed(job, fmt.Sprintf("%s: %s", failed.Reason, strings.TrimSuffix(failed.Message, ".")))
+			return o.unfinished(status, job, failed)
 		}
 	}
 	finding, ok := exitcode.Lookup(o.service.Spec.Type, code)

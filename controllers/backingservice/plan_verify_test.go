@@ -35,6 +35,7 @@ func endedJob(name string, code int32) batchv1.Job {
 			Type: batchv1.JobFailed, Status: corev1.ConditionTrue,
 			Reason: batchv1.JobReasonDeadlineExceeded, Message: "Job was active longer than specified deadline",
 		}}
+		job.Status.Failed = 1
 	default:
 		message := fmt.Sprintf("Container probe for pod shop/%s-x4k2p failed with exit code %d matching FailJob rule at index 1", name, code)
 		job.Status.Conditions = []batchv1.JobCondition{
@@ -46,7 +47,10 @@ func endedJob(name string, code int32) batchv1.Job {
 }
 
 func runningJob(name string) batchv1.Job {
-	return batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uidOf(name)}, Status: batchv1.JobStatus{Active: 1}}
+	return batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uidOf(name)},
+		Status:     batchv1.JobStatus{StartTime: new(metav1.NewTime(noon)), Active: 1},
+	}
 }
 
 // uidOf is the UID of the Job of this name, where nobody has taken the name again.
@@ -130,8 +134,8 @@ func TestWhenAHandleIsTried(t *testing.T) {
 				o.service.Status = makePlan(was).status
 			}), verified: "False/Verifying", starts: 1,
 		},
-		"the trial is under way": {observation: tried(0, false), verified: "False/Verifying"},
-		"the trial is under way, and every Binding does without by now": {observation: tried(0, false, never), verified: "False/Verifying"},
+		"the trial is under way": {observation: tried(0, false), verified: "False/Verifying", again: heldAfter},
+		"the trial is under way, and every Binding does without by now": {observation: tried(0, false, never), verified: "False/Verifying", again: heldAfter},
 		"it passed":                              {observation: tried(0, true), verified: "True/Verified"},
 		"it passed, and a long time goes by":     {observation: tried(0, true, waits, after(1000*time.Hour)), verified: "True/Verified"},
 		"it passed, and the spec changes":        {observation: tried(0, true, func(o *observation) { o.service.Generation++ }), verified: "True/Verified"},
@@ -160,7 +164,7 @@ func TestWhenAHandleIsTried(t *testing.T) {
 			observation: tried(0, false, func(o *observation) { o.jobs.lost = true }), verified: "False/ProbeFailed", again: trialPauseMin,
 		},
 		"it could not be tried, and nobody waits": {observation: tried(-1, true, after(trialPauseMin)), verified: "False/ProbeFailed", starts: 2},
-		"the cache has not seen the Job":          {observation: tried(0, false, waits, withJobs()), verified: "False/Verifying"},
+		"the cache has not seen the Job":          {observation: tried(0, false, waits, withJobs()), verified: "False/Verifying", again: heldAfter},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := planOf(test.observation)
@@ -288,7 +292,7 @@ func TestWhatIsAtFaultIsNamed(t *testing.T) {
 }
 
 func TestAJobThatSaysNothingOfTheService(t *testing.T) {
-	for name, code := range map[string]int32{"a deadline": -1, "a crash of the probe": 2, "killed by the kernel": 137} {
+	for name, code := range map[string]int32{"a Pod that has no node": -1, "a crash of the probe": 2, "killed by the kernel": 137} {
 		t.Run(name, func(t *testing.T) {
 			o := tried(code, true)
 			c := condition.Find(o.service.Status.Conditions, v1alpha1.ConditionVerified)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	aappsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
@@ -22,6 +24,10 @@ const (
 	// injectionSettles is how long the Binding of a collector has said what the collector is born with, before it is
 	// created: the API servers learn of it through caches of their own.
 	injectionSettles = time.Second
+
+	// startLasts is how long a Redis may take until it serves: as long as a Deployment may take for a rollout by default. A
+	// StatefulSet has no deadline of its own.
+	startLasts = 10 * time.Minute
 
 	// absenceLasts is longer than a cache lags behind.
 	absenceLasts = 5 * time.Second
@@ -52,7 +58,11 @@ func (o *observation) planRedis() plan {
 		}) {
 		o.putRight(&p, "StatefulSet", s.Name, &live.ObjectMeta, statefulSet)
 	}
-	o.setProvisioned(&p.status, p.unlessContested(o.redisState()))
+	state := o.redisState()
+	if live := o.children.statefulSet; live != nil {
+		state = o.unlessLate(&p, &live.ObjectMeta, startLasts, state)
+	}
+	o.setProvisioned(&p.status, p.unlessContested(state))
 	return p
 }
 
@@ -68,12 +78,56 @@ func (o *observation) redisState() condition.State {
 	if live == nil || o.children.service == nil {
 		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("StatefulSet %s and Service %s are being created", o.service.Name, o.serviceName()))
 	}
-	if live.Status.ObservedGeneration < live.Generation || live.Status.ReadyReplicas < 1 ||
-		live.Status.CurrentRevision != live.Status.UpdateRevision {
+	switch at := live.Status; {
+	case at.ObservedGeneration < live.Generation:
+		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("StatefulSet %s is being started", live.Name))
+	case at.Replicas < 1:
+		// A StatefulSet has no condition that says why.
+		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("StatefulSet %s has no Pod: a ResourceQuota or a LimitRange "+
+			"(set spec.redis.resources), or an admission policy, may refuse it: see the Events in `kubectl describe statefulset %[1]s`", live.Name))
+	case at.ReadyReplicas < 1, at.CurrentRevision != at.UpdateRevision:
 		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf(
-			"StatefulSet %s has no ready Pod yet: see `kubectl describe pod %[1]s-0`", live.Name))
+			"Pod %s-0 is not ready: see `kubectl describe pod %[1]s-0`, and `kubectl logs %[1]s-0 --previous` if it restarts", live.Name))
+	default:
+		return condition.True(v1alpha1.ReasonProvisioned, fmt.Sprintf("StatefulSet %s serves", live.Name))
 	}
-	return condition.True(v1alpha1.ReasonProvisioned, fmt.Sprintf("StatefulSet %s serves", live.Name))
+}
+
+// unlessLate is the state of a workload that does not serve, as long as it may still be starting. A start that takes longer, as
+// that of a Pod which crashes again and again, takes a person. How long it has lasted is read from objects, so that a restart
+// of Bindery does not begin anew.
+func (o *observation) unlessLate(p *plan, live *metav1.ObjectMeta, lasts time.Duration, state condition.State) condition.State {
+	if state.Reason != v1alpha1.ReasonProvisioning {
+		return state
+	}
+	left := o.startsSince(live).Add(lasts).Sub(o.now)
+	if left > 0 {
+		p.lookAgain(left)
+		return state
+	}
+	return condition.False(v1alpha1.ReasonNotServing, fmt.Sprintf("for more than %s: %s", lasts, state.Message))
+}
+
+// startsSince is when a workload that does not serve has begun to start: when it was made, or stopped serving, or was given
+// what it has now.
+func (o *observation) startsSince(live *metav1.ObjectMeta) time.Time {
+	since := live.CreationTimestamp.Time
+	last := func(t time.Time) {
+		if t.After(since) {
+			since = t
+		}
+	}
+	if known := condition.Find(o.service.Status.Conditions, v1alpha1.ConditionProvisioned); known.Status == metav1.ConditionFalse {
+		last(known.LastTransitionTime.Time)
+	} else {
+		last(o.now)
+	}
+	for _, entry := range live.ManagedFields {
+		if entry.Manager == v1alpha1.ManagedBy && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Time != nil {
+			last(entry.Time.Time)
+		}
+	}
+	return since
 }
 
 // planCollector provisions a collector: its handle's Secret, a Service, a Deployment, and the Binding that attaches it to
@@ -115,6 +169,9 @@ func (o *observation) planCollector() plan {
 		o.putRight(&p, "Deployment", s.Name, &live.ObjectMeta, deployment)
 	}
 	state := o.collectorState()
+	if live := o.children.deployment; live != nil {
+		state = o.unlessLate(&p, &live.ObjectMeta, rollout.OfDeployment(live).Deadline, state)
+	}
 	if o.otherStore() {
 		state = noStore // it goes on with the store that it has
 	}
@@ -213,10 +270,20 @@ func (o *observation) collectorState() condition.State {
 	}
 	// A collector that is being updated serves: its rollout takes no Pod away before another one is ready.
 	if live.Status.AvailableReplicas < 1 {
-		state := rollout.OfDeployment(live)
-		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("Deployment %s has no available Pod yet: %s", live.Name, state.Message))
+		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("Deployment %s has no available Pod: %s", live.Name, whyUnavailable(live)))
 	}
 	return condition.True(v1alpha1.ReasonProvisioned, fmt.Sprintf("Deployment %s serves", live.Name))
+}
+
+// whyUnavailable says why a Deployment has no available Pod, as far as its status tells.
+func whyUnavailable(live *appsv1.Deployment) string {
+	for _, c := range live.Status.Conditions {
+		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+			return c.Message
+		}
+	}
+	return fmt.Sprintf("%s: see `kubectl describe pods -l %s=%s`, and `kubectl logs --previous -l %[2]s=%[3]s` if they restart",
+		rollout.OfDeployment(live).Message, v1alpha1.ServiceLabel, live.Name)
 }
 
 func orNotYet(message string) string {

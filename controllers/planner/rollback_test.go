@@ -261,6 +261,14 @@ func TestAServiceThatWasNotVerifiedLeavesTheAppOnWhatItHas(t *testing.T) {
 		condition.Set(&s.Status.Conditions, v1alpha1.ConditionVerified,
 			condition.False(v1alpha1.ReasonVerifying, "a Job is trying the handle"), s.Generation, noon)
 	}
+	held := func(s *v1alpha1.BackingService) {
+		condition.Set(&s.Status.Conditions, v1alpha1.ConditionVerified,
+			condition.False(v1alpha1.ReasonProbeHeld, "the Job is suspended"), s.Generation, noon)
+	}
+	heldTooOften := func(s *v1alpha1.BackingService) {
+		held(s)
+		condition.SetStalled(&s.Status.Conditions, true, condition.False(v1alpha1.ReasonProbeHeld, "the Job is suspended"), s.Generation, noon)
+	}
 	for name, test := range map[string]struct {
 		world   *world
 		carries string
@@ -269,6 +277,8 @@ func TestAServiceThatWasNotVerifiedLeavesTheAppOnWhatItHas(t *testing.T) {
 	}{
 		"a handle that was refused":      {attached(t).service("visits2", refused).edit("b", serviceRef("visits2")), "visits-1/uri", "False/ServiceNotVerified", true},
 		"a handle that is being tried":   {attached(t).service("visits2", unproved).edit("b", serviceRef("visits2")), "visits-1/uri", "False/ServiceNotVerified", false},
+		"a handle whose trial is held":   {attached(t).service("visits2", held).edit("b", serviceRef("visits2")), "visits-1/uri", "False/ServiceNotVerified", false},
+		"a handle whose trials are held": {attached(t).service("visits2", heldTooOften).edit("b", serviceRef("visits2")), "visits-1/uri", "False/ServiceNotVerified", true},
 		"a handle that nobody has tried": {attached(t).service("visits2", func(s *v1alpha1.BackingService) { s.Status.Conditions = s.Status.Conditions[:1] }).edit("b", serviceRef("visits2")), "visits-1/uri", "False/ServiceNotVerified", false},
 		"Never means never": {attached(t).service("visits2", refused).edit("b", func(b *v1alpha1.Binding) {
 			serviceRef("visits2")(b)

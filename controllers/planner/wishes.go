@@ -100,7 +100,8 @@ func (f *facts) service(b v1alpha1.Binding) (s *v1alpha1.BackingService, ready c
 	if b.Spec.Swap.Verifies() && !condition.IsTrue(s.Status.Conditions, v1alpha1.ConditionVerified, s.Generation) {
 		why := present(s, v1alpha1.ConditionVerified, "that has not begun yet")
 		finding := slices.IndexFunc(exitcode.Findings(), func(f exitcode.Finding) bool { return f.Reason == why.Reason && f.NeedsPerson })
-		return s, condition.False(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("BackingService %s was not verified: %s", name, why.Message)), finding >= 0
+		needsPerson = finding >= 0 || why.Reason != "" && present(s, v1alpha1.ConditionStalled, "").Reason == why.Reason
+		return s, condition.False(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("BackingService %s was not verified: %s", name, why.Message)), needsPerson
 	}
 	return s, condition.True(v1alpha1.ReasonServiceReady, fmt.Sprintf("BackingService %s is Ready", name)), false
 }

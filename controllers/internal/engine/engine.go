@@ -34,6 +34,8 @@ type Images struct {
 	Collector string
 	// Probe has the operator's own program, with a tag. The Jobs that verify a handle run it.
 	Probe string
+	// ProbeResources of these Jobs, in place of the default ones.
+	ProbeResources v1alpha1.Resources
 }
 
 // Internal says whether a key of a handle's Secret is for Bindery's own Pods, and none to offer to an app.
@@ -160,7 +162,12 @@ var (
 // what the user asks for are at odds, so that the API server would refuse them, the default gives way.
 func resources(user *v1alpha1.Resources, requests, limits corev1.ResourceList) *acorev1.ResourceRequirementsApplyConfiguration {
 	requests, limits = maps.Clone(requests), maps.Clone(limits)
-	requests[corev1.ResourceEphemeralStorage], limits[corev1.ResourceEphemeralStorage] = diskRequest, diskLimit
+	if _, ok := requests[corev1.ResourceEphemeralStorage]; !ok {
+		requests[corev1.ResourceEphemeralStorage] = diskRequest
+	}
+	if _, ok := limits[corev1.ResourceEphemeralStorage]; !ok {
+		limits[corev1.ResourceEphemeralStorage] = diskLimit
+	}
 	if user != nil {
 		requests, limits = merge(requests, user.Requests), merge(limits, user.Limits)
 	}

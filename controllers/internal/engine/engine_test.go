@@ -57,7 +57,8 @@ func TestGolden(t *testing.T) {
 		"collector-service":         CollectorService(logs, handle.OwnServiceName("visits")),
 		"collector-deployment":      CollectorDeployment(logs, NewStanding(logs, ClaimName, "visits-abc"), images),
 		"collector-binding":         CollectorBinding(logs),
-		"verify-job":                VerifyJob(plain, tried("visits-abc", "uri", 1), "visits-1", images),
+		"verify-job":                VerifyJob(plain, tried("visits-abc", "uri", 1), "visits-1", images, v1alpha1.ProbeContainer),
+		"verify-job-init":           VerifyJob(plain, tried("visits-abc", "uri", 1), "visits-1", images, v1alpha1.ProbeInitContainer),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := yaml.Marshal(object)
@@ -292,8 +293,63 @@ func TestNothingOfAChartIsSelectedNorSelects(t *testing.T) {
 // A Pod that tries the handle must not get into the Service, or into the StatefulSet, of what it tries.
 func TestAVerifyPodIsNoPodOfTheService(t *testing.T) {
 	s := redis(v1alpha1.RedisSource{})
-	job := VerifyJob(s, tried("a", "uri", 1), "visits-1", images)
+	job := VerifyJob(s, tried("a", "uri", 1), "visits-1", images, v1alpha1.ProbeContainer)
 	if labels := job.Spec.Template.Labels; k8slabels.SelectorFromSet(selector(s)).Matches(k8slabels.Set(labels)) {
 		t.Errorf("labels %v", labels)
+	}
+}
+
+// A LimitRange may ask for more than the default, or for less, and a mesh may be what the service is in.
+func TestWhatAVerifyPodIsGiven(t *testing.T) {
+	list := func(cpu, memory string) map[string]resource.Quantity {
+		return map[string]resource.Quantity{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)}
+	}
+	both := func(l map[string]resource.Quantity) v1alpha1.Resources {
+		return v1alpha1.Resources{Requests: l, Limits: l}
+	}
+	for name, test := range map[string]struct {
+		installation v1alpha1.Resources
+		probe        *v1alpha1.ProbeSpec
+		cpu, memory  string // request/limit
+		goMemory     string
+	}{
+		"nothing is said":          {cpu: "100m/100m", memory: "64Mi/64Mi", goMemory: "60397974"},
+		"the installation says it": {installation: both(list("50m", "32Mi")), cpu: "50m/50m", memory: "32Mi/32Mi", goMemory: "30198987"},
+		"the spec is asked first":  {both(list("50m", "32Mi")), &v1alpha1.ProbeSpec{Resources: new(both(list("1", "1Gi")))}, "1/1", "1Gi/1Gi", "966367638"},
+		"a request above what the installation says": {
+			both(list("50m", "32Mi")), &v1alpha1.ProbeSpec{Resources: &v1alpha1.Resources{Requests: list("200m", "128Mi")}},
+			"200m/200m", "128Mi/128Mi", "120795948",
+		},
+		"only a limit of the installation": {installation: v1alpha1.Resources{Limits: list("50m", "32Mi")}, cpu: "50m/50m", memory: "32Mi/32Mi", goMemory: "30198987"},
+		"only a request":                   {probe: &v1alpha1.ProbeSpec{Resources: &v1alpha1.Resources{Requests: list("200m", "128Mi")}}, cpu: "200m/200m", memory: "128Mi/128Mi", goMemory: "120795948"},
+		"only a limit below a request":     {probe: &v1alpha1.ProbeSpec{Resources: &v1alpha1.Resources{Limits: list("50m", "32Mi")}}, cpu: "50m/50m", memory: "32Mi/32Mi", goMemory: "30198987"},
+		"something else of the probe":      {probe: &v1alpha1.ProbeSpec{Mesh: v1alpha1.ProbeInsideMesh}, cpu: "100m/100m", memory: "64Mi/64Mi", goMemory: "60397974"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := redis(v1alpha1.RedisSource{})
+			s.Spec.Probe = test.probe
+			granting := images
+			granting.ProbeResources = test.installation
+			for _, placement := range []v1alpha1.ProbePlacement{v1alpha1.ProbeContainer, v1alpha1.ProbeInitContainer} {
+				pod := VerifyJob(s, tried("a", "uri", 1), "visits-1", granting, placement).Spec.Template
+				for _, c := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
+					requests, limits := *c.Resources.Requests, *c.Resources.Limits
+					got := []string{
+						requests.Cpu().String() + "/" + limits.Cpu().String(), requests.Memory().String() + "/" + limits.Memory().String(),
+						requests.StorageEphemeral().String() + "/" + limits.StorageEphemeral().String(),
+					}
+					if diff := cmp.Diff([]string{test.cpu, test.memory, "0/64Mi"}, got); diff != "" {
+						t.Errorf("%s, container %s (-want +got):\n%s", placement, *c.Name, diff)
+					}
+					if *c.Name == probeContainer && *c.Env[1].Value != test.goMemory {
+						t.Errorf("GOMEMLIMIT=%s, want %s", *c.Env[1].Value, test.goMemory)
+					}
+				}
+				inside := test.probe != nil && test.probe.Mesh == v1alpha1.ProbeInsideMesh
+				if _, asks := pod.Labels["sidecar.istio.io/inject"]; asks == inside || (pod.Annotations["linkerd.io/inject"] == "disabled") == inside {
+					t.Errorf("labels %v, annotations %v", pod.Labels, pod.Annotations)
+				}
+			}
+		})
 	}
 }
