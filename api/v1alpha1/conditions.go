@@ -90,6 +90,8 @@ const (
 	ReasonWrongProtocol = "WrongProtocol"
 	// ReasonReadOnly: the service takes no writes: a replica, or one that has lost its primary.
 	ReasonReadOnly = "ReadOnly"
+	// ReasonOutOfMemory: the service takes no writes, because its memory is full.
+	ReasonOutOfMemory = "OutOfMemory"
 	// ReasonInvalidHandle: the Secret's key is missing, or what it holds is no handle of the type.
 	ReasonInvalidHandle = "InvalidHandle"
 	// ReasonProbeFailed: the Job could not do its work: no Pod came up, or it did not end in time.

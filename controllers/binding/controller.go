@@ -133,7 +133,7 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 			p = makePlan(o)
 		}
 	}
-	if len(p.patch) == 0 {
+	if len(p.patch) == 0 && !p.unproved {
 		r.refusals.forget(key)
 	} else {
 		refused, err := r.change(ctx, key, &o, &p)
@@ -163,6 +163,9 @@ func (r *reconciler) change(ctx context.Context, key Key, o *observation, p *pla
 	if o.refusal != "" {
 		*p = makePlan(*o)
 		return retryAfter, nil
+	}
+	if len(p.patch) == 0 {
+		return 0, nil
 	}
 	after, err := r.applyPatch(ctx, key, p.patch)
 	switch {

@@ -30,6 +30,10 @@ type verdict struct {
 	obstacle condition.State
 	// needsPerson: the obstacle is one that only a person can take away, whatever its reason.
 	needsPerson bool
+	// unproved: nothing but the age of the service's proof is in the way.
+	unproved bool
+	// unsaidUntil is until when the status stays as it is; zero = it is written now.
+	unsaidUntil time.Time
 	// failed says why the rollout failed, where it was not turned back.
 	failed condition.State
 	// turnedBack is what the ledger is to say of a rollout that is turned back now.
@@ -70,7 +74,7 @@ func (p *planner) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 		v := p.judgeService(b)
 		p.checkOwner(b, &v)
 		for _, check := range []func(v1alpha1.Binding, *verdict, map[podtemplate.Slot]string){
-			p.checkEnv, p.checkContainers, p.checkType, p.checkSlots,
+			p.checkEnv, p.checkContainers, p.checkType, p.checkSlots, p.checkProof,
 		} {
 			if !v.blocked() {
 				check(b, &v, owners)
@@ -138,16 +142,13 @@ const verifyPatience = 90 * time.Second
 // applied together is one rollout. Later trials hold nobody, and what a workload has lost is put back at once.
 func (p *planner) waitForOthers(verdicts map[string]verdict) {
 	var verifying string
+	var unsaidUntil time.Time
 	for _, b := range p.bindings {
 		v, s := verdicts[b.Name], p.services[b.Spec.ServiceRef.Name]
-		trial := s.Status.Verification
-		if v.obstacle.Reason != v1alpha1.ReasonServiceNotVerified || trial == nil ||
-			present(&s, v1alpha1.ConditionVerified, "").Reason != v1alpha1.ReasonVerifying {
-			continue
-		}
-		if until := trial.StartedAt.Add(verifyPatience); p.now.Before(until) {
+		if until := p.verifiedBy(v, &s); p.now.Before(until) {
 			verifying = fmt.Sprintf("BackingService %s, of Binding %s", s.Name, b.Name)
 			p.holdUntil = latest(p.holdUntil, until)
+			unsaidUntil = latest(unsaidUntil, v.unsaidUntil)
 		}
 	}
 	if verifying == "" {
@@ -159,8 +160,23 @@ func (p *planner) waitForOthers(verdicts map[string]verdict) {
 			continue
 		}
 		v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("%s is being verified: what changes about %s together is one rollout", verifying, p.key))
-		v.want = p.held[b.Name]
+		v.want, v.unsaidUntil = p.held[b.Name], unsaidUntil
 		verdicts[b.Name], p.holds = v, true
+	}
+}
+
+// verifiedBy is until when others wait for the verification that a Binding waits for: its first one, or one that renews the
+// proof. It is the past where it waits for none.
+func (p *planner) verifiedBy(v verdict, s *v1alpha1.BackingService) time.Time {
+	trial := s.Status.Verification
+	switch {
+	case v.unproved && (trial == nil || trial.EndedAt != nil):
+		return p.now.Add(verifyPatience) // it begins in this very moment
+	case v.unproved, v.obstacle.Reason == v1alpha1.ReasonServiceNotVerified && trial != nil &&
+		present(s, v1alpha1.ConditionVerified, "").Reason == v1alpha1.ReasonVerifying:
+		return trial.StartedAt.Add(verifyPatience)
+	default:
+		return time.Time{}
 	}
 }
 

@@ -3,6 +3,7 @@ package binding
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -157,7 +158,7 @@ func (w *world) unbind(name string) *world {
 
 func (w *world) observation() observation {
 	o := observation{
-		now: w.now, key: Key{"shop", "Deployment", "pinger"}, bindings: slices.Clone(w.bindings), services: w.services,
+		now: w.now, key: Key{"shop", "Deployment", "pinger"}, bindings: slices.Clone(w.bindings), services: w.proved(),
 		definition: w.definition, gone: w.gone, namespaceTerminating: w.ending,
 	}
 	if w.deployment != nil {
@@ -166,6 +167,21 @@ func (w *world) observation() observation {
 		o.seen = w.seen
 	}
 	return o
+}
+
+// proved are the services, where those of which nothing else is said have just passed.
+func (w *world) proved() map[string]v1alpha1.BackingService {
+	services := maps.Clone(w.services)
+	for name, s := range services {
+		if s.Status.Verification == nil && s.Status.Handle != nil {
+			s.Status.Verification = &v1alpha1.Verification{
+				SecretName: s.Status.Handle.SecretName, Key: s.Status.Handle.Key, PassedAt: new(metav1.NewTime(w.now)),
+				EndedAt: new(metav1.NewTime(w.now)),
+			}
+			services[name] = s
+		}
+	}
+	return services
 }
 
 // later lets time pass.

@@ -79,6 +79,8 @@ type plan struct {
 	statuses map[string]v1alpha1.BindingStatus
 	// watches: a rollout is under way whose end the plan waits for.
 	watches bool
+	// unproved: a change waits for nothing but a younger proof of a service.
+	unproved bool
 	// wake is when to plan again, although nothing may have changed. Zero = never.
 	wake time.Time
 }
@@ -121,9 +123,11 @@ func makePlan(o observation) plan {
 	if result.watches {
 		result.wake = p.wake
 	}
-	if p.holds && (result.wake.IsZero() || p.holdUntil.Before(result.wake)) {
-		result.wake = p.holdUntil
+	if p.holds {
+		result.wake = earliest(result.wake, p.holdUntil)
 	}
+	result.wake = earliest(result.wake, p.sayAt)
+	result.unproved = p.anyUnproved(verdicts)
 	return result
 }
 
@@ -155,6 +159,8 @@ type planner struct {
 	// holds: a change waits for another Binding's verification, until holdUntil at most.
 	holds     bool
 	holdUntil time.Time
+	// sayAt is when a status is written that stays as it is until then. Zero = there is none.
+	sayAt time.Time
 }
 
 func olderFirst(a, b v1alpha1.Binding) int {
@@ -280,7 +286,7 @@ func (p *planner) nextLedger(verdicts map[string]verdict) (next ledger.Ledger, d
 		})
 		switch {
 		case len(left) == 0:
-		case p.mayDetach(a):
+		case p.mayDetach(a) && !p.isAwaited(left, verdicts):
 			detached[a.Binding] = variables(left)
 		default:
 			next.Attachments = append(next.Attachments, a.WithEntries(left))

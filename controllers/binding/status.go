@@ -49,6 +49,10 @@ func (p *planner) statuses(verdicts map[string]verdict, carried ledger.Ledger) m
 	for _, b := range p.bindings {
 		v := verdicts[b.Name]
 		status := b.Status.DeepCopy()
+		if p.isUnsaid(v) {
+			statuses[b.Name] = *status
+			continue
+		}
 		if v.obstacle.Reason != v1alpha1.ReasonContested { // what vanished is still what it had
 			p.setCurrent(status, carried, b.Name)
 			status.Injection = injectionOf(v.want)

@@ -28,6 +28,7 @@ const (
 	WrongProtocol      int32 = 24
 	ReadOnly           int32 = 25
 	InvalidHandle      int32 = 26
+	OutOfMemory        int32 = 40
 )
 
 // Finding is what an exit code says.
@@ -51,6 +52,7 @@ var findings = []Finding{
 	{Code: CredentialsRefused, Reason: v1alpha1.ReasonCredentialsRefused, NeedsPerson: true},
 	{Code: WrongProtocol, Reason: v1alpha1.ReasonWrongProtocol, NeedsPerson: true},
 	{Code: ReadOnly, Reason: v1alpha1.ReasonReadOnly, NeedsPerson: true},
+	{Code: OutOfMemory, Reason: v1alpha1.ReasonOutOfMemory, NeedsPerson: true},
 	{Code: InvalidHandle, Reason: v1alpha1.ReasonInvalidHandle, NeedsPerson: true},
 }
 

@@ -82,4 +82,5 @@ func tlsRefused(sentence string) *Result    { return &Result{exitcode.TLSRefused
 func credentials(sentence string) *Result   { return &Result{exitcode.CredentialsRefused, sentence} }
 func wrongProtocol(sentence string) *Result { return &Result{exitcode.WrongProtocol, sentence} }
 func readOnly(sentence string) *Result      { return &Result{exitcode.ReadOnly, sentence} }
+func outOfMemory(sentence string) *Result   { return &Result{exitcode.OutOfMemory, sentence} }
 func invalid(sentence string) *Result       { return &Result{exitcode.InvalidHandle, sentence} }
