@@ -531,7 +531,7 @@ func (w *world) pass(writes int) {
 		if writes--; writes < 0 {
 			return
 		}
-		if w.passed[w.secret()] && !(w.awaited() && w.o.now.Sub(proof.At(&w.o.service.Status)) >= proof.MaxAge) {
+		if renews := w.awaited() && !proof.IsYoung(&w.o.service.Status, w.o.now); w.passed[w.secret()] && !renews {
 			w.Fatalf("a handle that passed is tried again, and nobody waits for that")
 		}
 		w.made++

@@ -22,12 +22,11 @@ func (p *planner) checkProof(b v1alpha1.Binding, v *verdict, _ map[podtemplate.S
 	if !b.Spec.Swap.Verifies() || p.refusal != "" || proof.IsYoung(status, p.now) || p.isOn(b, v.service) {
 		return
 	}
-	want := p.entries(b, v.service)
-	if p.carries(want) || p.isReturn(b, want) || p.vanished(b, want) {
+	if p.carries(p.entries(b, v.service)) {
 		return
 	}
-	if p.trialEnds(status).After(p.now) {
-		v.unsaidUntil = status.Verification.StartedAt.Add(proofPatience)
+	if trial := status.Verification; trial != nil && trial.EndedAt == nil {
+		v.unsaidUntil = trial.StartedAt.Add(proofPatience)
 	}
 	v.unproved = true
 	v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf(
@@ -43,14 +42,6 @@ func (p *planner) carries(want podtemplate.Entries) bool {
 		}
 	}
 	return true
-}
-
-// trialEnds is until when the trial of a handle may hold a change back; the time of the plan where none is under way.
-func (p *planner) trialEnds(s *v1alpha1.BackingServiceStatus) time.Time {
-	if v := s.Verification; v != nil && v.EndedAt == nil {
-		return v.StartedAt.Add(verifyPatience)
-	}
-	return p.now
 }
 
 // isAwaited says whether a Binding that waits for a younger proof will take over one of the variables that a Binding which is

@@ -25,7 +25,7 @@ func provedAt(at time.Time) func(*v1alpha1.BackingService) {
 
 // ages has a service whose proof is too old.
 func (w *world) ages(service string) *world {
-	return w.service(service, provedAt(w.now.Add(-proof.MaxAge)))
+	return w.service(service, provedAt(w.now.Add(-10*proof.MaxAge)))
 }
 
 // renews begins the trial that renews a proof.
@@ -60,6 +60,9 @@ func TestAnAppIsMovedOnAYoungProof(t *testing.T) {
 		"it is on the service, and its owner replaces it": {attached(t).ages("visits").changed(func(w *world) {
 			w.deployment.Spec.Template.Spec.Containers[0].Env, w.deployment.Annotations = nil, nil
 		}), "visits-1/uri", "True/Ready"},
+		"it is on the service, and asks for another variable": {
+			attached(t).ages("visits").edit("b", env("REDIS_URL", "uri", "CACHE_URL", "uri")), "visits-1/uri", "True/Ready",
+		},
 		"it is on the service, and is created again": {attached(t).ages("visits").changed(func(w *world) { w.deploy() }), "visits-1/uri", "True/Ready"},
 		"it is on the service through a Binding that has gone": {
 			attached(t).ages("visits").unbind("b").bind("c", "visits"), "visits-1/uri", "",
@@ -120,6 +123,11 @@ func TestAShortTrialIsNotSaid(t *testing.T) {
 // What changes together is one rollout, also where only one of the services has to be tried again.
 func TestWhatChangesTogetherWaitsForTheOldProof(t *testing.T) {
 	w := newWorld(t).deploy().service("one").bind("a", "one", env("A", "uri")).bind("b", "one", env("B", "uri")).settle()
+	w.service("two").ages("three").edit("a", serviceRef("two")).edit("b", serviceRef("three"))
+	if w.reconcile(); w.generations != 1 {
+		t.Fatalf("%d rollouts before the trial has begun", w.generations)
+	}
+	w = newWorld(t).deploy().service("one").bind("a", "one", env("A", "uri")).bind("b", "one", env("B", "uri")).settle()
 	w.service("two").renews("three").edit("a", serviceRef("two")).edit("b", serviceRef("three"))
 	if writes := w.reconcile(); writes != 0 || w.generations != 1 {
 		t.Fatalf("%d writes, %d rollouts", writes, w.generations)
