@@ -198,11 +198,11 @@ func (o *observation) startTrial(p *plan) {
 	next := &v1alpha1.Verification{
 		SecretName: h.SecretName, Key: h.Key, Attempt: 1, StartedAt: metav1.NewTime(o.now.Truncate(time.Second)),
 	}
-	if last := status.Verification; last != nil {
-		next.PassedAt = last.PassedAt
-		if !passed(status) {
-			next.Attempt = last.Attempt + 1
-		}
+	if at := proof.At(status); !at.IsZero() {
+		next.PassedAt = new(metav1.NewTime(at))
+	}
+	if last := status.Verification; last != nil && !passed(status) {
+		next.Attempt = last.Attempt + 1
 	}
 	state := o.verifying(status)
 	if isFinding(known.Reason) {

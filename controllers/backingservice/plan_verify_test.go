@@ -318,6 +318,15 @@ func TestWhenAProofIsRenewed(t *testing.T) {
 	}
 }
 
+// An earlier version did not write down when a handle had passed, only when its last trial ended.
+func TestAProofOfAnEarlierVersionIsRenewed(t *testing.T) {
+	o := tried(0, true, awaiting, after(time.Hour))
+	o.service.Status.Verification.PassedAt = nil
+	if p := planOf(o); p.trial.start == nil || p.status.Verification.PassedAt == nil || !p.status.Verification.PassedAt.Time.Equal(noon) {
+		t.Errorf("it starts %v, and the trial is %+v", p.trial.start != nil, p.status.Verification)
+	}
+}
+
 // What a Job found out long ago is no young proof because it is seen now.
 func TestAProofIsAsOldAsItsJob(t *testing.T) {
 	for name, test := range map[string]struct {
