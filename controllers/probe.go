@@ -49,7 +49,8 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	result, err := probe.Prober{}.Probe(ctx, t, *o.Handle)
+	// The last try has the time that is left.
+	result, err := probe.Prober{Patience: o.Timeout * 4 / 5}.Probe(ctx, t, *o.Handle)
 	if err != nil {
 		return say(stderr, probeInterrupted, err.Error())
 	}

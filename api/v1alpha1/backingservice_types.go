@@ -456,7 +456,7 @@ type Verification struct {
 	// +kubebuilder:validation:MaxLength=253
 	Key string `json:"key"`
 
-	// attempt counts the trials of this handle, from 1.
+	// attempt counts the trials of this handle since it last passed, from 1.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Attempt int32 `json:"attempt"`
@@ -472,6 +472,11 @@ type Verification struct {
 	// endedAt is when it ended. Absent = it has not.
 	// +optional
 	EndedAt *metav1.Time `json:"endedAt,omitempty"`
+
+	// passedAt is when this handle last passed. Absent = it never did. An app is moved to the service only while that is less
+	// than a minute ago: else the handle is tried again first.
+	// +optional
+	PassedAt *metav1.Time `json:"passedAt,omitempty"`
 }
 
 // ProbePlacement is where in its Pod a probe runs.

@@ -92,6 +92,8 @@ const (
 	ReasonWrongProtocol = "WrongProtocol"
 	// ReasonReadOnly: the service takes no writes: a replica, or one that has lost its primary.
 	ReasonReadOnly = "ReadOnly"
+	// ReasonOutOfMemory: the service takes no writes, because its memory is full.
+	ReasonOutOfMemory = "OutOfMemory"
 	// ReasonInvalidHandle: what a Job of an earlier Bindery has found: any of the reasons from ReasonHandleMissing to
 	// ReasonDatabaseNotFound.
 	ReasonInvalidHandle = "InvalidHandle"

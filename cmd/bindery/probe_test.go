@@ -41,6 +41,7 @@ const missing = "-"
 func TestProbeEndsWithWhatItFound(t *testing.T) {
 	redis := testredis.Start(t)
 	replica := testredis.Start(t, "replicaof 127.0.0.1 1")
+	full := testredis.Start(t, "maxmemory 1")
 	plain := web(t, false)
 	secure := web(t, true)
 	collector := startCollector(t, redis.URL())
@@ -55,7 +56,7 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 		"a Redis, in time":                {"--type=redis --timeout=20s", redis.URL(), 0},
 		"a collector":                     {"--type=collector", collector, 0},
 		"a collector below its only path": {"--type=collector", collector + "/" + canary, 24},
-		"a collector without a store":     {"--type=collector", orphan, 20},
+		"a collector without a store":     {"--type=collector --timeout=2s", orphan, 20},
 		"a collector as a web service":    {"--type=http", collector, 0},
 		"a web server":                    {"--type=http", "http://" + plain.Listener.Addr().String() + "/" + canary, 0},
 		"a web server as a collector":     {"--type=collector", plain.URL + "/" + canary, 24},
@@ -63,12 +64,13 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 		"a Redis as a collector":          {"--type=collector", "http://:" + canary + "@" + redis.Addr(), 24},
 		"a database":                      {"--type=mysql", "mysql://app:" + canary + "@" + redis.Addr() + "/db", 0},
 		"a token":                         {"--type=newrelic", canary, 0},
-		"nobody listens":                  {"--type=redis", "redis://:" + canary + "@127.0.0.1:1", 20},
+		"nobody listens":                  {"--type=redis --timeout=2s", "redis://:" + canary + "@127.0.0.1:1", 20},
 		"not in time":                     {"--type=redis --timeout=200ms", "redis://:" + canary + "@" + silent(t), 20},
-		"no such name":                    {"--type=redis", "redis://:" + canary + "@" + strings.Repeat("a", 64) + ".example", 21},
+		"no such name":                    {"--type=redis --timeout=2s", "redis://:" + canary + "@" + strings.Repeat("a", 64) + ".example", 21},
 		"an unknown authority":            {"--type=http", strings.Replace(secure.URL, "//", "//:"+canary+"@", 1), 22},
 		"a wrong password":                {"--type=redis", wrong, 23},
 		"a replica":                       {"--type=redis", replica.URL(), 25},
+		"one that is full":                {"--type=redis", full.URL(), 40},
 		"no handle":                       {"--type=redis", missing, 30},
 		"an empty handle":                 {"--type=redis", "", 31},
 		"no URL":                          {"--type=redis", canary, 32},

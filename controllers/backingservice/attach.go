@@ -50,14 +50,15 @@ func (o *observation) planForeignSecret(name, key, mend string) plan {
 }
 
 // foreignSecret is the Secret, kept by somebody else, whose existence the plan depends on; "" where there is none, or
-// where the status says already, about this generation, that it is there.
+// where the status says already, about this generation, that it is there, and no app is to be moved to it now.
 func (o *observation) foreignSecret() string {
 	name := o.resource.bindingName
 	if external := o.service.Spec.External; external != nil && external.SecretRef != nil {
 		name = external.SecretRef.Name
 	}
 	h := o.service.Status.Handle
-	if h != nil && h.SecretName == name && condition.IsTrue(o.service.Status.Conditions, v1alpha1.ConditionReady, o.service.Generation) {
+	if h != nil && h.SecretName == name && condition.IsTrue(o.service.Status.Conditions, v1alpha1.ConditionReady, o.service.Generation) &&
+		!o.wantsProof(&o.service.Status) {
 		return ""
 	}
 	return name

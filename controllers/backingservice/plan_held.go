@@ -50,10 +50,10 @@ func (o *observation) watchTrial(p *plan) {
 			o.setVerified(status, o.verifying(status))
 		}
 	case age >= trialLasts && held:
-		o.endTrial(status, state)
+		o.endTrial(status, state, o.now)
 	case age >= trialLasts:
 		o.endTrial(status, condition.False(v1alpha1.ReasonProbeFailed, fmt.Sprintf("the handle could not be tried: its Job has not ended "+
-			"at its deadline: see `kubectl describe jobs -l %s=%s`", v1alpha1.VerifyLabel, o.service.Name)))
+			"at its deadline: see `kubectl describe jobs -l %s=%s`", v1alpha1.VerifyLabel, o.service.Name)), o.now)
 	case age >= heldAfter:
 		if held {
 			o.setVerified(status, state)

@@ -19,11 +19,13 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
+	"github.com/bindery-dev/bindery/controllers/internal/proof"
 )
 
-// A handle that did not pass is tried again, and again twice as long after that.
+// A handle that did not pass is tried again, and again twice as long after that. What is new may need only seconds more: a
+// Service that no node leads to yet, a user that is being created.
 const (
-	trialPauseMin = 10 * time.Second
+	trialPauseMin = 3 * time.Second
 	trialPauseMax = 10 * time.Minute
 )
 
@@ -56,7 +58,8 @@ type trial struct {
 }
 
 // planVerification decides whether the handle is tried now, and what is known about it. At most one Job of a service is
-// waited for, and a handle that passed is not tried again.
+// waited for. A handle that passed is tried again only when a Binding waits for a younger proof; what was found before stays in
+// view meanwhile.
 func (o *observation) planVerification(p *plan) {
 	status := &p.status
 	if status.Handle == nil {
@@ -69,6 +72,8 @@ func (o *observation) planVerification(p *plan) {
 	o.abandonJobs(p)
 	known := condition.Find(status.Conditions, v1alpha1.ConditionVerified)
 	switch {
+	case passed(status) && !underWay(status.Verification) && o.wantsProof(status):
+		o.startTrial(p)
 	case underWay(status.Verification), passed(status):
 		o.setVerified(status, stateOf(known))
 	case !condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation):
@@ -125,19 +130,35 @@ func (o *observation) readFinding(status *v1alpha1.BackingServiceStatus) {
 	}
 	switch job := o.jobs.of(status.Verification); {
 	case job != nil && ended(job):
-		o.endTrial(status, o.findingOf(status, job))
+		o.endTrial(status, o.findingOf(status, job), endOf(job))
 	case job == nil && (o.jobs.lost || status.Verification.Job == nil):
 		o.endTrial(status, condition.False(v1alpha1.ReasonProbeFailed,
-			"the Job that tried the handle is gone before its end was seen: it is tried again"))
+			"the Job that tried the handle is gone before its end was seen: it is tried again"), o.now)
 	}
 }
 
-func (o *observation) endTrial(status *v1alpha1.BackingServiceStatus, finding condition.State) {
-	status.Verification.EndedAt = new(metav1.NewTime(o.now.Truncate(time.Second)))
+// endTrial takes note of what a trial found, and when: that may be long before it is seen, where no operator was there.
+func (o *observation) endTrial(status *v1alpha1.BackingServiceStatus, finding condition.State, at time.Time) {
+	v := status.Verification
+	if at.Before(v.StartedAt.Time) || at.After(o.now) {
+		at = o.now // the clock of whoever wrote that is another one
+	}
+	v.EndedAt = new(metav1.NewTime(at.Truncate(time.Second)))
+	if finding.Status == metav1.ConditionTrue {
+		v.PassedAt = v.EndedAt.DeepCopy()
+	}
 	o.setVerified(status, finding)
 }
 
-// untilTrial says when the handle is to be tried, and whether at all. What the handle is for has been ruled on before.
+// wantsProof says whether a Binding waits for nothing but a younger proof of a handle that has passed. One that is kept from
+// its app by something else does not: it must not have the handle tried for ever.
+func (o *observation) wantsProof(status *v1alpha1.BackingServiceStatus) bool {
+	return !proof.IsYoung(status, o.now) && condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation) &&
+		slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return o.isAwaitedBy(&b, status.Handle) && proof.Awaits(&b) })
+}
+
+// untilTrial says when a handle that has not passed is to be tried, and whether at all. What the handle is for has been ruled
+// on before.
 func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait time.Duration, wanted bool) {
 	v, known := status.Verification, condition.Find(o.service.Status.Conditions, v1alpha1.ConditionVerified)
 	if v == nil {
@@ -149,11 +170,19 @@ func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait ti
 	if changed && !justEnded {
 		return 0, true
 	}
-	// What was found out stands until somebody waits for something else. What could not be found out does not.
-	if !o.awaited(status.Handle) && !foundNothing(condition.Find(status.Conditions, v1alpha1.ConditionVerified).Reason) {
+	pause := trialPause(v.Attempt)
+	if !o.awaited(status.Handle) && o.leavesAlone(status, pause) {
 		return 0, false
 	}
-	return v.EndedAt.Add(trialPause(v.Attempt)).Sub(o.now), true
+	return v.EndedAt.Add(pause).Sub(o.now), true
+}
+
+// leavesAlone says whether a handle that nobody waits for is not tried again. What passed once is left alone, and so is what
+// did not pass in all the trials up to the longest pause: that is a quarter of an hour, and the first Binding that names the
+// service has it tried at once. What could not be found out does not stand.
+func (o *observation) leavesAlone(status *v1alpha1.BackingServiceStatus, pause time.Duration) bool {
+	found := !foundNothing(condition.Find(status.Conditions, v1alpha1.ConditionVerified).Reason)
+	return found && (status.Verification.PassedAt != nil || pause == trialPauseMax)
 }
 
 // trialPause after the end of a trial that did not pass.
@@ -174,8 +203,11 @@ func (o *observation) startTrial(p *plan) {
 	next := &v1alpha1.Verification{
 		SecretName: h.SecretName, Key: h.Key, Attempt: 1, StartedAt: metav1.NewTime(o.now.Truncate(time.Second)),
 	}
-	if status.Verification != nil {
-		next.Attempt = status.Verification.Attempt + 1
+	if at := proof.At(status); !at.IsZero() {
+		next.PassedAt = new(metav1.NewTime(at))
+	}
+	if last := status.Verification; last != nil && !passed(status) {
+		next.Attempt = last.Attempt + 1
 	}
 	state := o.verifying(status)
 	if isFinding(known.Reason) {
@@ -190,7 +222,7 @@ func (o *observation) startTrial(p *plan) {
 func (o *observation) trialRefused(p *plan, why string) {
 	p.trial.start = nil
 	o.endTrial(&p.status, condition.False(v1alpha1.ReasonProbeFailed, fmt.Sprintf(
-		"the API server refused the Job that tries the handle: %s: allow it, or set spec.swap.verify of the Binding to Never", why)))
+		"the API server refused the Job that tries the handle: %s: allow it, or set spec.swap.verify of the Binding to Never", why)), o.now)
 	o.setStalled(&p.status)
 	p.lookAgain(trialPause(p.status.Verification.Attempt))
 }
@@ -201,12 +233,15 @@ func (o *observation) verifyOff() bool {
 	return len(o.named) > 0 && !slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return b.Spec.Swap.Verifies() })
 }
 
-// awaited says whether a Binding waits for the handle to pass: it asks for the service, and its app is not on it yet.
+// awaited says whether a Binding waits for the handle to pass.
 func (o *observation) awaited(h *v1alpha1.Handle) bool {
-	return slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool {
-		at := b.Status.Current
-		return b.Spec.Swap.Verifies() && (at == nil || at.Service != o.service.Name || at.SecretName != h.SecretName)
-	})
+	return slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return o.isAwaitedBy(&b, h) })
+}
+
+// isAwaitedBy says whether a Binding that names the service wants it verified, and its app is not on it yet.
+func (o *observation) isAwaitedBy(b *v1alpha1.Binding, h *v1alpha1.Handle) bool {
+	at := b.Status.Current
+	return b.Spec.Swap.Verifies() && (at == nil || at.Service != o.service.Name || at.SecretName != h.SecretName)
 }
 
 func (o *observation) setVerified(status *v1alpha1.BackingServiceStatus, state condition.State) {
@@ -241,6 +276,16 @@ func findingOfReason(reason string) (exitcode.Finding, bool) {
 // ended says whether a Job runs no Pod any more.
 func ended(job *batchv1.Job) bool {
 	return jobCondition(job, batchv1.JobComplete) != nil || jobCondition(job, batchv1.JobFailed) != nil
+}
+
+// endOf is when a Job ended.
+func endOf(job *batchv1.Job) time.Time {
+	for _, conditionType := range []batchv1.JobConditionType{batchv1.JobComplete, batchv1.JobFailed} {
+		if c := jobCondition(job, conditionType); c != nil {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
 }
 
 func jobCondition(job *batchv1.Job, conditionType batchv1.JobConditionType) *batchv1.JobCondition {
@@ -326,6 +371,8 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 		return fmt.Sprintf("what answers at %s does not speak the protocol of type %s: correct %s, or spec.type", where, kind, text)
 	case v1alpha1.ReasonReadOnly:
 		return fmt.Sprintf("%s takes no writes, as a replica does not: name the primary in %s", where, text)
+	case v1alpha1.ReasonOutOfMemory:
+		return fmt.Sprintf("%s takes no writes, because it is full: raise its maxmemory, have it evict keys, or name another service in %s", where, text)
 	case v1alpha1.ReasonInvalidHandle:
 		return fmt.Sprintf("the Secret or its key is missing, or what it holds is no handle of type %s: correct %s", kind, text)
 	default:

@@ -19,6 +19,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
+	"github.com/bindery-dev/bindery/controllers/internal/proof"
 )
 
 // endedJob words the end of a Job as the Job controller of Kubernetes 1.36 does.
@@ -97,6 +98,15 @@ func namingBinding(name string, at *v1alpha1.Attachment) v1alpha1.Binding {
 
 func after(d time.Duration) func(*observation) { return func(o *observation) { o.now = o.now.Add(d) } }
 
+// hasPassed is a handle that passed long ago.
+func hasPassed(o *observation) {
+	o.service.Status.Verification.PassedAt = new(metav1.NewTime(noon.Add(-time.Hour)))
+}
+
+func attempt(n int32) func(*observation) {
+	return func(o *observation) { o.service.Status.Verification.Attempt = n }
+}
+
 func verified(p plan) string {
 	c := condition.Find(p.status.Conditions, v1alpha1.ConditionVerified)
 	return string(c.Status) + "/" + c.Reason
@@ -145,10 +155,14 @@ func TestWhenAHandleIsTried(t *testing.T) {
 			observation: tried(0, true, func(o *observation) { o.service.Generation++; o.secret = existence{known: true} }),
 			verified:    "True/Verified", again: secretPollMin,
 		},
-		"it did not pass, and nobody waits":     {observation: tried(refused, true, after(time.Hour)), verified: "False/CredentialsRefused"},
-		"it did not pass, and an app is on it":  {observation: tried(refused, true, on, after(time.Hour)), verified: "False/CredentialsRefused"},
+		"it never passed, and nobody waits":     {observation: tried(refused, true, after(trialPauseMin)), verified: "False/CredentialsRefused", starts: 2},
+		"it never passed, for a long time":      {observation: tried(refused, true, attempt(9), after(1000*time.Hour)), verified: "False/CredentialsRefused"},
+		"it never passed, and a Binding waits":  {observation: tried(refused, true, waits, attempt(9), after(time.Hour)), verified: "False/CredentialsRefused", starts: 10},
+		"it passed once, and nobody waits":      {observation: tried(refused, true, hasPassed, after(time.Hour)), verified: "False/CredentialsRefused"},
+		"it passed once, and an app is on it":   {observation: tried(refused, true, hasPassed, on, after(time.Hour)), verified: "False/CredentialsRefused"},
+		"it passed once, and a Binding waits":   {observation: tried(refused, true, hasPassed, waits, after(time.Hour)), verified: "False/CredentialsRefused", starts: 2},
 		"it did not pass, and a Binding waits":  {observation: tried(refused, true, waits), verified: "False/CredentialsRefused", again: trialPauseMin},
-		"it waits for a part of the pause":      {observation: tried(refused, true, waits, after(4*time.Second)), verified: "False/CredentialsRefused", again: 6 * time.Second},
+		"it waits for a part of the pause":      {observation: tried(refused, true, waits, after(time.Second)), verified: "False/CredentialsRefused", again: 2 * time.Second},
 		"what was found stays in view":          {observation: tried(refused, true, waits, after(trialPauseMin)), verified: "False/CredentialsRefused", starts: 2},
 		"a Binding begins to ask":               {observation: tried(refused, true, waits, func(o *observation) { o.happened.named = true }), verified: "False/CredentialsRefused", starts: 2},
 		"the spec changes":                      {observation: tried(refused, true, func(o *observation) { o.service.Generation++ }), verified: "False/CredentialsRefused", starts: 2},
@@ -232,6 +246,118 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 			}
 			if test.verified[0] == 'T' && p.trial.start != nil {
 				t.Error("it is tried again")
+			}
+		})
+	}
+}
+
+// awaiting is a Binding that waits for a younger proof, as its status says.
+func awaiting(o *observation) { o.named = append(o.named, awaitingBinding("waits")) }
+
+func awaitingBinding(name string) v1alpha1.Binding {
+	b := namingBinding(name, &v1alpha1.Attachment{Service: "elsewhere", SecretName: "elsewhere"})
+	b.Generation, b.Status.ObservedGeneration = 1, 1
+	condition.Set(&b.Status.Conditions, v1alpha1.ConditionServiceReady, condition.True(v1alpha1.ReasonServiceReady, ""), 1, noon)
+	condition.Set(&b.Status.Conditions, v1alpha1.ConditionInjected, condition.False(v1alpha1.ReasonServiceNotVerified, ""), 1, noon)
+	return b
+}
+
+// A proof is renewed when a Binding waits for nothing else, and never otherwise. What was found stays in view meanwhile.
+func TestWhenAProofIsRenewed(t *testing.T) {
+	binding := func(change func(*v1alpha1.Binding)) func(*observation) {
+		return func(o *observation) {
+			b := awaitingBinding("b")
+			change(&b)
+			o.named = append(o.named, b)
+		}
+	}
+	blocked := func(reason string) func(*observation) {
+		return binding(func(b *v1alpha1.Binding) {
+			condition.Set(&b.Status.Conditions, v1alpha1.ConditionInjected, condition.False(reason, ""), 1, noon)
+		})
+	}
+	old := after(proof.MaxAge)
+	for name, test := range map[string]struct {
+		change  []func(*observation)
+		renewed bool
+	}{
+		"a Binding waits for it": {[]func(*observation){old, awaiting}, true},
+		"the proof is young":     {[]func(*observation){after(proof.MaxAge - time.Second), awaiting}, false},
+		"nobody waits":           {[]func(*observation){after(1000 * time.Hour)}, false},
+		"nobody has looked at the Binding yet": {[]func(*observation){old, binding(func(b *v1alpha1.Binding) {
+			b.Generation, b.Status.Conditions = 2, nil
+		})}, true},
+		"an app is on it": {[]func(*observation){old, binding(func(b *v1alpha1.Binding) {
+			b.Status.Current = &v1alpha1.Attachment{Service: "visits", SecretName: "rds"}
+		})}, false},
+		"a Binding that does without waits":   {[]func(*observation){old, binding(func(b *v1alpha1.Binding) { b.Spec.Swap = &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever} })}, false},
+		"what it says is about an older spec": {[]func(*observation){old, binding(func(b *v1alpha1.Binding) { b.Generation, b.Status.ObservedGeneration = 2, 2 })}, false},
+		"a Binding is in conflict":            {[]func(*observation){old, blocked(v1alpha1.ReasonConflict)}, false},
+		"it names no container that is there": {[]func(*observation){old, blocked(v1alpha1.ReasonContainerNotFound)}, false},
+		"its rollout was turned back":         {[]func(*observation){old, blocked(v1alpha1.ReasonRolledBack)}, false},
+		"its patch was refused":               {[]func(*observation){old, blocked(v1alpha1.ReasonPatchRefused)}, false},
+		"it has no workload":                  {[]func(*observation){old, blocked(v1alpha1.ReasonWorkloadNotFound)}, false},
+		"the service is not Ready": {[]func(*observation){old, awaiting, func(o *observation) {
+			o.service.Generation++
+			o.secret = existence{known: true}
+		}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := tried(0, true, test.change...)
+			p := begun(planOf(o))
+			if got := p.trial.start != nil; got != test.renewed {
+				t.Fatalf("it is tried: %v", got)
+			}
+			if verified(p) != "True/Verified" {
+				t.Errorf("Verified=%s", verified(p))
+			}
+			if !test.renewed {
+				return
+			}
+			if v := p.status.Verification; v.Attempt != 1 || v.PassedAt == nil || !v.PassedAt.Equal(o.service.Status.Verification.PassedAt) {
+				t.Errorf("the trial is %+v", v)
+			}
+			for code, want := range map[int32]string{0: "True/Verified", exitcode.CredentialsRefused: "False/CredentialsRefused"} {
+				o := o
+				o.service.Status, o.jobs.present = p.status, []batchv1.Job{endedJob(theJob, code)}
+				after := planOf(o)
+				if verified(after) != want || after.trial.start != nil || proof.IsYoung(&after.status, o.now) != (code == 0) {
+					t.Errorf("after code %d: Verified=%s, starts %v, %+v", code, verified(after), after.trial.start != nil, after.status.Verification)
+				}
+			}
+		})
+	}
+}
+
+// An earlier version did not write down when a handle had passed, only when its last trial ended.
+func TestAProofOfAnEarlierVersionIsRenewed(t *testing.T) {
+	o := tried(0, true, awaiting, after(time.Hour))
+	o.service.Status.Verification.PassedAt = nil
+	if p := planOf(o); p.trial.start == nil || p.status.Verification.PassedAt == nil || !p.status.Verification.PassedAt.Time.Equal(noon) {
+		t.Errorf("it starts %v, and the trial is %+v", p.trial.start != nil, p.status.Verification)
+	}
+}
+
+// What a Job found out long ago is no young proof because it is seen now.
+func TestAProofIsAsOldAsItsJob(t *testing.T) {
+	for name, test := range map[string]struct {
+		ended time.Duration // after the trial began
+		want  time.Duration
+	}{
+		"the Job ended a while ago":            {20 * time.Second, 20 * time.Second},
+		"it ended by a clock that is behind":   {-20 * time.Second, time.Hour},
+		"it ended by a clock that is ahead":    {2 * time.Hour, time.Hour},
+		"it does not say when it ended at all": {-1000000 * time.Hour, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := tried(0, false, after(time.Hour))
+			job := endedJob(theJob, 0)
+			for i := range job.Status.Conditions {
+				job.Status.Conditions[i].LastTransitionTime = metav1.NewTime(noon.Add(test.ended))
+			}
+			o.jobs.present = []batchv1.Job{job}
+			if v := makePlan(o).status.Verification; v.PassedAt == nil || !v.PassedAt.Time.Equal(noon.Add(test.want)) || !v.EndedAt.Equal(v.PassedAt) {
+				t.Errorf("%+v, want %s after noon", v, test.want)
 			}
 		})
 	}
@@ -430,8 +556,8 @@ func (w *world) pass(writes int) {
 		if writes--; writes < 0 {
 			return
 		}
-		if w.passed[w.secret()] {
-			w.Fatalf("a handle that passed is tried again")
+		if renews := w.awaited() && !proof.IsYoung(&w.o.service.Status, w.o.now); w.passed[w.secret()] && !renews {
+			w.Fatalf("a handle that passed is tried again, and nobody waits for that")
 		}
 		w.made++
 		name := fmt.Sprintf("visits-%d", w.made)
@@ -443,15 +569,15 @@ func (w *world) pass(writes int) {
 	}
 	w.o.service.Status = *p.status.DeepCopy()
 	w.o.happened = happening{}
-	if v := verified(p); strings.HasPrefix(v, "True/") {
-		w.passed[w.secret()] = true
-	}
+	w.passed[w.secret()] = strings.HasPrefix(verified(p), "True/")
 	// Nothing has happened since: nothing is done.
 	again := makePlan(w.observe())
 	if again.trial.start != nil || len(again.trial.abandon) > 0 || !equality.Semantic.DeepEqual(again.status, p.status) {
 		w.Fatalf("a second pass writes: %+v", again.status)
 	}
 }
+
+func (w *world) awaited() bool { return len(w.o.named) > 0 && proof.Awaits(&w.o.named[0]) }
 
 func (w *world) secret() string { return fmt.Sprintf("rds-%d", w.handle) }
 
@@ -480,6 +606,8 @@ func (w *world) act(action string) {
 		w.o.now = w.o.now.Add(time.Duration(rapid.IntRange(1, 700).Draw(w.T, "seconds")) * time.Second)
 	case "a Binding comes":
 		w.o.named, w.o.happened.named = []v1alpha1.Binding{namingBinding("b", nil)}, true
+	case "a Binding waits for a proof":
+		w.o.named = []v1alpha1.Binding{awaitingBinding("b")}
 	case "a Binding goes":
 		w.o.named = nil
 	}
@@ -492,7 +620,7 @@ func TestOneJobAtATimeAndNoneForWhatPassed(t *testing.T) {
 		w.o.service.Spec.External = &v1alpha1.ExternalSource{SecretRef: &v1alpha1.SecretKeyReference{Name: "rds-0", Key: "url"}}
 		actions := []string{
 			"pass", "pass", "crash", "end a Job", "end a Job", "collect old Jobs", "another handle", "an edit", "time",
-			"a Binding comes", "a Binding goes",
+			"a Binding comes", "a Binding waits for a proof", "a Binding goes",
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			w.act(rapid.SampledFrom(actions).Draw(t, "action"))

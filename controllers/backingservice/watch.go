@@ -26,6 +26,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/proof"
 )
 
 // Indexes in the cache.
@@ -168,9 +170,11 @@ func happeningsOf(was, is *v1alpha1.Binding) map[string]happening {
 // use is all that the status of a service depends on in a Binding.
 type use struct {
 	named, verifies bool
-	attached        bool
-	secretName      string
-	env             []string
+	// awaits is what the Binding says where it may wait for a younger proof: of which one, so that each of them is heard of.
+	awaits     string
+	attached   bool
+	secretName string
+	env        []string
 }
 
 func useOf(b *v1alpha1.Binding, service string) use {
@@ -180,6 +184,9 @@ func useOf(b *v1alpha1.Binding, service string) use {
 	}
 	if b.Spec.ServiceRef.Name == service && b.DeletionTimestamp == nil {
 		u.named, u.verifies = true, b.Spec.Swap.Verifies()
+		if proof.Awaits(b) {
+			u.awaits = condition.Find(b.Status.Conditions, v1alpha1.ConditionInjected).Message
+		}
 	}
 	if at := b.Status.Current; at != nil && at.Service == service {
 		u.attached, u.secretName, u.env = true, at.SecretName, at.Env

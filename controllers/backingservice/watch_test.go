@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
 func TestWhatAChangeOfABindingMeansToServices(t *testing.T) {
@@ -25,6 +26,12 @@ func TestWhatAChangeOfABindingMeansToServices(t *testing.T) {
 	}
 	never := func(b *v1alpha1.Binding) { b.Spec.Swap = &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever} }
 	ready := func(b *v1alpha1.Binding) { b.Status.Conditions = []metav1.Condition{{Type: "Ready"}} }
+	waits := func(says string) func(*v1alpha1.Binding) {
+		return func(b *v1alpha1.Binding) {
+			condition.Set(&b.Status.Conditions, v1alpha1.ConditionServiceReady, condition.True(v1alpha1.ReasonServiceReady, ""), 0, noon)
+			condition.Set(&b.Status.Conditions, v1alpha1.ConditionInjected, condition.False(v1alpha1.ReasonServiceNotVerified, says), 0, noon)
+		}
+	}
 	deleted := func(b *v1alpha1.Binding) { b.DeletionTimestamp = new(metav1.NewTime(noon)) }
 	renamed := func(b *v1alpha1.Binding) { b.Status.Current.Env = []string{"CACHE_URL"} }
 	for name, test := range map[string]struct {
@@ -39,6 +46,9 @@ func TestWhatAChangeOfABindingMeansToServices(t *testing.T) {
 		"another policy":         {binding("one", "", ""), binding("one", "", "", never), map[string]happening{"one": {}}},
 		"it is being deleted":    {binding("one", "", ""), binding("one", "", "", deleted), map[string]happening{"one": {}}},
 		"it is gone":             {binding("two", "one", "one-1"), nil, map[string]happening{"one": {moved: true}, "two": {}}},
+		"it waits for a proof":   {binding("one", "", ""), binding("one", "", "", waits("of noon")), map[string]happening{"one": {}}},
+		"and for the next one":   {binding("one", "", "", waits("of noon")), binding("one", "", "", waits("of one")), map[string]happening{"one": {}}},
+		"and for none":           {binding("one", "", "", waits("of noon")), binding("one", "", ""), map[string]happening{"one": {}}},
 		"its conditions changed": {binding("one", "one", "one-1"), binding("one", "one", "one-1", ready), map[string]happening{}},
 	} {
 		t.Run(name, func(t *testing.T) {

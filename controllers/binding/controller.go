@@ -134,7 +134,7 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 			p = planner.Make(o)
 		}
 	}
-	if len(p.Patch) == 0 {
+	if len(p.Patch) == 0 && !p.Unproved {
 		r.refusals.forget(key)
 	} else {
 		refused, err := r.change(ctx, key, &o, &p)
@@ -164,6 +164,9 @@ func (r *reconciler) change(ctx context.Context, key Key, o *planner.Observation
 	if o.Refusal != "" {
 		*p = planner.Make(*o)
 		return retryAfter, nil
+	}
+	if len(p.Patch) == 0 {
+		return 0, nil
 	}
 	after, err := r.applyPatch(ctx, key, p.Patch)
 	switch {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/proof"
 	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
@@ -53,6 +54,8 @@ func (r *reconciler) watch(c controller.TypedController[Key], objects cache.Cach
 			handler.TypedEnqueueRequestsFromMapFunc(r.workloadOfBinding), bindingChanged()),
 		source.TypedKind(objects, &v1alpha1.BackingService{},
 			handler.TypedEnqueueRequestsFromMapFunc(r.workloadsOfService), serviceChanged()),
+		source.TypedKind(objects, &v1alpha1.BackingService{},
+			handler.TypedEnqueueRequestsFromMapFunc(r.workloadsNotOn), provedAgain()),
 	} {
 		if err := c.Watch(s); err != nil {
 			return fmt.Errorf("watching: %w", err)
@@ -86,6 +89,17 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	}}
 }
 
+// provedAgain lets through that a handle which had passed has passed again, where nothing else may have changed.
+func provedAgain() predicate.TypedPredicate[*v1alpha1.BackingService] {
+	return predicate.TypedFuncs[*v1alpha1.BackingService]{
+		CreateFunc: func(event.TypedCreateEvent[*v1alpha1.BackingService]) bool { return false },
+		DeleteFunc: func(event.TypedDeleteEvent[*v1alpha1.BackingService]) bool { return false },
+		UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
+			return !proof.At(&e.ObjectOld.Status).Equal(proof.At(&e.ObjectNew.Status))
+		},
+	}
+}
+
 func (r *reconciler) workloadOfBinding(_ context.Context, b *v1alpha1.Binding) []Key {
 	keys := []Key{planner.KeyOf(b)}
 	r.bursts.changed(b.Namespace, keys, r.now())
@@ -93,11 +107,20 @@ func (r *reconciler) workloadOfBinding(_ context.Context, b *v1alpha1.Binding) [
 }
 
 func (r *reconciler) workloadsOfService(ctx context.Context, s *v1alpha1.BackingService) []Key {
-	keys := r.keys(ctx, s.Namespace, ServiceField, s.Name)
+	keys := r.keys(ctx, s.Namespace, ServiceField, s.Name, anyBinding)
 	if len(keys) > 0 {
 		r.bursts.changed(s.Namespace, keys, r.now())
 	}
 	return keys
+}
+
+// workloadsNotOn are those that a Binding is to move to a service, and that are not on its handle yet. Nobody has edited
+// anything, so there is no burst to wait for.
+func (r *reconciler) workloadsNotOn(ctx context.Context, s *v1alpha1.BackingService) []Key {
+	return r.keys(ctx, s.Namespace, ServiceField, s.Name, func(b *v1alpha1.Binding) bool {
+		at := b.Status.Current
+		return at == nil || at.Service != s.Name || s.Status.Handle == nil || at.SecretName != s.Status.Handle.SecretName
+	})
 }
 
 // workloadIfAttached enqueues a workload that has a Binding, or that a Binding has left something on. A cluster has many
@@ -108,12 +131,14 @@ func (r *reconciler) workloadIfAttached(kind string) handler.TypedMapFunc[*metav
 		if _, attached := object.Annotations[v1alpha1.AttachmentsAnnotation]; attached {
 			return []Key{key}
 		}
-		return r.keys(ctx, object.Namespace, WorkloadField, key.String())
+		return r.keys(ctx, object.Namespace, WorkloadField, key.String(), anyBinding)
 	}
 }
 
-// keys returns the workloads of the Bindings that an index finds.
-func (r *reconciler) keys(ctx context.Context, namespace, field, value string) []Key {
+func anyBinding(*v1alpha1.Binding) bool { return true }
+
+// keys returns the workloads of the Bindings that an index finds, and that are wanted.
+func (r *reconciler) keys(ctx context.Context, namespace, field, value string, wanted func(*v1alpha1.Binding) bool) []Key {
 	var bindings v1alpha1.BindingList
 	if err := r.client.List(ctx, &bindings, client.InNamespace(namespace), client.MatchingFields{field: value},
 		client.UnsafeDisableDeepCopy); err != nil {
@@ -123,7 +148,7 @@ func (r *reconciler) keys(ctx context.Context, namespace, field, value string) [
 	}
 	seen, keys := map[Key]bool{}, []Key(nil)
 	for i := range bindings.Items {
-		if key := planner.KeyOf(&bindings.Items[i]); !seen[key] {
+		if key := planner.KeyOf(&bindings.Items[i]); !seen[key] && wanted(&bindings.Items[i]) {
 			seen[key] = true
 			keys = append(keys, key)
 		}

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"maps"
+	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
@@ -16,6 +17,10 @@ type change struct {
 	// detached are the variables that go because their Binding is gone, by the name of the Binding.
 	detached map[string][]string
 	patch    []podtemplate.Op
+	// awaits: what a Binding that is gone has left stays until another one, which waits for a proof, takes it over.
+	awaits bool
+	// sayAt is when a status is written that stays as it is until then; zero = there is none.
+	sayAt time.Time
 }
 
 // change says what the workload is to become when the verdicts are carried out.
@@ -51,7 +56,7 @@ func (c *change) nextLedger() (next ledger.Ledger, detached map[string][]string)
 		})
 		switch {
 		case len(left) == 0:
-		case c.mayDetach(a):
+		case c.mayDetach(a) && !c.isAwaited(left):
 			detached[a.Binding] = variables(left)
 		default:
 			next.Attachments = append(next.Attachments, a.WithEntries(left))

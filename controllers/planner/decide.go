@@ -17,8 +17,9 @@ type decision struct {
 	*course
 	// verdicts by the name of the Binding.
 	verdicts map[string]verdict
-	// holdUntil is how long, at most, a change waits for the verification of another Binding's handle; zero = none waits.
-	holdUntil time.Time
+	// holds: a change waits for the verification of another Binding's handle, until waitUntil at most.
+	holds     bool
+	waitUntil time.Time
 }
 
 // verifyPatience is how long a change waits for the verification of another Binding's handle. A Job ends, or is ended after a
@@ -53,7 +54,7 @@ func (d *decision) judge(owners map[podtemplate.Slot]string) map[string]verdict 
 		v := d.judgeService(b)
 		d.checkOwner(b, &v)
 		for _, check := range []func(v1alpha1.Binding, *verdict, map[podtemplate.Slot]string){
-			d.checkEnv, d.checkContainers, d.checkType, d.checkSlots, d.checkEnvFrom,
+			d.checkEnv, d.checkContainers, d.checkType, d.checkSlots, d.checkEnvFrom, d.checkProof,
 		} {
 			if !v.blocked() {
 				check(b, &v, owners)
@@ -113,19 +114,14 @@ func (d *decision) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) 
 // applied together is one rollout. Later trials hold nobody, and what a workload has lost is put back at once.
 func (d *decision) waitForOthers() {
 	var (
-		verifying string
-		waitUntil time.Time
+		verifying   string
+		unsaidUntil time.Time
 	)
 	for _, b := range d.Bindings {
 		v, s := d.verdicts[b.Name], d.Services[b.Spec.ServiceRef.Name]
-		trial := s.Status.Verification
-		if v.obstacle.Reason != v1alpha1.ReasonServiceNotVerified || trial == nil ||
-			present(&s, v1alpha1.ConditionVerified, "").Reason != v1alpha1.ReasonVerifying {
-			continue
-		}
-		if until := trial.StartedAt.Add(verifyPatience); d.Now.Before(until) {
+		if until := d.verifiedBy(v, &s); d.Now.Before(until) {
 			verifying = fmt.Sprintf("BackingService %s, of Binding %s", s.Name, b.Name)
-			waitUntil = latest(waitUntil, until)
+			d.waitUntil, unsaidUntil = latest(d.waitUntil, until), latest(unsaidUntil, v.unsaidUntil)
 		}
 	}
 	if verifying == "" {
@@ -137,8 +133,23 @@ func (d *decision) waitForOthers() {
 			continue
 		}
 		v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("%s is being verified: what changes about %s together is one rollout", verifying, d.Key))
-		v.want = d.held[b.Name]
-		d.verdicts[b.Name], d.holdUntil = v, waitUntil
+		v.want, v.unsaidUntil = d.held[b.Name], unsaidUntil
+		d.verdicts[b.Name], d.holds = v, true
+	}
+}
+
+// verifiedBy is until when others wait for the verification that a Binding waits for: its first one, or one that renews the
+// proof. It is the past where it waits for none.
+func (d *decision) verifiedBy(v verdict, s *v1alpha1.BackingService) time.Time {
+	trial := s.Status.Verification
+	switch {
+	case v.unproved && (trial == nil || trial.EndedAt != nil):
+		return d.Now.Add(verifyPatience) // it begins in this very moment
+	case v.unproved, v.obstacle.Reason == v1alpha1.ReasonServiceNotVerified && trial != nil &&
+		present(s, v1alpha1.ConditionVerified, "").Reason == v1alpha1.ReasonVerifying:
+		return trial.StartedAt.Add(verifyPatience)
+	default:
+		return time.Time{}
 	}
 }
 

@@ -3,6 +3,7 @@ package planner
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -159,7 +160,7 @@ func (w *world) unbind(name string) *world {
 
 func (w *world) observation() Observation {
 	o := Observation{
-		Now: w.now, Key: Key{"shop", "Deployment", "pinger"}, Bindings: slices.Clone(w.bindings), Services: w.services,
+		Now: w.now, Key: Key{"shop", "Deployment", "pinger"}, Bindings: slices.Clone(w.bindings), Services: w.proved(),
 		Definition: w.definition, Gone: w.gone, NamespaceTerminating: w.ending,
 	}
 	if w.deployment != nil {
@@ -174,6 +175,21 @@ func (w *world) observation() Observation {
 func (w *world) restartOperator() *world {
 	w.seen = rollout.Seen{}
 	return w
+}
+
+// proved are the services, where those of which nothing else is said have just passed.
+func (w *world) proved() map[string]v1alpha1.BackingService {
+	services := maps.Clone(w.services)
+	for name, s := range services {
+		if s.Status.Verification == nil && s.Status.Handle != nil {
+			s.Status.Verification = &v1alpha1.Verification{
+				SecretName: s.Status.Handle.SecretName, Key: s.Status.Handle.Key, PassedAt: new(metav1.NewTime(w.now)),
+				EndedAt: new(metav1.NewTime(w.now)),
+			}
+			services[name] = s
+		}
+	}
+	return services
 }
 
 // later lets time pass.

@@ -71,6 +71,8 @@ type Plan struct {
 	Statuses map[string]v1alpha1.BindingStatus
 	// Watches: a rollout is under way whose end the plan waits for.
 	Watches bool
+	// Unproved: a change waits for nothing but a younger proof of a service.
+	Unproved bool
 	// Wake is when to plan again, although nothing may have changed. Zero = never.
 	Wake time.Time
 }
@@ -105,13 +107,14 @@ func Make(o Observation) Plan {
 		c = d.change()
 	}
 	statuses := c.statuses()
-	plan := Plan{Statuses: statuses, Watches: waits(statuses)}
+	plan := Plan{Statuses: statuses, Watches: waits(statuses), Unproved: d.anyUnproved()}
 	if plan.Watches {
 		plan.Wake = f.alarm.at
 	}
-	if !d.holdUntil.IsZero() {
-		plan.Wake = sooner(plan.Wake, d.holdUntil)
+	if d.holds || c.awaits {
+		plan.Wake = sooner(plan.Wake, d.waitUntil)
 	}
+	plan.Wake = sooner(plan.Wake, c.sayAt)
 	return plan
 }
 

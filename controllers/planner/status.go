@@ -46,6 +46,10 @@ func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 	for _, b := range c.Bindings {
 		v := c.verdicts[b.Name]
 		status := b.Status.DeepCopy()
+		if c.isUnsaid(v) {
+			statuses[b.Name] = *status
+			continue
+		}
 		if v.obstacle.Reason != v1alpha1.ReasonContested { // what vanished is still what it had
 			c.setCurrent(status, b, v)
 			status.Injection = injectionOf(v.want)

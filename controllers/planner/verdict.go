@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"time"
+
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
@@ -19,6 +21,10 @@ type verdict struct {
 	obstacle condition.State
 	// needsPerson: the obstacle is one that only a person can take away, whatever its reason.
 	needsPerson bool
+	// unproved: nothing but the age of the service's proof is in the way.
+	unproved bool
+	// unsaidUntil is until when the status stays as it is; zero = it is written now.
+	unsaidUntil time.Time
 	// failed says why the rollout failed, where it was not rolled back.
 	failed condition.State
 	// rolledBack is what the ledger is to say of a rollout that is rolled back now.

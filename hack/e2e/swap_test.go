@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -53,6 +54,19 @@ func TestSwapUnderLoad(t *testing.T) {
 			s.awaitBinding("pinger-visits")
 			s.requireRolloutsOf(since, 0, 0)
 		})).
+		Assess("to one that has passed, and would not pass now, is refused too", in(func(s *scene) {
+			s.foreign("outdated", string(get[corev1.Secret](s, s.secretOf("visits2")).Data["uri"]))
+			s.awaitVerified("outdated")
+			s.ages("outdated")
+			s.kubectl("patch", "secret", "outdated-handle", "-p", `{"stringData":{"url":"redis://:not-the-password@visits2:6379"}}`)
+			since := s.rollouts("pinger")
+			s.swap("pinger-visits", "outdated")
+			s.awaitUnverified("outdated", v1alpha1.ReasonCredentialsRefused)
+			s.awaitReason("pinger-visits", v1alpha1.ReasonServiceNotVerified)
+			s.swap("pinger-visits", "visits")
+			s.awaitBinding("pinger-visits")
+			s.requireRolloutsOf(since, 0, 0)
+		})).
 		Assess("that does not ask for proof stops at its first Pod, and is undone by the same one line", in(func(s *scene) {
 			since := s.rollouts("pinger")
 			s.load(http.MethodPost, "/reset")
@@ -80,6 +94,13 @@ func TestSwapUnderLoad(t *testing.T) {
 			s.requireRolloutsOf(since, 2, 1) // there, and back to the ReplicaSet of before
 		})).
 		Feature())
+}
+
+// ages makes the proof of a service an hour older.
+func (s *scene) ages(service string) {
+	s.Helper()
+	at := get[v1alpha1.BackingService](s, service).Status.Verification.PassedAt.Add(-time.Hour).UTC().Format(time.RFC3339)
+	s.kubectl("patch", "bsvc", service, "--subresource=status", "--type=merge", "-p", `{"status":{"verification":{"passedAt":"`+at+`"}}}`)
 }
 
 // requireSmooth swaps pinger's Redis under load.

@@ -74,7 +74,7 @@ keeps_import api/v1alpha1/types.go strings k8s.io/apimachinery/pkg/runtime
 keeps_import api/v1alpha1/types_test.go k8s.io/api/core/v1
 
 # What only decides has no client, logger, network, environment, chance or clock.
-for file in controllers/internal/{catalog,condition,engine,handle,ledger,podtemplate,rollout,slim}/pure.go \
+for file in controllers/internal/{catalog,condition,engine,handle,ledger,podtemplate,proof,rollout,slim}/pure.go \
 	controllers/{backingservice/plan_redis,planner/decide}.go; do
 	breaks_import "$file" pure "$client" k8s.io/client-go/kubernetes os net/http log log/slog crypto/rand \
 		"$module/controllers/internal/probe"
@@ -98,7 +98,7 @@ keeps controllers/binding/apply.go <<<$'import ("time"; _ "'$client$'")\nvar _ =
 keeps controllers/internal/probe/redis.go <<<$'import ("net"; "time")\nvar _, _ = net.Dial, time.Now'
 
 # internal knows no controller, the controllers do not know each other, and nothing below cmd knows cmd.
-for name in catalog condition engine handle ledger podtemplate probe rollout slim; do
+for name in catalog condition engine handle ledger podtemplate probe proof rollout slim; do
 	breaks_import controllers/internal/$name/up/up.go controllers-internal "$module/controllers" \
 		"$module/controllers/backingservice" "$module/controllers/binding" "$module/controllers/planner"
 done

@@ -44,6 +44,8 @@ const (
 	// HandleUntrimmed: the handle passed without the white space at its ends, which only some clients leave out.
 	HandleUntrimmed  int32 = 38
 	DatabaseNotFound int32 = 39
+	// OutOfMemory: the service takes no writes, because its memory is full.
+	OutOfMemory int32 = 40
 )
 
 // Finding is what an exit code says.
@@ -78,6 +80,7 @@ var findings = []Finding{
 	{Code: HandleNotEncoded, Reason: v1alpha1.ReasonHandleNotEncoded, NeedsPerson: true},
 	{Code: HandleUntrimmed, Reason: v1alpha1.ReasonHandleUntrimmed, Passed: true},
 	{Code: DatabaseNotFound, Reason: v1alpha1.ReasonDatabaseNotFound, NeedsPerson: true},
+	{Code: OutOfMemory, Reason: v1alpha1.ReasonOutOfMemory, NeedsPerson: true},
 }
 
 // Findings returns every finding there is; of the code 0, what it means for a type with a probe of its own.

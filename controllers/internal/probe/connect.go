@@ -85,7 +85,7 @@ func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 }
 
 func (p Prober) open(ctx context.Context, e endpoint, to target, protocols []string) (*connection, *Result) {
-	dialer := net.Dialer{Resolver: p.Resolver} // of several addresses it takes the first that answers
+	dialer := net.Dialer{Resolver: p.Resolver, Timeout: p.dialTimeout} // of several addresses it takes the first that answers
 	conn, err := dialer.DialContext(ctx, "tcp", e.address())
 	if err != nil {
 		return nil, notConnected(err)

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
@@ -37,16 +38,60 @@ type Prober struct {
 	Resolver *net.Resolver
 	// Roots are the authorities that are trusted. Default: the system's, or those of SSL_CERT_FILE.
 	Roots *x509.CertPool
+	// Patience is for how long what cannot be reached is tried again. Default: it is tried once.
+	Patience time.Duration
+
+	// dialTimeout of one connection; 0 = the context's deadline.
+	dialTimeout time.Duration
 }
+
+const (
+	// tryPauseMin and tryPauseMax are how long what cannot be reached is left alone before the next try: the pause doubles.
+	tryPauseMin = 250 * time.Millisecond
+	tryPauseMax = 2 * time.Second
+	// firstDial is how long the first connection may take, where there is patience for another one: the time doubles. A
+	// connection to a Service that no node leads to yet is lost: the kernel repeats it on the same way, so a new one is needed.
+	firstDial = 2 * time.Second
+)
 
 // Probe tries a handle of the type until the context's deadline. Its only error is that the context was canceled, which
 // says nothing about the service.
+//
+// What cannot be reached may be about to come: a Service that nodes do not lead to yet, a name that is not served yet, a
+// server that starts. So that is tried again. What is wrong with the handle, or with an answer, is said at once.
 func (p Prober) Probe(ctx context.Context, t v1alpha1.ServiceType, handle string) (Result, error) {
+	until := time.Now().Add(p.Patience)
+	if p.Patience > 0 {
+		p.dialTimeout = firstDial
+	}
 	result := p.try(ctx, t, handle)
+	for pause := tryPauseMin; result.mayPass() && time.Now().Add(pause).Before(until) && rest(ctx, pause); pause = min(2*pause, tryPauseMax) {
+		p.dialTimeout *= 2
+		next := p.try(ctx, t, handle)
+		if ctx.Err() != nil && next.mayPass() {
+			break // it was cut short, and says less than the one before
+		}
+		result = next
+	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return Result{}, fmt.Errorf("trying the handle: %w", context.Cause(ctx))
 	}
 	return result, nil
+}
+
+// mayPass says whether a result is one that time alone may mend.
+func (r Result) mayPass() bool {
+	return r.Code == exitcode.Unreachable || r.Code == exitcode.NameNotFound
+}
+
+// rest waits, and says whether the context is still on.
+func rest(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
+	}
 }
 
 func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, raw string) Result {
@@ -95,3 +140,4 @@ func tlsRefused(sentence string) *Result    { return &Result{exitcode.TLSRefused
 func credentials(sentence string) *Result   { return &Result{exitcode.CredentialsRefused, sentence} }
 func wrongProtocol(sentence string) *Result { return &Result{exitcode.WrongProtocol, sentence} }
 func readOnly(sentence string) *Result      { return &Result{exitcode.ReadOnly, sentence} }
+func outOfMemory(sentence string) *Result   { return &Result{exitcode.OutOfMemory, sentence} }

@@ -159,7 +159,7 @@ func redisTrials(t *testing.T) map[string]trial {
 		// It can be told in no way that changes nothing.
 		"a replica, and a user of few keys": of(as(replica, "narrow", canary), exitcode.Passed, ""),
 		"a replica whose primary is away":   of(stale.URL(), exitcode.ReadOnly, "primary is away"),
-		"one that is full":                  of(full.URL(), exitcode.ReadOnly, "full"),
+		"one that is full":                  of(full.URL(), exitcode.OutOfMemory, "full"),
 		"one that has too few replicas":     of(alone.URL(), exitcode.ReadOnly, "fewer replicas"),
 		"a cluster that is not whole":       of(cluster.URL(), exitcode.Unreachable, "cluster is down"),
 		"a Sentinel":                        of("redis://"+sentinel(t), exitcode.WrongProtocol, "Sentinel"),

@@ -192,7 +192,7 @@ var redisAnswers = map[string]*Result{
 	"MASTERDOWN":  readOnly("it is a replica whose primary is away"),
 	"NOREPLICAS":  readOnly("it takes no writes: it has fewer replicas than it wants"),
 	"MISCONF":     readOnly("it takes no writes: it cannot save its data to disk"),
-	"OOM":         readOnly("it takes no writes: it is full (maxmemory)"),
+	"OOM":         outOfMemory("it takes no writes: it is full (maxmemory)"),
 	"LOADING":     unreachable("it is still loading its data"),
 	"BUSY":        unreachable("it is busy with a script"),
 	"CLUSTERDOWN": unreachable("its cluster is down"),
