@@ -131,6 +131,7 @@ func TestSecretOfAnEarlierVersion(t *testing.T) {
 			})
 		})).
 		Assess("is edited, and serves", in(func(s *scene) {
+			pod := get[corev1.Pod](s, "visits-0")
 			for {
 				b := get[v1alpha1.BackingService](s, "visits")
 				b.Status.Handle.SecretName = earlier
@@ -142,6 +143,12 @@ func TestSecretOfAnEarlierVersion(t *testing.T) {
 				}
 			}
 			edit(s, "visits", func(b *v1alpha1.BackingService) { b.Spec.Redis.MaxMemory = new(resource.MustParse("32Mi")) })
+			s.await("the Redis has another Pod", patience, func() string {
+				if now, err := find[corev1.Pod](s, "visits-0"); err != nil || now.UID == pod.UID || !isReady(now) {
+					return fmt.Sprint("its Pod is not ready, or not another one: ", err)
+				}
+				return ""
+			})
 			s.awaitService("visits")
 			if answer := s.redis("visits", "CONFIG", "GET", "maxmemory"); !strings.HasSuffix(answer, "33554432") {
 				s.Errorf("it has %q", answer)
