@@ -96,15 +96,34 @@ func (r *reconciler) applyStatuses(ctx context.Context, o observation, statuses 
 	return held, errors.Join(errs...)
 }
 
+// sayWaiting says of a Deployment that has waited for a while what it waits for. It may have no Binding whose status could.
+// It returns how soon to say it again.
+func (r *reconciler) sayWaiting(key Key, o observation, waits string) (again time.Duration) {
+	if o.workload == nil || waits == "" {
+		r.waits.forget(key)
+		return 0
+	}
+	say, again := r.waits.due(key, waits, o.workload.object.CreationTimestamp.Time, o.now)
+	if say {
+		object := metadataOf(gvkOf(key.Kind))
+		object.ObjectMeta = o.workload.object
+		r.events.Eventf(object, nil, corev1.EventTypeNormal, eventWaiting, "Wait", "%s", waits)
+	}
+	return again
+}
+
 // recordPatch says what a patch did, where no Binding is left to say it.
 func (r *reconciler) recordPatch(ctx context.Context, key Key, w *workload, p plan, now time.Time) {
 	log.FromContext(ctx).Info("changed the workload", "generation", w.object.Generation)
 	if p.reinjects {
 		r.contests.PutRight(key, "", now)
 	}
+	object := metadataOf(gvkOf(key.Kind))
+	object.ObjectMeta = w.object
+	if p.starts {
+		r.events.Eventf(object, nil, corev1.EventTypeNormal, eventStarted, "Start", "%s starts: it carries all Bindings that it waited for", key)
+	}
 	for _, binding := range slices.Sorted(maps.Keys(p.detached)) {
-		object := metadataOf(gvkOf(key.Kind))
-		object.ObjectMeta = w.object
 		r.events.Eventf(object, nil, corev1.EventTypeNormal, eventDetached, "Detach",
 			"removed %s: Binding %s was deleted", strings.Join(p.detached[binding], ", "), binding)
 	}

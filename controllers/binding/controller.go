@@ -60,6 +60,7 @@ type reconciler struct {
 	refusals *refusals
 	rollouts *rollouts
 	shares   *shares
+	waits    *waitsSaid
 	written  *written.Book[Key, v1alpha1.Binding, *v1alpha1.Binding]
 }
 
@@ -79,6 +80,7 @@ func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
 		contests: contest.New[Key](),
 		refusals: newRefusals(),
 		rollouts: newRollouts(),
+		waits:    newWaitsSaid(),
 		written:  written.New[Key, v1alpha1.Binding](),
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
@@ -153,7 +155,8 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, until(p.wake, o.now))}, nil
+	said := r.sayWaiting(key, o, p.waits)
+	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, said, until(p.wake, o.now))}, nil
 }
 
 // change carries out the patch of a plan, and plans again with the workload as it is then. It says how soon to try again

@@ -10,11 +10,15 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// Reasons of Events on a Binding that are no reasons of a condition.
+// Reasons of Events that are no reasons of a condition.
 const (
 	eventAttached = "Attached"
 	eventSwapped  = "Swapped"
 	eventDetached = "Detached"
+
+	// And on a Deployment that waits for its Bindings.
+	eventWaiting = "WaitingForBindings"
+	eventStarted = "Started"
 )
 
 // note is an Event to be recorded.

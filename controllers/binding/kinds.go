@@ -44,7 +44,7 @@ func newObject(key Key) client.Object {
 func workloadOf(object client.Object) *workload {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
-		return &workload{object: o.ObjectMeta, template: o.Spec.Template, rollout: rollout.OfDeployment(o)}
+		return &workload{object: o.ObjectMeta, template: o.Spec.Template, rollout: rollout.OfDeployment(o), paused: o.Spec.Paused}
 	case *appsv1.StatefulSet:
 		return &workload{object: o.ObjectMeta, template: o.Spec.Template, rollout: rollout.OfStatefulSet(o),
 			ordered: o.Spec.PodManagementPolicy != appsv1.ParallelPodManagement}

@@ -49,6 +49,8 @@ type workload struct {
 	rollout  rollout.State
 	// ordered: a StatefulSet that replaces a Pod only when all others are available.
 	ordered bool
+	// paused: a Deployment that makes no ReplicaSet for a new Pod template.
+	paused bool
 }
 
 func (w *workload) pod() corev1.PodSpec { return w.template.Spec }
@@ -73,6 +75,10 @@ type plan struct {
 	patch []podtemplate.Op
 	// reinjects: patch puts back what had vanished.
 	reinjects bool
+	// starts: patch resumes a Deployment that has waited for its Bindings.
+	starts bool
+	// waits says what a Deployment that has not started waits for; "" = it does not wait.
+	waits string
 	// detached are the variables that patch takes out because their Binding is gone, by the name of the Binding.
 	detached map[string][]string
 	// statuses of the Bindings, by name.
@@ -92,6 +98,7 @@ type plan struct {
 //   - A variable belongs to the Binding that has it in the Pod template; where none has, to the oldest that asks for it.
 //   - A variable that is there and is not Bindery's is never touched.
 //   - A variable that something takes away again and again is not fought for.
+//   - A new Deployment that waits for Bindings starts with the patch after which it carries something from each of them.
 //   - What came from a Binding that is gone is taken out, if that Binding was deleted by somebody, and not lost together
 //     with its definition or its namespace.
 func makePlan(o observation) plan {
@@ -108,16 +115,17 @@ func makePlan(o observation) plan {
 	p.failure = p.findFailure()
 	verdicts := p.decide()
 	next, detached := p.nextLedger(verdicts)
+	refusal := ""
 	if patch := p.patch(next); len(patch) > 0 {
-		refusal := cmp.Or(o.refusal, p.tooMuch(next))
-		if refusal == "" {
-			return plan{patch: patch, detached: detached, reinjects: p.reinjects(verdicts)}
+		if refusal = cmp.Or(o.refusal, p.tooMuch(next)); refusal == "" {
+			return plan{patch: patch, detached: detached, reinjects: p.reinjects(verdicts), starts: p.starts(next)}
 		}
 		p.refuse(verdicts, refusal)
 		next, _ = p.nextLedger(verdicts)
 	}
+	p.waits = p.waiting(verdicts, next, refusal)
 	statuses := p.statuses(verdicts, next)
-	result := plan{statuses: statuses, watches: waits(statuses)}
+	result := plan{statuses: statuses, watches: waits(statuses), waits: p.waits}
 	if result.watches {
 		result.wake = p.wake
 	}
@@ -155,6 +163,8 @@ type planner struct {
 	// holds: a change waits for another Binding's verification, until holdUntil at most.
 	holds     bool
 	holdUntil time.Time
+	// waits says what a Deployment that has not started waits for; "" = it does not wait.
+	waits string
 }
 
 func olderFirst(a, b v1alpha1.Binding) int {
@@ -371,6 +381,7 @@ func (p *planner) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
 
 // patch returns the JSON patch that leads from what is held to what the next ledger says.
 func (p *planner) patch(next ledger.Ledger) []podtemplate.Op {
+	next = p.fromStart(next)
 	set := podtemplate.Entries{}
 	for _, a := range next.Attachments {
 		maps.Copy(set, a.Entries())
@@ -385,6 +396,7 @@ func (p *planner) patch(next ledger.Ledger) []podtemplate.Op {
 	}
 	ops := podtemplate.Patch(p.workload.pod(), remove, set)
 	ops = append(ops, podtemplate.PatchAnnotation(p.workload.object, v1alpha1.AttachmentsAnnotation, next.String())...)
+	ops = append(ops, p.start(next)...)
 	if len(ops) == 0 {
 		return nil
 	}

@@ -56,7 +56,7 @@ func (p *planner) statuses(verdicts map[string]verdict, carried ledger.Ledger) m
 		if p.isForeign(b) {
 			status.Injection = nil // nor is anything born into it
 		}
-		c := conditions{serviceReady: v.serviceReady, injected: v.obstacle, rolledOut: notInjected, needsPerson: v.needsPerson && v.blocked()}
+		c := conditions{serviceReady: v.serviceReady, injected: p.alsoWaiting(b, v.obstacle), rolledOut: notInjected, needsPerson: v.needsPerson && v.blocked()}
 		rolledOut := p.rolledOut(b, v, status)
 		if !v.blocked() {
 			c.injected = condition.True(v1alpha1.ReasonInjected, fmt.Sprintf("%s carries the handle of BackingService %s", p.key, v.service.Name))
@@ -110,6 +110,9 @@ func (p *planner) rolledOut(b v1alpha1.Binding, v verdict, status *v1alpha1.Bind
 	current := status.Current
 	if current == nil {
 		return notInjected
+	}
+	if p.waits != "" {
+		return condition.False(v1alpha1.ReasonRolloutPaused, p.waits)
 	}
 	if current.SettledAt == nil && p.settles(b) {
 		current.SettledAt = new(p.second())

@@ -44,7 +44,7 @@ func (p *planner) findUnsettled() map[string]ledger.Attachment {
 // findFailure says what went wrong with the rollout of the attachments that are not settled; nil = nothing so far.
 func (p *planner) findFailure() *failure {
 	unsettled := p.findUnsettled()
-	if len(unsettled) == 0 {
+	if len(unsettled) == 0 || len(p.workload.waitsFor()) > 0 { // what has not started has not failed
 		return nil
 	}
 	if state := p.failed(unsettled); state != (condition.State{}) {

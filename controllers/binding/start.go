@@ -1,0 +1,122 @@
+package binding
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/condition"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
+)
+
+// A Deployment that is created before its Bindings starts Pods without their variables. Its owner may have it wait: it names
+// the Bindings in an annotation, and is created paused, by a policy or by its owner. A paused Deployment that is new makes no
+// ReplicaSet. The patch after which it carries something from each of these Bindings resumes it, and that is its first
+// ReplicaSet.
+//
+// The Deployment controller writes a revision on what has started. So a pause of a Deployment that has one is its owner's, and
+// Bindery never ends it.
+
+// waitsFor are the Bindings that a workload waits for before it starts; none = it does not wait.
+func (w *workload) waitsFor() []string {
+	if !w.paused {
+		return nil
+	}
+	return awaitedBy(w.object.Annotations)
+}
+
+// awaitedBy reads the names of Bindings out of the annotations of a Deployment that has not started. The policy that pauses
+// it has the same rules.
+func awaitedBy(annotations map[string]string) []string {
+	if _, started := annotations[revisionAnnotation]; started {
+		return nil
+	}
+	names := strings.FieldsFunc(annotations[v1alpha1.WaitForBindingsAnnotation], func(r rune) bool { return r == ',' || r == ' ' })
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// MayWait says, by the annotations of a Deployment, whether it may wait for Bindings.
+func MayWait(annotations map[string]string) bool { return len(awaitedBy(annotations)) > 0 }
+
+// missing are the Bindings that the workload waits for and that it carries nothing from.
+func (p *planner) missing(carried ledger.Ledger) []string {
+	return slices.DeleteFunc(p.workload.waitsFor(), func(name string) bool {
+		a, known := carried.Find(name)
+		return known && len(a.Env) > 0
+	})
+}
+
+// starts says whether a Deployment that waits has what it waits for.
+func (p *planner) starts(next ledger.Ledger) bool {
+	return len(p.workload.waitsFor()) > 0 && len(p.missing(next)) == 0
+}
+
+// start returns the operations that resume a Deployment, where it has what it waits for. That the annotation is still the
+// same is tested because the generation says nothing about annotations.
+func (p *planner) start(next ledger.Ledger) []podtemplate.Op {
+	if !p.starts(next) {
+		return nil
+	}
+	annotation := "/metadata/annotations/" + strings.ReplaceAll(v1alpha1.WaitForBindingsAnnotation, "/", "~1")
+	return []podtemplate.Op{
+		{Op: "test", Path: annotation, Value: p.workload.object.Annotations[v1alpha1.WaitForBindingsAnnotation]},
+		{Op: "test", Path: "/spec/paused", Value: true},
+		{Op: "remove", Path: "/spec/paused"},
+	}
+}
+
+// fromStart has the rollout of what went in while a Deployment waited begin when it starts: it may have waited for hours.
+func (p *planner) fromStart(next ledger.Ledger) ledger.Ledger {
+	if !p.starts(next) {
+		return next
+	}
+	next.Attachments = slices.Clone(next.Attachments)
+	for i := range next.Attachments {
+		if a := &next.Attachments[i]; len(a.Env) > 0 {
+			a.Since, a.Template = p.second(), p.template()
+		}
+	}
+	return next
+}
+
+// mostMissing is how many Bindings a message names.
+const mostMissing = 3
+
+// waiting says what a Deployment that has not started waits for, and how its owner starts it; "" = it does not wait.
+func (p *planner) waiting(verdicts map[string]verdict, carried ledger.Ledger, refusal string) string {
+	if len(p.workload.waitsFor()) == 0 {
+		return ""
+	}
+	resume := fmt.Sprintf("`kubectl rollout resume deployment/%s -n %s` starts it now", p.key.Name, p.key.Namespace)
+	missing := p.missing(carried)
+	if len(missing) == 0 {
+		return fmt.Sprintf("%s has not started, although it carries all Bindings that it waits for: %s. %s", p.key, refusal, resume)
+	}
+	var texts []string
+	for _, name := range missing[:min(len(missing), mostMissing)] {
+		why := "there is none of this name for it"
+		if v, exists := verdicts[name]; exists {
+			why = v.obstacle.Reason
+		}
+		texts = append(texts, fmt.Sprintf("%.*s (%s)", maxName, name, why))
+	}
+	if more := len(missing) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%s has not started: it waits for Binding %s, as its annotation %s says. %s without", p.key,
+		strings.Join(texts, ", "), v1alpha1.WaitForBindingsAnnotation, resume)
+}
+
+// maxName is the length of the longest name that an object can have.
+const maxName = 253
+
+// alsoWaiting adds to what is said of a Binding that the workload waits for it.
+func (p *planner) alsoWaiting(b v1alpha1.Binding, obstacle condition.State) condition.State {
+	if p.waits != "" && obstacle != (condition.State{}) && slices.Contains(p.workload.waitsFor(), b.Name) {
+		obstacle.Message += ". " + p.waits
+	}
+	return obstacle
+}
