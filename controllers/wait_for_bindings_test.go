@@ -30,8 +30,8 @@ func waitsForBindings(s *policedScene) {
 		want        bool
 	}{
 		"a Deployment that names a Binding":           {b, true},
-		"a Deployment that names several":             {map[string]string{v1alpha1.WaitForBindingsAnnotation: "b, c"}, true},
-		"a Deployment that names nothing":             {map[string]string{v1alpha1.WaitForBindingsAnnotation: " , "}, false},
+		"a Deployment that names several":             {map[string]string{v1alpha1.WaitForBindingsAnnotation: "b,\nc"}, true},
+		"a Deployment that names nothing":             {map[string]string{v1alpha1.WaitForBindingsAnnotation: " ,\n"}, false},
 		"a Deployment that has started before":        {map[string]string{v1alpha1.WaitForBindingsAnnotation: "b", revisionAnnotation: "3"}, false},
 		"a Deployment with another annotation":        {map[string]string{"a": "b"}, false},
 		"a Deployment without annotations":            {nil, false},

@@ -2,6 +2,7 @@ package binding
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,19 +28,32 @@ func (w *workload) waitsFor() []string {
 	return awaitedBy(w.object.Annotations)
 }
 
-// awaitedBy reads the names of Bindings out of the annotations of a Deployment that has not started. The policy that pauses
-// it has the same rules.
+// mostAwaited is how many names are read: one more than a workload can have Bindings. A Deployment that names more waits until
+// its owner corrects it.
+const mostAwaited = ledger.MaxAttachments + 1
+
+// awaitedBy reads the names of Bindings out of the annotations of a Deployment.
 func awaitedBy(annotations map[string]string) []string {
-	if _, started := annotations[revisionAnnotation]; started {
+	if !MayWait(annotations) {
 		return nil
 	}
-	names := strings.FieldsFunc(annotations[v1alpha1.WaitForBindingsAnnotation], func(r rune) bool { return r == ',' || r == ' ' })
-	slices.Sort(names)
-	return slices.Compact(names)
+	names := map[string]bool{}
+	for name := range strings.FieldsFuncSeq(annotations[v1alpha1.WaitForBindingsAnnotation], separates) {
+		if names[name] = true; len(names) == mostAwaited {
+			break
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
-// MayWait says, by the annotations of a Deployment, whether it may wait for Bindings.
-func MayWait(annotations map[string]string) bool { return len(awaitedBy(annotations)) > 0 }
+// MayWait says, by the annotations of a Deployment, whether it waits for Bindings if it is paused: it names some, and has not
+// started. The policy that pauses it has the same rule.
+func MayWait(annotations map[string]string) bool {
+	_, started := annotations[revisionAnnotation]
+	return !started && strings.ContainsFunc(annotations[v1alpha1.WaitForBindingsAnnotation], func(r rune) bool { return !separates(r) })
+}
+
+func separates(r rune) bool { return strings.ContainsRune(", \t\n\f\r", r) }
 
 // missing are the Bindings that the workload waits for and that it carries nothing from.
 func (p *planner) missing(carried ledger.Ledger) []string {

@@ -137,6 +137,10 @@ func TestWhatIsSaidWhileADeploymentWaits(t *testing.T) {
 			newWorld(t).deploy().waitsFor("a,b,c,d,e,e"), say("a (there is none of this name for it), b (there is none of this name for it), " +
 				"c (there is none of this name for it), and 2 more"), nil,
 		},
+		"for more than it can have": {
+			newWorld(t).deploy().waitsFor(names(100_000)), say("b0 (there is none of this name for it), b1 (there is none of this name for it), " +
+				"b10 (there is none of this name for it), and 254 more"), nil,
+		},
 		"for what cannot be a name": {
 			newWorld(t).deploy().waitsFor(strings.Repeat("x", 100_000)), say(strings.Repeat("x", 253) + " (there is none of this name for it)"), nil,
 		},
@@ -163,6 +167,15 @@ func TestWhatIsSaidWhileADeploymentWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// names are so many names of Bindings.
+func names(count int) string {
+	var all strings.Builder
+	for i := range count {
+		fmt.Fprintf(&all, "b%d,", i)
+	}
+	return all.String()
 }
 
 // A refused patch leaves the Deployment as it is, and says so.
@@ -254,7 +267,7 @@ func TestWaitsSaid(t *testing.T) {
 
 func TestAwaitedBy(t *testing.T) {
 	for annotation, want := range map[string]string{
-		"": "[]", " , ": "[]", "b": "[b]", "b,c": "[b c]", " c , b,b ,": "[b c]",
+		"": "[]", " , ": "[]", "b": "[b]", "b,c": "[b c]", " c , b,b ,": "[b c]", "c,\n\tb\n": "[b c]",
 	} {
 		if got := fmt.Sprint(awaitedBy(map[string]string{v1alpha1.WaitForBindingsAnnotation: annotation})); got != want {
 			t.Errorf("%q: %s, want %s", annotation, got, want)

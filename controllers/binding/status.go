@@ -56,7 +56,10 @@ func (p *planner) statuses(verdicts map[string]verdict, carried ledger.Ledger) m
 		if p.isForeign(b) {
 			status.Injection = nil // nor is anything born into it
 		}
-		c := conditions{serviceReady: v.serviceReady, injected: p.alsoWaiting(b, v.obstacle), rolledOut: notInjected, needsPerson: v.needsPerson && v.blocked()}
+		c := conditions{
+			serviceReady: v.serviceReady, injected: p.alsoWaiting(b, v.obstacle), rolledOut: notInjected,
+			needsPerson: v.needsPerson && v.blocked(),
+		}
 		rolledOut := p.rolledOut(b, v, status)
 		if !v.blocked() {
 			c.injected = condition.True(v1alpha1.ReasonInjected, fmt.Sprintf("%s carries the handle of BackingService %s", p.key, v.service.Name))
