@@ -24,7 +24,10 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 // waitsForBindings is about the policy alone: which Deployments it creates paused.
 func waitsForBindings(s *policedScene) {
 	b := map[string]string{v1alpha1.WaitForBindingsAnnotation: "b"}
-	working := leaseOf("operator", 90, time.Now())
+	working := func() *coordinationv1.LeaseSpec { return leaseOf("operator", 90, time.Now()) }
+	renewed := func(ago time.Duration) func() *coordinationv1.LeaseSpec {
+		return func() *coordinationv1.LeaseSpec { return leaseOf("operator", 90, time.Now().Add(-ago)) }
+	}
 	for name, test := range map[string]struct {
 		annotations map[string]string
 		want        bool
@@ -38,7 +41,7 @@ func waitsForBindings(s *policedScene) {
 		"a Deployment of a namespace without Binding": {nil, false},
 	} {
 		s.run(name, func(s *policedScene) {
-			s.lead(working, true)
+			s.lead(working(), true)
 			d := deploymentOf(s.namespace, "app")
 			d.Annotations = test.annotations
 			ok(s, s.Create(s.ctx, d, client.DryRunAll))
@@ -51,18 +54,17 @@ func waitsForBindings(s *policedScene) {
 		})
 	}
 	for name, test := range map[string]struct {
-		lease *coordinationv1.LeaseSpec
+		lease func() *coordinationv1.LeaseSpec
 		works bool
 	}{
-		"while Bindery works":                {working, true},
-		"while the lease is not over":        {leaseOf("operator", 90, time.Now().Add(-60*time.Second)), true},
-		"when the operator was killed":       {leaseOf("operator", 90, time.Now().Add(-100*time.Second)), false},
-		"when the operator has ended":        {leaseOf("", 1, time.Now()), false},
-		"when Bindery is not there":          {nil, false},
-		"when the lease is not one":          {&coordinationv1.LeaseSpec{HolderIdentity: new("operator")}, false},
-		"when the lease is of another world": {leaseOf("operator", 90, time.Unix(0, 0)), false},
+		"while Bindery works":          {working, true},
+		"while the lease is not over":  {renewed(30 * time.Second), true},
+		"when the operator was killed": {renewed(100 * time.Second), false},
+		"when the operator has ended":  {func() *coordinationv1.LeaseSpec { return leaseOf("", 1, time.Now()) }, false},
+		"when Bindery is not there":    {func() *coordinationv1.LeaseSpec { return nil }, false},
+		"when the lease says nothing":  {func() *coordinationv1.LeaseSpec { return &coordinationv1.LeaseSpec{HolderIdentity: new("operator")} }, false},
 	} {
-		s.run(name, func(s *policedScene) { s.lead(test.lease, test.works) })
+		s.run(name, func(s *policedScene) { s.lead(test.lease(), test.works) })
 	}
 }
 
@@ -240,7 +242,7 @@ func (s *policedScene) awaitPod() {
 	s.Helper()
 	s.await("the Pods", func() string {
 		var pods corev1.PodList
-		ok(s, s.List(s.ctx, &pods, client.InNamespace(s.namespace)))
+		ok(s, s.List(s.ctx, &pods, client.InNamespace(s.namespace), client.MatchingLabels{"app": "app"}))
 		if sets := s.replicaSets(); len(pods.Items) != sets {
 			return fmt.Sprintf("%d ReplicaSets have %d Pods", sets, len(pods.Items))
 		}
@@ -267,7 +269,7 @@ func (s *policedScene) countWithout(variable string) (sets, pods int) {
 	var allSets appsv1.ReplicaSetList
 	var allPods corev1.PodList
 	ok(s, s.List(s.ctx, &allSets, client.InNamespace(s.namespace)))
-	ok(s, s.List(s.ctx, &allPods, client.InNamespace(s.namespace)))
+	ok(s, s.List(s.ctx, &allPods, client.InNamespace(s.namespace), client.MatchingLabels{"app": "app"}))
 	for _, set := range allSets.Items {
 		if !strings.Contains(carried(set.Spec.Template), variable+"=") {
 			sets++
