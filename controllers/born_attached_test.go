@@ -646,16 +646,20 @@ func bornWithMany(s *policedScene) {
 }
 
 // operate starts an operator that sees this namespace only, until the test ends.
-func (s *policedScene) operate() {
+func (s *policedScene) operate(changes ...func(*controllers.Options)) {
 	s.Helper()
 	config := rest.CopyConfig(s.config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: operatorUser, Groups: []string{"system:serviceaccounts", "system:authenticated"}}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return scopedTransport{s.namespace, next} })
 	ctx, cancel := context.WithCancel(s.ctx)
-	manager, err := controllers.NewManager(ctx, config, controllers.Options{
+	options := controllers.Options{
 		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
 		BurstWindow: burstWindow,
-	})
+	}
+	for _, change := range changes {
+		change(&options)
+	}
+	manager, err := controllers.NewManager(ctx, config, options)
 	ok(s, err)
 	done := make(chan error, 1)
 	go func() { done <- manager.Start(ctx) }()

@@ -58,6 +58,11 @@ func TestPolicies(t *testing.T) {
 		"many Bindings give all or nothing":             bornWithMany,
 		"an owned Binding is for its owner's workload":  bornOwned,
 		"a namespace can be taken out":                  bornWhereDisabled,
+		"a Deployment waits for its Bindings":           waitsForBindings,
+		"its owner may write it while it waits":         pausedForOwners,
+		"a Deployment and its Bindings come together":   inOneFile,
+		"a Deployment waits for what comes late":        waitsOn,
+		"no policy of birth is in anybody's way":        neverInTheWay,
 	} {
 		t.Run(name, func(t *testing.T) { test(p.scene(t)) })
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/binding"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/slim"
+	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
 // Leader election is patient: an API server that is away for a minute does not end the operator. That takes a renewDeadline
@@ -154,8 +155,12 @@ func stripChild(object any) (any, error) {
 	return object, nil
 }
 
-// isAttached are the annotations of every attached workload in the cache.
-var isAttached = map[string]string{v1alpha1.AttachmentsAnnotation: ""}
+// isAttached are the annotations of every attached workload in the cache, and mayWait those of a Deployment that may wait
+// for its Bindings. What they say is read from the workload itself.
+var (
+	isAttached = map[string]string{v1alpha1.AttachmentsAnnotation: ""}
+	mayWait    = map[string]string{v1alpha1.WaitForBindingsAnnotation: "some"}
+)
 
 // stripWorkload keeps of a workload what tells whether it concerns Bindery. A cluster has many that do not.
 func stripWorkload(object any) (any, error) {
@@ -167,7 +172,9 @@ func stripWorkload(object any) (any, error) {
 		Namespace: d.Namespace, Name: d.Name, UID: d.UID, ResourceVersion: d.ResourceVersion, Generation: d.Generation,
 	}}
 	if _, attached := d.Annotations[v1alpha1.AttachmentsAnnotation]; attached {
-		kept.Annotations = isAttached // what it says is read from the workload itself
+		kept.Annotations = isAttached
+	} else if planner.MayWait(d.Annotations) {
+		kept.Annotations = mayWait
 	}
 	return kept, nil
 }

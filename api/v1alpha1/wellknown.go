@@ -7,6 +7,11 @@ const (
 	// restarts nothing.
 	AttachmentsAnnotation = "bindery.dev/attachments"
 
+	// WaitForBindingsAnnotation on a Deployment names Bindings, with commas between them. Where the Deployment is paused, and
+	// has been since it was created, the patch that attaches the last of them resumes it. A policy pauses it where it is
+	// created, or its owner does.
+	WaitForBindingsAnnotation = "bindery.dev/wait-for-bindings"
+
 	// RenderedAnnotation is on each StatefulSet and Deployment that Bindery provisions: the generation of the
 	// BackingService and a digest of what Bindery made of it. An upgrade of Bindery that would make something else of
 	// the same generation leaves the object alone, so that it restarts nothing.

@@ -97,15 +97,35 @@ func (r *reconciler) applyStatuses(ctx context.Context, o planner.Observation, s
 	return held, errors.Join(errs...)
 }
 
+// sayWaiting says of a Deployment that has waited for a while what it waits for. It may have no Binding whose status could.
+// It returns how soon to say it again.
+func (r *reconciler) sayWaiting(key Key, o planner.Observation, waits string) (again time.Duration) {
+	if o.Workload == nil || waits == "" {
+		r.waits.forget(key)
+		return 0
+	}
+	say, again := r.waits.due(key, waits, o.Workload.Object.CreationTimestamp.Time, o.Now)
+	if say {
+		object := metadataOf(gvkOf(key.Kind))
+		object.ObjectMeta = o.Workload.Object
+		r.events.Eventf(object, nil, corev1.EventTypeNormal, planner.EventWaiting, "Wait", "%s", waits)
+	}
+	return again
+}
+
 // recordPatch says what a patch did that no status tells.
 func (r *reconciler) recordPatch(ctx context.Context, after *planner.Workload, o *planner.Observation, p planner.Plan) {
 	log.FromContext(ctx).Info("changed the workload", "generation", after.Object.Generation)
 	if p.Reinjects {
 		r.contests.PutRight(o.Key, "", o.Now)
 	}
+	object := metadataOf(gvkOf(o.Key.Kind))
+	object.ObjectMeta = after.Object
+	if p.Starts {
+		r.events.Eventf(object, nil, corev1.EventTypeNormal, planner.EventStarted, "Start",
+			"%s starts: it carries all Bindings that it waited for", o.Key)
+	}
 	for _, binding := range slices.Sorted(maps.Keys(p.Detached)) {
-		object := metadataOf(gvkOf(o.Key.Kind))
-		object.ObjectMeta = after.Object
 		r.events.Eventf(object, nil, corev1.EventTypeNormal, planner.EventDetached, "Detach",
 			"removed %s: Binding %s was deleted", strings.Join(p.Detached[binding], ", "), binding)
 	}

@@ -61,6 +61,7 @@ type reconciler struct {
 	refusals *refusals
 	rollouts *rollouts
 	shares   *shares
+	waits    *waitsSaid
 	written  *written.Book[Key, v1alpha1.Binding, *v1alpha1.Binding]
 }
 
@@ -80,6 +81,7 @@ func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
 		contests: contest.New[Key](),
 		refusals: newRefusals(),
 		rollouts: newRollouts(),
+		waits:    newWaitsSaid(),
 		written:  written.New[Key, v1alpha1.Binding](),
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
@@ -154,7 +156,8 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, until(p.Wake, o.Now))}, nil
+	said := r.sayWaiting(key, o, p.Waits)
+	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, said, until(p.Wake, o.Now))}, nil
 }
 
 // change carries out the patch of a plan, and plans again with the workload as it is then. It says how soon to try again

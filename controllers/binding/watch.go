@@ -123,12 +123,13 @@ func (r *reconciler) workloadsNotOn(ctx context.Context, s *v1alpha1.BackingServ
 	})
 }
 
-// workloadIfAttached enqueues a workload that has a Binding, or that a Binding has left something on. A cluster has many
-// that have neither: they cost an index lookup and nothing else.
+// workloadIfAttached enqueues a workload that has a Binding, or that a Binding has left something on, or that waits for one.
+// A cluster has many that have neither: they cost an index lookup and nothing else.
 func (r *reconciler) workloadIfAttached(kind string) handler.TypedMapFunc[*metav1.PartialObjectMetadata, Key] {
 	return func(ctx context.Context, object *metav1.PartialObjectMetadata) []Key {
 		key := Key{Namespace: object.Namespace, Kind: kind, Name: object.Name}
-		if _, attached := object.Annotations[v1alpha1.AttachmentsAnnotation]; attached {
+		_, attached := object.Annotations[v1alpha1.AttachmentsAnnotation]
+		if attached || kind == planner.KindDeployment && planner.MayWait(object.Annotations) {
 			return []Key{key}
 		}
 		return r.keys(ctx, object.Namespace, WorkloadField, key.String(), anyBinding)

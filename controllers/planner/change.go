@@ -17,6 +17,8 @@ type change struct {
 	// detached are the variables that go because their Binding is gone, by the name of the Binding.
 	detached map[string][]string
 	patch    []podtemplate.Op
+	// waits says what a Deployment that has not started waits for; "" = it does not wait.
+	waits string
 	// awaits: what a Binding that is gone has left stays until another one, which waits for a proof, takes it over.
 	awaits bool
 	// sayAt is when a status is written that stays as it is until then; zero = there is none.
@@ -116,8 +118,9 @@ func (c *change) putBack(b v1alpha1.Binding, was ledger.Attachment, v verdict) l
 
 // makePatch returns the JSON patch that leads from what is held to what the next ledger says.
 func (c *change) makePatch() []podtemplate.Op {
+	next := c.fromStart()
 	set := podtemplate.Entries{}
-	for _, a := range c.ledger.Attachments {
+	for _, a := range next.Attachments {
 		maps.Copy(set, a.Entries())
 	}
 	var remove []podtemplate.Slot
@@ -129,7 +132,8 @@ func (c *change) makePatch() []podtemplate.Op {
 		}
 	}
 	ops := podtemplate.Patch(c.Workload.pod(), remove, set)
-	ops = append(ops, podtemplate.PatchAnnotation(c.Workload.Object, v1alpha1.AttachmentsAnnotation, c.ledger.String())...)
+	ops = append(ops, podtemplate.PatchAnnotation(c.Workload.Object, v1alpha1.AttachmentsAnnotation, next.String())...)
+	ops = append(ops, c.start()...)
 	if len(ops) == 0 {
 		return nil
 	}

@@ -17,6 +17,9 @@ const (
 	eventSwapped  = "Swapped"
 	// EventDetached is recorded on the workload, because there is no Binding any more.
 	EventDetached = "Detached"
+	// EventWaiting and EventStarted are recorded on a Deployment that waits for its Bindings.
+	EventWaiting = "WaitingForBindings"
+	EventStarted = "Started"
 )
 
 // Note is an Event to be recorded.

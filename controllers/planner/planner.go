@@ -7,7 +7,7 @@
 //	course.go    how the rollout goes: the state of each attachment, and whether it has failed
 //	decide.go    a verdict on each Binding (wishes.go: what it asks for; checks.go: what stands in its way)
 //	rollback.go  what goes back to what it was, because the rollout failed
-//	change.go    the next ledger, and the patch
+//	change.go    the next ledger, and the patch (start.go: which starts a Deployment that waits for its Bindings)
 //	status.go    what the status says (history.go, injection.go), and the Events that it is worth (notes.go)
 package planner
 
@@ -63,6 +63,10 @@ type Plan struct {
 	Patch []podtemplate.Op
 	// Reinjects: the patch puts back what had vanished.
 	Reinjects bool
+	// Starts: the patch resumes a Deployment that has waited for its Bindings.
+	Starts bool
+	// Waits says what a Deployment that has not started waits for; "" = it does not wait.
+	Waits string
 	// Detached are the variables that the patch takes out because their Binding is gone, by the name of the Binding.
 	Detached map[string][]string
 	// Warnings are what the owner should know of what the patch puts in, by the name of the Binding.
@@ -86,6 +90,7 @@ type Plan struct {
 //   - A variable belongs to the Binding that has it in the Pod template; where none has, to the oldest that asks for it.
 //   - A variable that is there and is not Bindery's is never touched.
 //   - A variable that something takes away again and again is not fought for.
+//   - A new Deployment that waits for Bindings starts with the patch after which it carries something from each of them.
 //   - What came from a Binding that is gone is taken out, if that Binding was deleted by somebody, and not lost together
 //     with its definition or its namespace.
 func Make(o Observation) Plan {
@@ -98,16 +103,17 @@ func Make(o Observation) Plan {
 	}
 	d := f.follow().decide()
 	c := d.change()
+	refusal := ""
 	if len(c.patch) > 0 {
-		refusal := cmp.Or(o.Refusal, c.tooMuch())
-		if refusal == "" {
-			return Plan{Patch: c.patch, Detached: c.detached, Reinjects: d.reinjects(), Warnings: d.warnings()}
+		if refusal = cmp.Or(o.Refusal, c.tooMuch()); refusal == "" {
+			return Plan{Patch: c.patch, Detached: c.detached, Reinjects: d.reinjects(), Warnings: d.warnings(), Starts: c.starts()}
 		}
 		d.refuse(refusal)
 		c = d.change()
 	}
+	c.waits = c.waiting(refusal)
 	statuses := c.statuses()
-	plan := Plan{Statuses: statuses, Watches: waits(statuses), Unproved: d.anyUnproved()}
+	plan := Plan{Statuses: statuses, Waits: c.waits, Watches: waits(statuses), Unproved: d.anyUnproved()}
 	if plan.Watches {
 		plan.Wake = f.alarm.at
 	}

@@ -57,7 +57,8 @@ func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 		if c.isForeign(b) {
 			status.Injection = nil // nor is anything born into it
 		}
-		says := conditions{serviceReady: v.serviceReady, injected: v.obstacle, rolledOut: notInjected, needsPerson: v.needsPerson && v.blocked()}
+		says := conditions{serviceReady: v.serviceReady, injected: c.alsoWaiting(b, v.obstacle), rolledOut: notInjected,
+			needsPerson: v.needsPerson && v.blocked()}
 		if !v.blocked() {
 			says.injected = condition.True(v1alpha1.ReasonInjected, c.injected(b, v))
 			if status.Current != nil {
@@ -81,7 +82,10 @@ func (c *change) injected(b v1alpha1.Binding, v verdict) string {
 }
 
 func (c *change) sayRolledOut(b v1alpha1.Binding, v verdict, status *v1alpha1.BindingStatus) condition.State {
-	if status.Current.State == v1alpha1.AttachmentFailed {
+	switch {
+	case c.waits != "":
+		return condition.False(v1alpha1.ReasonRolloutPaused, c.waits)
+	case status.Current.State == v1alpha1.AttachmentFailed:
 		return v.failed
 	}
 	return c.rolledOut(b, status.Current)

@@ -23,13 +23,15 @@ type Workload struct {
 	Rollout  rollout.State
 	// Ordered: a StatefulSet that replaces a Pod only when all others are available.
 	Ordered bool
+	// Paused: a Deployment that makes no ReplicaSet for a new Pod template.
+	Paused bool
 }
 
 // WorkloadOf reads what a plan needs to know out of a workload; nil where the object is none.
 func WorkloadOf(object metav1.Object) *Workload {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
-		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfDeployment(o)}
+		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfDeployment(o), Paused: o.Spec.Paused}
 	case *appsv1.StatefulSet:
 		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfStatefulSet(o),
 			Ordered: o.Spec.PodManagementPolicy != appsv1.ParallelPodManagement}

@@ -91,6 +91,36 @@ func TestBorn(t *testing.T) {
 	suite.Test(t, feature.Feature())
 }
 
+// A chart brings an app, its Redis and their Binding, and Helm installs the Deployment first. It waits for the Binding: it has
+// one ReplicaSet, and no Pod without the variable. An upgrade of the chart, which does not say that it is paused either, is a
+// rollout like any other.
+func TestBornInAChart(t *testing.T) {
+	t.Parallel()
+	const name = "together"
+	waits := []string{"labels: {team: shop}", "labels: {team: shop}\n  annotations: {bindery.dev/wait-for-bindings: " + name + "}"}
+	chart := func(s *scene, change ...string) string {
+		folder := s.chart(name, append(waits, change...)...)
+		together := strings.NewReplacer("name: pinger-visits", "name: "+name, "name: pinger", "name: "+name).Replace(
+			s.sample("visits.yaml") + "\n---\n" + s.sample("pinger-visits.yaml", "\n  serviceRef:", "\n  swap: {settlingTime: "+hasty.String()+"}\n  serviceRef:"))
+		s.no(os.WriteFile(filepath.Join(folder, "templates", "together.yaml"), []byte(together), 0o600))
+		return folder
+	}
+	suite.Test(t, features.New("an app and its Binding in one chart").
+		Assess("start once", in(func(s *scene) {
+			pods := s.watchPodsOf(client.MatchingLabels{"app": name}, "REDIS_URL")
+			s.helm("install", name, chart(s))
+			s.kubectl("rollout", "status", "deployment/"+name, "--timeout="+patience.String())
+			s.awaitBinding(name)
+			s.requireReplicaSets(name, 1)
+			pods.requireOnly(s, "visits")
+		})).
+		Assess("are upgraded as ever", in(func(s *scene) {
+			s.helm("upgrade", name, chart(s, `value: "3001"`, `value: "3001"}`+"\n            - {name: EDITION, value: second"), "--wait", "--timeout", patience.String())
+			s.requireReplicaSets(name, 2)
+			s.awaitBinding(name)
+		})).Feature())
+}
+
 // awaitInjection waits until a Binding says that its workload is to be born with the handle of this service.
 func (s *scene) awaitInjection(binding, service string) {
 	s.Helper()
@@ -122,13 +152,13 @@ func (s *scene) requireReplicaSets(deployment string, want int) {
 	s.Logf("Deployment %s has %d ReplicaSets", deployment, have)
 }
 
-// chart writes a chart with the app of this name in it, and returns its folder.
-func (s *scene) chart(name string) string {
+// chart writes a chart with the app of this name in it, with some of its text replaced, and returns its folder.
+func (s *scene) chart(name string, oldnew ...string) string {
 	s.Helper()
 	folder := filepath.Join(s.TempDir(), name)
 	s.no(os.CopyFS(folder, os.DirFS("testdata/chart")))
 	s.no(os.Mkdir(filepath.Join(folder, "templates"), 0o700))
-	s.no(os.WriteFile(filepath.Join(folder, "templates", "app.yaml"), []byte(app(name)), 0o600))
+	s.no(os.WriteFile(filepath.Join(folder, "templates", "app.yaml"), []byte(app(name, oldnew...)), 0o600))
 	return folder
 }
 
