@@ -47,6 +47,11 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bin
 	if worked := lastSuccess(*status); was == nil && worked.To == now.Service && worked.SecretName == now.SecretName {
 		return
 	}
+	if last := lastSwap(*status); was == nil && last.To == now.Service && last.SecretName == now.SecretName &&
+		last.BindingGeneration == bindingGeneration && last.Outcome == v1alpha1.SwapSuperseded {
+		status.History[0].Outcome = v1alpha1.SwapInProgress // it goes on, with a workload that was created again
+		return
+	}
 	swap := v1alpha1.Swap{
 		To: now.Service, SecretName: now.SecretName, StartedAt: now.Since, BindingGeneration: bindingGeneration,
 		Outcome: v1alpha1.SwapInProgress,
