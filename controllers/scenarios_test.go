@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -458,6 +460,62 @@ func (s *stage) bad(name, pods string) {
 	}))
 }
 
+// slowPod is a finalizer of Pods that take long to end: until endPods is called.
+const slowPod = "test/slow"
+
+// pods are those of the app.
+func (s *stage) pods() []corev1.Pod {
+	s.Helper()
+	var pods corev1.PodList
+	s.must(admin.List(s.ctx, &pods, client.InNamespace(s.namespace), client.MatchingLabels{"app": "app"}))
+	return pods.Items
+}
+
+// awaitPods waits until the app has so many Pods, all of them new and available.
+func (s *stage) awaitPods(want int) {
+	s.Helper()
+	s.await(fmt.Sprintf("%d Pods", want), func() string {
+		d := &appsv1.Deployment{}
+		get(s.scene, d, "app")
+		if len(s.pods()) != want || d.Status.ObservedGeneration != d.Generation || int(d.Status.AvailableReplicas) != want ||
+			int(d.Status.UpdatedReplicas) != want {
+			return fmt.Sprintf("there are %d, and %d are available", len(s.pods()), d.Status.AvailableReplicas)
+		}
+		return ""
+	})
+}
+
+// endPods has the Pods that are being deleted end; all = also those that will be.
+func (s *stage) endPods(all bool) {
+	s.Helper()
+	for _, pod := range s.pods() {
+		if pod.DeletionTimestamp != nil || all {
+			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+			if err := admin.Patch(context.WithoutCancel(s.ctx), &pod, patch); client.IgnoreNotFound(err) != nil {
+				s.Errorf("ending Pod %s: %v", pod.Name, err)
+			}
+		}
+	}
+}
+
+// edit is what the owner of the app does.
+func (s *stage) edit(change func(*appsv1.Deployment)) {
+	s.Helper()
+	update(s.scene, &appsv1.Deployment{}, "app", change)
+}
+
+// awaitGeneration waits until the app's Deployment was changed so often.
+func (s *stage) awaitGeneration(want int64) {
+	s.Helper()
+	s.await(fmt.Sprintf("generation %d", want), func() string {
+		d := &appsv1.Deployment{}
+		if get(s.scene, d, "app"); d.Generation < want {
+			return fmt.Sprintf("it is %d", d.Generation)
+		}
+		return ""
+	})
+}
+
 // Policies: of most scenarios, and of those in which a rollout fails.
 var (
 	quick    = v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{}}
@@ -698,7 +756,116 @@ var scenarios = map[string]scenario{
 			"Binding/b service=bad unsettled Ready=False/ProgressDeadlineExceeded",
 		},
 	},
-	"swap that is turned back, and undone": {
+	"swap to where the app crashes, restarted right after": {
+		setUp: func(s *stage) {
+			onOneOf(replicated(2), quick, "one")(s)
+			s.bad("bad", podsCrash)
+		},
+		ready: readyOnOneOrBad,
+		act: func(s *stage) {
+			s.swapWith("b", "bad", brief)
+			s.awaitGeneration(3)
+			s.edit(func(d *appsv1.Deployment) { d.Spec.Template.Annotations = map[string]string{"restartedAt": "now"} })
+		},
+		end: []string{
+			"Deployment/app generation=5 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
+			"Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack",
+			"BackingService/one attached=1 Ready=True/Ready", "BackingService/bad attached=0 Ready=True/Ready",
+		},
+	},
+	"swap to where the app crashes, scaled to nothing and back": {
+		setUp: func(s *stage) {
+			onOneOf(replicated(1), quick, "one")(s)
+			s.bad("bad", podsCrash)
+		},
+		ready: readyOnOneOrBad,
+		act: func(s *stage) {
+			s.swapWith("b", "bad", brief)
+			s.awaitGeneration(3)
+			s.edit(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })
+			s.awaitPods(0)
+			s.edit(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(1)) })
+		},
+		end: []string{
+			"Deployment/app generation=6 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
+			"Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack",
+			"BackingService/one attached=1 Ready=True/Ready", "BackingService/bad attached=0 Ready=True/Ready",
+		},
+	},
+	"swap of an app that an autoscaler scales": {
+		setUp: onOneOf(replicated(1), quick, "one", "two"), ready: readyOnOne,
+		act: func(s *stage) {
+			s.swapWith("b", "two", v1alpha1.SwapPolicy{Timeout: seconds(3), SettlingTime: seconds(4)})
+			s.awaitGeneration(3)
+			for _, replicas := range []int32{3, 2, 3} {
+				s.edit(func(d *appsv1.Deployment) {
+					d.Spec.Replicas, d.Annotations["scaled"] = &replicas, fmt.Sprint(replicas)
+				})
+				s.awaitPods(int(replicas))
+			}
+		},
+		end: []string{
+			"Deployment/app generation=6 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready", "BackingService/two attached=1 Ready=True/Ready",
+		},
+	},
+	"swap whose older Pods take longer to end than the deadline": {
+		setUp: func(s *stage) {
+			d := replicated(1)
+			d.Spec.ProgressDeadlineSeconds = new(int32(2))
+			d.Spec.Template.Finalizers = []string{slowPod}
+			onOneOf(d, quick, "one", "two")(s)
+			s.Cleanup(func() { s.endPods(true) })
+		},
+		ready: append([]string{"Binding/b service=one Ready=False/Draining"}, readyOnOne[1:]...),
+		act: func(s *stage) {
+			s.endPods(false) // of the rollout that attached it
+			s.awaitPods(1)
+			s.awaitLine("Binding/b service=one Ready=True/Ready")
+			s.swap("b", "two")
+			s.awaitLine("Binding/b service=two Ready=False/Draining")
+			time.Sleep(3 * time.Second) // longer than the deadline: nothing is to happen
+			s.awaitLine("Binding/b service=two Ready=False/Draining")
+			s.endPods(false)
+		},
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready", "BackingService/two attached=1 Ready=True/Ready",
+		},
+	},
+	"attach to where the app crashes, which its owner mends": {
+		setUp: func(s *stage) {
+			s.runPods()
+			s.workload(replicated(1))
+			s.bad("bad", podsCrash)
+		},
+		ready: []string{"BackingService/bad attached=0 Ready=True/Ready Verified=True/Verified", "Deployment/app generation=1"},
+		act: func(s *stage) {
+			s.attach("b", "app", "bad", swapsWith(brief))
+			s.awaitLine("Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack", "Deployment/app generation=3")
+			update(s.scene, &v1alpha1.BackingService{}, "bad", func(b *v1alpha1.BackingService) { b.Annotations = nil })
+			s.edit(func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "mended" })
+		},
+		end: []string{
+			"Deployment/app generation=5 env=[app.OWN=mine app.REDIS_URL=@bad/uri]", "Binding/b service=bad Ready=True/Ready",
+			"BackingService/bad attached=1 Ready=True/Ready",
+		},
+	},
+	"swap in which somebody deletes a Pod": {
+		setUp: onOneOf(replicated(2), quick, "one", "two"), ready: readyOnOne,
+		act: func(s *stage) {
+			s.swapWith("b", "two", v1alpha1.SwapPolicy{SettlingTime: seconds(3)})
+			s.awaitGeneration(3)
+			s.awaitPods(2)
+			pods := s.pods()
+			s.must(admin.Delete(s.ctx, &pods[0]))
+		},
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready", "BackingService/two attached=1 Ready=True/Ready",
+		},
+	},
+	"swap that is rolled back, and undone": {
 		setUp: func(s *stage) {
 			onOneOf(replicated(1), quick, "one")(s)
 			s.bad("bad", podsCrash)

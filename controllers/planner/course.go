@@ -135,15 +135,20 @@ func (c *course) failed(unsettled map[string]ledger.Attachment) condition.State 
 	return c.missedTimeout(unsettled)
 }
 
+// watchAtLeast is how long a rollout is watched before it counts as too slow. An operator that has just started has not seen
+// whether every Pod was new and available already.
+const watchAtLeast = 10 * time.Second
+
 // missedTimeout says whether a rollout took longer than a Binding allows.
 func (c *course) missedTimeout(unsettled map[string]ledger.Attachment) condition.State {
 	for _, b := range c.Bindings {
 		a, ok := unsettled[b.Name]
-		if !ok {
+		limit := b.Spec.Swap.Limit()
+		if !ok || limit == 0 {
 			continue
 		}
 		// The beginning has no fraction of a second, and nobody is to be rolled back early.
-		if limit, ok := b.Spec.Swap.Limit(), true; ok && limit > 0 && c.alarm.due(c.began(b, a).Add(limit+time.Second)) {
+		if c.alarm.due(latest(c.began(b, a).Add(limit+time.Second), c.Seen.Began().Add(min(limit, watchAtLeast)))) {
 			return condition.False(v1alpha1.ReasonProgressDeadlineExceeded, fmt.Sprintf(
 				"the rollout of %s did not end within spec.swap.timeout of Binding %s, %s: %s", c.Key, b.Name, limit, c.progress()))
 		}

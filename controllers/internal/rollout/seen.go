@@ -110,6 +110,9 @@ func (s Seen) lose(pods int32) Seen {
 	return s
 }
 
+// Began is when somebody began to watch the rollout, or when the end of a hold was seen.
+func (s Seen) Began() time.Time { return s.began }
+
 // LostBy is when the Pods that are missing count as lost for good; zero where none is missing. Where every Pod was lost once
 // already, they do at once: nobody deletes them one after the other, and they crash.
 func (s Seen) LostBy() time.Time {
