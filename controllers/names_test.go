@@ -241,7 +241,7 @@ func TestASecretThatWasThereBeforeIsNotBelieved(t *testing.T) {
 		s.must(intruder.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, StringData: content}))
 	}
 	host := "bindery-visits." + s.namespace + ".svc:6379"
-	guess(handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@visits."+s.namespace+".svc:6379/0")) // an earlier name
+	guess(handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@visits."+s.namespace+".svc:6379/0")) // earlier name
 	guess("visits")
 	s.service("visits", redisSpec())
 	s.serve("visits")
