@@ -14,7 +14,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 )
 
-// create sends the YAML of a spec to the API server, as a trial. It returns what the API server has to say.
+// create sends the YAML of a spec to the API server, as a dry run. It returns the answer of the API server.
 func create[T client.Object](t *testing.T, object T, name, spec string) string {
 	t.Helper()
 	if err := yaml.UnmarshalStrict([]byte("spec: "+strings.ReplaceAll(spec, "\n", "\n  ")), object); err != nil {
@@ -28,7 +28,7 @@ func create[T client.Object](t *testing.T, object T, name, spec string) string {
 	return ""
 }
 
-// check compares an answer with what it is to say; "" = the object is accepted.
+// check compares an answer with the expected one; "" = the object is accepted.
 func check(t *testing.T, answer, want string) {
 	t.Helper()
 	if (answer == "") != (want == "") || !strings.Contains(answer, want) {
@@ -77,7 +77,7 @@ func TestBackingServicesThatTheAPIServerJudges(t *testing.T) {
 	}
 }
 
-// Every type of the catalog can be external; what the catalog says of schemes is what the API server judges by.
+// Every type of the catalog can be external. What the catalog says about schemes is also what the API server checks.
 func TestTheCatalogAndTheAPIServerAgree(t *testing.T) {
 	known := catalog.Types()
 	for _, serviceType := range known {

@@ -20,7 +20,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// These are not parallel: they count what the operator sends.
+// These tests are not parallel: they count what the operator sends.
 
 func TestOneSwapIsOnePatchTwoStatusesAndOneReplicaSet(t *testing.T) {
 	s := newScene(t, "swap")
@@ -43,7 +43,7 @@ func TestOneSwapIsOnePatchTwoStatusesAndOneReplicaSet(t *testing.T) {
 	}
 	writes := s.writesTo(mark)
 	t.Logf("writes of one swap: %q", writes)
-	// A rollout without Pods may be over before the first status is written.
+	// A rollout without Pods may have ended before the first status is written.
 	if !slices.Equal(writes, want) && !slices.Equal(writes, want[:4]) {
 		t.Errorf("writes %q, want %q", writes, want)
 	}
@@ -99,7 +99,7 @@ func TestARestartWritesNothing(t *testing.T) {
 		s.awaitBinding(fmt.Sprintf("app%d", i), "True/Ready")
 	}
 	s.awaitService("logs", "True/Ready")
-	s.awaitBinding("logs-store", "True/Ready") // how far its rollout is would be news
+	s.awaitBinding("logs-store", "True/Ready") // a change in the progress of its rollout would cause more writes
 	s.awaitVerified("logs", "True/Verified")
 	s.awaitQuiet()
 
@@ -175,7 +175,7 @@ func encode(t *testing.T, v any) string {
 	return string(text)
 }
 
-// Whatever is created first, the app ends up attached.
+// In any order of creation, the app is attached in the end.
 func TestAnyOrderOfCreation(t *testing.T) {
 	steps := map[string]func(*scene){
 		"deployment": func(s *scene) { s.deploy("app") },

@@ -18,7 +18,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// The policies that ask for the rights of whoever writes an object: Bindery acts on it with its own, which are more.
+// These policies check the rights of the person who writes an object, because Bindery acts on the object with its own
+// rights, which are more.
 
 func bindingAuthor(s *policedScene) {
 	deployment := `{workloadRef: {name: app}, serviceRef: {name: visits}}`
@@ -80,7 +81,7 @@ func bindingEditor(s *policedScene) {
 			s.answers(s.as(user).Update(s.ctx, b), test.want)
 		})
 	}
-	// The owner that is left may be one that is gone; and a Binding without an owner is no child of a collector any more.
+	// The remaining owner may be one that is gone; and a Binding without an owner is no child of a collector any more.
 	for name, left := range map[string]int{"one owner less": 1, "no owner": 0} {
 		s.run(name, func(s *policedScene) {
 			b := s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}}`)
@@ -92,7 +93,7 @@ func bindingEditor(s *policedScene) {
 	}
 }
 
-// goneOwner is an owner that does not exist: garbage collection deletes what has no other.
+// goneOwner is an owner that does not exist: garbage collection deletes an object that has no other owner.
 var goneOwner = metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "gone", UID: "3c9c4e5e-4a5b-4f0e-9f0e-0c2f6a1f3b11"}
 
 // owner creates an owner that exists.
@@ -157,7 +158,7 @@ func bindingCollection(s *policedScene) {
 	s.answers(collection(), "")
 }
 
-// bindingCollected is about the real garbage collection, which is not asked for rights on workloads.
+// bindingCollected is about the real garbage collection, whose rights on workloads are not checked.
 func bindingCollected(s *policedScene) {
 	b := s.bindingOf("b", `{workloadRef: {name: app}, serviceRef: {name: visits}}`)
 	b.OwnerReferences = []metav1.OwnerReference{s.owner("owner")}
@@ -302,7 +303,7 @@ func (s *policedScene) attached(spec, status string) {
 	s.learn()
 }
 
-// serviceOfApps is about what changes under the apps that are attached.
+// serviceOfApps is about changes of a service to which apps are attached.
 func serviceOfApps(s *policedScene) {
 	type service = v1alpha1.BackingService
 	const (
@@ -374,7 +375,7 @@ func serviceOfApps(s *policedScene) {
 	}
 }
 
-// serviceOfManyApps: each check of a right is a third of what one expression may cost, and each workload is checked.
+// serviceOfManyApps: each check of a right costs a third of what one expression may cost, and each workload is checked.
 func serviceOfManyApps(s *policedScene) {
 	b := s.serviceOf("s", `{type: redis, external: {url: "redis://a"}}`)
 	ok(s, s.Create(s.ctx, b))
@@ -391,14 +392,14 @@ func serviceOfManyApps(s *policedScene) {
 	s.Logf("updated in %s", time.Since(began))
 }
 
-// serviceForced is about who deletes a service in use all the same.
+// serviceForced is about those who delete a service although it is in use.
 func serviceForced(s *policedScene) {
 	listed := attachments(1, 1)
 	for name, test := range map[string]struct {
 		user    string // "" = an author with these rights
 		rights  []right
 		status  v1alpha1.BackingServiceStatus
-		carries string // of the Binding's status
+		carries string // what the Binding's status says
 		want    string
 	}{
 		"without the right":         {status: listed, want: "bindery.dev/delete-in-use: BackingService s is in use by deployments.apps app0 through Binding b0, which"},
@@ -431,12 +432,12 @@ func serviceForced(s *policedScene) {
 	}
 }
 
-// statusAuthor: what the operator does goes by the status of both kinds, too, and a role that grants all of bindery.dev
-// grants that.
+// statusAuthor: the operator also acts on the status of both kinds, and a role that grants all of bindery.dev grants the
+// right to write it.
 func statusAuthor(s *policedScene) {
 	for name, test := range map[string]struct {
 		rights           []right
-		binding, service string // what is wanted
+		binding, service string // the expected answers
 	}{
 		"with the right to write it": {nil, "may not patch deployments.apps app in namespace", "may not patch deployments.apps in namespace"},
 		"and that to the workload":   {[]right{"patch apps/deployments:app"}, "", "may not patch deployments.apps in namespace"},
@@ -457,8 +458,8 @@ func statusAuthor(s *policedScene) {
 	}
 }
 
-// operatorAsAuthor: the operator writes the Binding of a collector, takes it back, and writes every status, with the role
-// that it is installed with.
+// operatorAsAuthor: the operator writes the Binding of a collector, deletes it again, and writes every status, with the
+// role that it is installed with.
 func operatorAsAuthor(s *policedScene) {
 	operator := s.as(operatorUser, "system:serviceaccounts", "system:serviceaccounts:"+operatorNamespace, "system:authenticated")
 	s.grant(operatorUser, s.namespace, "delete bindery.dev/bindings", "update bindery.dev/bindings", "delete bindery.dev/backingservices")
@@ -481,7 +482,7 @@ func operatorAsAuthor(s *policedScene) {
 	s.answers(operator.Delete(s.ctx, b), "")
 }
 
-// roleEdit is about who deploys with the cluster's own role: a person, or the ServiceAccount of a tool.
+// roleEdit is about those who deploy with the cluster's own role: a person, or the ServiceAccount of a tool.
 func roleEdit(s *policedScene) {
 	user := "system:serviceaccount:" + s.namespace + ":gitops"
 	ok(s, s.Create(s.ctx, &rbacv1.RoleBinding{
@@ -524,8 +525,8 @@ func roleEdit(s *policedScene) {
 	}
 }
 
-// TestPoliciesWithoutTheDefinitionOfBindings: two policies are evaluated for each Binding. An API server that knows no
-// Bindings, because their definition is not there yet or not there any more, must let go what is to go.
+// TestPoliciesWithoutTheDefinitionOfBindings: two policies are evaluated for each Binding. An API server may know no
+// Bindings, because their definition does not exist yet or any more. Then it must still allow deletions.
 func TestPoliciesWithoutTheDefinitionOfBindings(t *testing.T) {
 	t.Parallel()
 	p := startDefined(t, "../config/crd/bases/bindery.dev_backingservices.yaml")
@@ -578,7 +579,7 @@ func TestPoliciesWithoutTheDefinitionOfBindings(t *testing.T) {
 	b.Spec.External.URL = "redis://b"
 	s.answers(author.Update(s.ctx, b), "may not patch deployments.apps app")
 
-	// Its deletion waits for the finalizer of a Binding.
+	// The deletion of the definition waits for the finalizer of a Binding.
 	ok(s, envtest.UninstallCRDs(p.config, envtest.CRDInstallOptions{Paths: []string{"../config/crd/bases/bindery.dev_bindings.yaml"}}))
 	s.await("a service that can be edited while the definition goes", func() string {
 		if err := author.Update(s.ctx, b, client.DryRunAll); err != nil {

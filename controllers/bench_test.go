@@ -18,14 +18,14 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// The budgets of the design, measured: `make bench`. Times are compared with a bare loop in the same run, because a
+// The budgets of the design, measured: `make bench`. Times are compared with a simple loop in the same run, because a
 // machine that is slow today is slow for both.
 
-// loopWorkers is how many of the bare loop's requests are under way at once.
+// loopWorkers is how many of the simple loop's requests are in progress at the same time.
 const loopWorkers = 8
 
-// mostPatience is how long the operator may take for anything that is measured. It bounds a run that has gone wrong, and
-// judges nothing: the testing package's -timeout does not end a benchmark.
+// mostPatience is how long the operator may take for anything that is measured. It only limits a run that has gone wrong,
+// and judges nothing: the testing package's -timeout does not end a benchmark.
 const mostPatience = 5 * time.Minute
 
 func BenchmarkAttach(b *testing.B) {
@@ -77,7 +77,7 @@ func measureLoop(b *testing.B, n int) time.Duration {
 	must(b, err)
 	began := time.Now()
 	parallel(b, n, func(i int) error {
-		// A Binding that the operator has nothing to do for: its service does not exist, and its workload neither.
+		// The operator has nothing to do for this Binding: its service does not exist, and neither does its workload.
 		binding := bindingOf(namespace, i, "nowhere")
 		binding.Spec.WorkloadRef.Name = fmt.Sprintf("nothing-%d", i)
 		if err := admin.Create(b.Context(), binding); err != nil {
@@ -110,7 +110,7 @@ func prepare(b *testing.B, n int, service string) (namespace string) {
 	return ns.Name
 }
 
-// asShipped has the operator hold changes back for as long as it does where nobody tells it otherwise.
+// asShipped makes the operator hold changes back for its default time.
 func asShipped(b *testing.B) {
 	b.Helper()
 	restart := func(window time.Duration) {
@@ -177,7 +177,7 @@ func must(b *testing.B, err error) {
 	}
 }
 
-// BenchmarkRestart restarts the operator with many Bindings settled, and counts what it sends and keeps.
+// BenchmarkRestart restarts the operator when many Bindings have settled, and counts what it sends and keeps.
 func BenchmarkRestart(b *testing.B) {
 	const n = 2000
 	asShipped(b)
@@ -203,7 +203,7 @@ func BenchmarkRestart(b *testing.B) {
 	}
 }
 
-// heap is what is in use after a collection, in bytes.
+// heap is the memory in use after a garbage collection, in bytes.
 func heap() float64 {
 	runtime.GC()
 	runtime.GC()
@@ -233,7 +233,7 @@ func BenchmarkAnnotations(b *testing.B) {
 			},
 		} {
 			parallel(b, n, func(i int) error {
-				// The next write of a status is answered with the whole object.
+				// The answer to the next write of a status is the whole object.
 				patch := fmt.Sprintf(`{"metadata":{"annotations":{"note":%q}}}`, strings.Repeat("x", size))
 				return admin.Patch(b.Context(), kind(i), client.RawPatch("application/merge-patch+json", []byte(patch)))
 			})

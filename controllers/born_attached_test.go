@@ -28,7 +28,7 @@ import (
 
 const operatorUser = "system:serviceaccount:" + operatorNamespace + ":bindery-operator"
 
-// born is a Binding as the operator leaves it before its workload is there: its spec, and status.injection.
+// born is a Binding as the operator leaves it before its workload exists: its spec, and status.injection.
 type born struct{ spec, injection string }
 
 const (
@@ -58,8 +58,8 @@ func (s *policedScene) inject(binding *v1alpha1.Binding, injection string) {
 	ok(s, s.Status().Update(s.ctx, binding))
 }
 
-// settle waits until the policy knows every Binding as it is now. The API server brings it the Bindings through a watch,
-// in the order of their writes: it is so far when it knows one more.
+// settle waits until the policy knows every Binding in its current state. The API server sends the Bindings to the policy
+// through a watch, in the order of their writes: when the policy knows one more Binding, it knows all of them.
 func (s *policedScene) settle() {
 	s.Helper()
 	s.markers++
@@ -94,7 +94,7 @@ func workloadOf(namespace, kind, name string, containers []corev1.Container) cli
 	return deployment
 }
 
-// carried writes down the variables of a Pod template, in their order: "app[OWN=mine URL=visits-1/uri] side[]".
+// carried writes down the variables of a Pod template, in order: "app[OWN=mine URL=visits-1/uri] side[]".
 func carried(template corev1.PodTemplateSpec) string {
 	var texts []string
 	for _, c := range slices.Concat(template.Spec.InitContainers, template.Spec.Containers) {
@@ -111,7 +111,7 @@ func carried(template corev1.PodTemplateSpec) string {
 	return strings.Join(texts, " ")
 }
 
-// containers reads "app[OWN=mine] side[]": the containers of a workload as its owner writes them.
+// containersOf reads "app[OWN=mine] side[]": the containers of a workload as its owner writes them.
 func containersOf(text string) []corev1.Container {
 	var containers []corev1.Container
 	for c := range strings.SplitSeq(strings.TrimSuffix(text, "]"), "] ") {
@@ -170,7 +170,7 @@ func bornAttached(s *policedScene) {
 			w := workloadOf(s.namespace, test.kind, "app", containersOf(test.owner))
 			ok(s, s.Create(s.ctx, w))
 			template := *templateOf(w)
-			if len(test.bindings) > 1 { // the API server takes the Bindings in any order
+			if len(test.bindings) > 1 { // the API server may process the Bindings in any order
 				for _, c := range template.Spec.Containers {
 					slices.SortFunc(c.Env, func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })
 				}
@@ -182,7 +182,7 @@ func bornAttached(s *policedScene) {
 	}
 }
 
-// bornOtherwise are births that the table above has no words for.
+// bornOtherwise are births that do not fit into the table above.
 func bornOtherwise(s *policedScene) {
 	s.bear(born{ofApp, visits1})
 	create := func(as client.Client, change func(*appsv1.Deployment)) string {
@@ -264,7 +264,7 @@ func keptByUpdates(s *policedScene) {
 	}
 }
 
-// managers returns who owns the entry of a variable, as managedFields says.
+// managers returns who owns the entry of a variable, according to managedFields.
 func managers(tb testing.TB, d *appsv1.Deployment, variable string) []string {
 	tb.Helper()
 	var found []string
@@ -296,7 +296,8 @@ func (s *policedScene) app() *appsv1.Deployment {
 	return d
 }
 
-// replicaSets waits until the Deployment controller has looked at the present generation, and counts what it has made.
+// replicaSets waits until the Deployment controller has seen the current generation, and counts the ReplicaSets that it
+// has made.
 func (s *policedScene) replicaSets() int {
 	s.Helper()
 	s.await("the Deployment controller", func() string {
@@ -310,14 +311,14 @@ func (s *policedScene) replicaSets() int {
 	return len(list.Items)
 }
 
-// owners are the ways in which people bring a manifest to the API server.
+// owners are the ways in which people send a manifest to the API server.
 var owners = map[string]struct{ create, change []string }{
 	"kubectl apply":               {[]string{"apply", "-f", "-"}, []string{"apply", "-f", "-"}},
 	"kubectl apply --server-side": {[]string{"apply", "--server-side", "-f", "-"}, []string{"apply", "--server-side", "-f", "-"}},
 	"kubectl replace":             {[]string{"create", "-f", "-"}, []string{"replace", "-f", "-"}},
 }
 
-// keptByOwners plays what an owner does to a Deployment that came after its Bindings.
+// keptByOwners does what an owner does to a Deployment that was created after its Bindings.
 func keptByOwners(s *policedScene) {
 	for name, owner := range owners {
 		s.run(name, func(s *policedScene) {
@@ -353,8 +354,8 @@ var threeOfApp = []born{
 	{ofApp, `{secretName: s2-1, env: [{name: URL_2, key: uri}]}`},
 }
 
-// expectApp compares the Deployment with what it is to carry. What the policy put in belongs to nobody: whoever owned it
-// could lose it, or would be in the way of the owner.
+// expectApp compares the Deployment with what it shall carry. What the policy put in belongs to no field manager: a
+// manager that owned it could lose it, or would conflict with the owner.
 func (s *policedScene) expectApp(what, want string, replicaSets int) {
 	s.Helper()
 	d := s.app()
@@ -372,7 +373,7 @@ func (s *policedScene) expectApp(what, want string, replicaSets int) {
 	}
 }
 
-// keptByUndo undoes to a revision from before the Deployment was attached.
+// keptByUndo rolls back to a revision from before the Deployment was attached.
 func keptByUndo(s *policedScene) {
 	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "apply", "-f", "-")
 	s.expectApp("at first", "app[OWN=mine]", 1)
@@ -394,7 +395,7 @@ func (s *policedScene) patchAsOperator(operations string) {
 	ok(s, s.as(operatorUser, "system:masters").Patch(s.ctx, s.app(), client.RawPatch(types.JSONPatchType, []byte(operations))))
 }
 
-// leftByTheOperator: what the operator takes out stays out, also where the owner writes next.
+// leftByTheOperator: what the operator removes stays removed, even at the owner's next write.
 func leftByTheOperator(s *policedScene) {
 	s.bear(born{ofApp, visits1})
 	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "create", "-f", "-")
@@ -405,7 +406,7 @@ func leftByTheOperator(s *policedScene) {
 	s.expectApp("another image", "app[OWN=mine]", 3)
 }
 
-// leftWithTheBinding: without its Binding a variable is the owner's to take out.
+// leftWithTheBinding: without its Binding, the owner may remove a variable.
 func leftWithTheBinding(s *policedScene) {
 	s.bear(born{ofApp, visits1})
 	s.kubectl(s.manifest("app:1", "app[OWN=mine]"), "create", "-f", "-")
@@ -416,7 +417,7 @@ func leftWithTheBinding(s *policedScene) {
 	s.expectApp("replaced", "app[OWN=mine]", 2)
 }
 
-// leftWhileDeleted: a workload that is being deleted is left alone.
+// leftWhileDeleted: a workload that is being deleted is not changed.
 func leftWhileDeleted(s *policedScene) {
 	s.bear(born{ofApp, visits1})
 	d := deploymentOf(s.namespace, "app", containersOf("app[]")...)
@@ -432,7 +433,7 @@ func leftWhileDeleted(s *policedScene) {
 	ok(s, s.Patch(s.ctx, d, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))))
 }
 
-// keptWithoutThePolicy takes the policy away from Deployments that were born attached.
+// keptWithoutThePolicy removes the policy when there are Deployments that were born attached.
 func keptWithoutThePolicy(s *policedScene) {
 	scenes := map[string]*policedScene{}
 	for name, owner := range owners {
@@ -449,7 +450,7 @@ func keptWithoutThePolicy(s *policedScene) {
 	await(false)
 	for name, s := range scenes {
 		s.kubectl(s.manifest("app:1", "app[OWN=mine]"), owners[name].change...)
-		if name == "kubectl replace" { // nobody else puts it back but the operator
+		if name == "kubectl replace" { // only the operator puts it back
 			s.expectApp(name, "app[OWN=mine]", 2)
 			continue
 		}
@@ -464,8 +465,9 @@ func keptWithoutThePolicy(s *policedScene) {
 	s.awaitPolicy(true)
 }
 
-// awaitPolicy waits until workloads are born attached, or are not. It returns a function that waits for the one or the other
-// with the same Binding: of a new one it cannot be told whether the policy is gone, or has not heard of it yet.
+// awaitPolicy waits until workloads are born attached, or are not. It returns a function that waits for either state with
+// the same Binding: with a new Binding, it would not be clear whether the policy is gone, or has not seen the Binding
+// yet.
 func (s *policedScene) awaitPolicy(attaches bool) (again func(attaches bool)) {
 	s.Helper()
 	trial := s.scene(s.TB)
@@ -487,7 +489,7 @@ func (s *policedScene) awaitPolicy(attaches bool) (again func(attaches bool)) {
 	return again
 }
 
-// withAnotherPolicy adds a container after the policy has had its turn.
+// withAnotherPolicy adds a container after the policy has run.
 func withAnotherPolicy(s *policedScene) {
 	meta := metav1.ObjectMeta{Name: "zz-" + s.namespace}
 	policy := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionv1.MutatingAdmissionPolicySpec{
@@ -518,8 +520,8 @@ func withAnotherPolicy(s *policedScene) {
 	})
 }
 
-// bornOwned: a Binding that Bindery made for a workload that it provisions is for that one only, not for what somebody else
-// creates under its name.
+// bornOwned: a Binding that Bindery made for a workload that it provisions is only for that workload, not for what
+// somebody else creates under the same name.
 func bornOwned(s *policedScene) {
 	for name, test := range map[string]struct{ binding, workload, want string }{
 		"its own workload":                         {"controlled by otel", "controlled by otel", "app[URL=visits-1/uri]"},
@@ -581,8 +583,8 @@ func (s *policedScene) ownersFor() map[string][]metav1.OwnerReference {
 	return owners
 }
 
-// bornWithMany has the operator say which Bindings are too many: then a workload is born with all of them or with none, and
-// what it was not born with comes in one rollout.
+// bornWithMany lets the operator say which Bindings are too many. Then a workload is born with all of them or with none,
+// and what it was not born with is added in one rollout.
 func bornWithMany(s *policedScene) {
 	for name, test := range map[string]struct {
 		vars []int // of each Binding
@@ -645,7 +647,7 @@ func bornWithMany(s *policedScene) {
 	}
 }
 
-// operate starts an operator that sees this namespace only, until the test ends.
+// operate starts an operator that only sees this namespace, until the test ends.
 func (s *policedScene) operate(changes ...func(*controllers.Options)) {
 	s.Helper()
 	config := rest.CopyConfig(s.config)
@@ -669,7 +671,7 @@ func (s *policedScene) operate(changes ...func(*controllers.Options)) {
 	})
 }
 
-// scopedTransport turns what an operator lists and watches into that of one namespace.
+// scopedTransport turns the lists and watches of an operator into those of one namespace.
 type scopedTransport struct {
 	namespace string
 	next      http.RoundTripper
@@ -681,7 +683,7 @@ func (t scopedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(req)
 }
 
-// awaitInjections waits until the status of each Binding says what is injected, and whether the API server does it.
+// awaitInjections waits until the status of each Binding says what is injected, and whether the API server injects it.
 func (s *policedScene) awaitInjections(bindings int, byPolicy bool) {
 	s.Helper()
 	s.eachBinding(bindings, func(b *v1alpha1.Binding) string {
@@ -702,7 +704,7 @@ func (s *policedScene) awaitAttached(bindings int) {
 	})
 }
 
-// eachBinding waits until there is nothing to say of any of them.
+// eachBinding waits until check returns "" for each Binding.
 func (s *policedScene) eachBinding(bindings int, check func(*v1alpha1.Binding) string) {
 	s.Helper()
 	s.await("the Bindings", func() string {
@@ -720,8 +722,8 @@ func (s *policedScene) eachBinding(bindings int, check func(*v1alpha1.Binding) s
 	})
 }
 
-// bornLarge: the API server has a budget for the rules of each Binding, and gives up the one that exceeds it. The largest
-// workloads that are born attached stay within it with all of their Bindings, and larger ones get none of them.
+// bornLarge: the API server has a budget for the rules of each Binding, and skips a Binding that exceeds it. The largest
+// workloads that are born attached stay within the budget with all of their Bindings, and larger ones get none of them.
 func bornLarge(s *policedScene) {
 	for name, test := range map[string]struct {
 		bindings, vars   int
@@ -773,7 +775,7 @@ func bornLarge(s *policedScene) {
 	}
 }
 
-// bornWhereDisabled: the label of a namespace takes it out.
+// bornWhereDisabled: with a label, a namespace is excluded.
 func bornWhereDisabled(s *policedScene) {
 	s.bear(born{ofApp, visits1})
 	ok(s, s.Patch(s.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}},
@@ -788,9 +790,9 @@ func bornWhereDisabled(s *policedScene) {
 	})
 }
 
-// BenchmarkBornAttached measures what the Bindings of a namespace cost those who create and replace Deployments in it, as
-// trials, which are not stored. Each is compared with the same write in a namespace without Bindings, in the same run: what
-// the ratio says does not depend on how busy the machine is.
+// BenchmarkBornAttached measures the cost of the Bindings of a namespace for those who create and replace Deployments in
+// it. The writes are dry runs, which are not stored. Each is compared with the same write in a namespace without
+// Bindings, in the same run: the ratio does not depend on how busy the machine is.
 func BenchmarkBornAttached(b *testing.B) {
 	p := startPoliced(b)
 	small := "app[A=a B=b C=c D=d E=e F=f G=g H=h] side[A=a B=b C=c D=d]"
@@ -835,8 +837,8 @@ func BenchmarkBornAttached(b *testing.B) {
 	}
 }
 
-// manyOfApp are Bindings of one workload, each with this many variables, as the operator leaves them: where they are too many,
-// it says so.
+// manyOfApp are Bindings of one workload, each with this many variables, as the operator leaves them: if they are too
+// many, the status says so.
 func manyOfApp(bindings, vars int) []born {
 	by := ""
 	if bindings > 16 || bindings*vars > 64 {
@@ -876,12 +878,13 @@ func (s *policedScene) crowd(bindings int) {
 	s.settle()
 }
 
-// enough calls of one kind are measured to fill this time, and three at least: some cost a thousand times what others do.
+// enough: calls of one kind are measured until this time is over, but at least three: some cost a thousand times as much
+// as others.
 const enough = time.Second
 
-// measure reports what a call costs in a namespace with Bindings: the time of a processor that the API server needs for it,
-// how many times that of the same call in a namespace without, the median time until the answer, and how many variables the
-// Bindings have put in.
+// measure reports the cost of a call in a namespace with Bindings: the processor time that the API server needs for it,
+// the ratio to the same call in a namespace without Bindings, the median time until the answer, and how many variables
+// the Bindings have put in.
 func measure(b *testing.B, empty *policedScene, bare *appsv1.Deployment, crowded *policedScene, d *appsv1.Deployment,
 	call func(*policedScene, *appsv1.Deployment) error,
 ) {
@@ -897,8 +900,8 @@ func measure(b *testing.B, empty *policedScene, bare *appsv1.Deployment, crowded
 	b.ReportMetric(0, "ns/op")
 }
 
-// cost is what a call costs the API server, in seconds of a processor, and how long it takes. The variables that the answer
-// has are counted.
+// cost is what a call costs the API server, in seconds of processor time, and how long it takes. It also counts the
+// variables in the answer.
 func (s *policedScene) cost(d *appsv1.Deployment, call func(*policedScene, *appsv1.Deployment) error) (processor float64, median time.Duration, vars int) {
 	s.Helper()
 	var times []time.Duration
@@ -918,7 +921,7 @@ func (s *policedScene) cost(d *appsv1.Deployment, call func(*policedScene, *apps
 	return used / float64(len(times)), times[len(times)/2], vars
 }
 
-// processorTime is what the API server has used until now, in seconds.
+// processorTime is the processor time that the API server has used until now, in seconds.
 func (s *policedScene) processorTime() float64 {
 	s.Helper()
 	httpClient, err := rest.HTTPClientFor(s.config)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Whenever the operator is killed, another one brings things to the same end, with the same number of Pod templates.
+// No matter when the operator is killed, another one reaches the same end, with the same number of Pod templates.
 func TestCrashAfterEveryWrite(t *testing.T) {
 	alone(t)
 	for name, sc := range scenarios {

@@ -16,11 +16,11 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle/handletest"
 )
 
-// asURL is the spec, as YAML, of a service that is anything at the URL.
+// asURL is the spec, as YAML, of a service of type generic at the URL.
 func asURL(url string) string { return fmt.Sprintf(`{type: generic, external: {url: %q}}`, url) }
 
-// What the API server judges by is what Bindery judges by. Its answer must not tell the credential to whoever sees the log of
-// a pipeline.
+// The API server and Bindery use the same rules. The answer of the API server must not show the credential to everybody
+// who sees the log of a pipeline.
 func TestTheAPIServerTellsCredentialsInAURL(t *testing.T) {
 	for url := range handletest.WithCredentials() {
 		t.Run(url, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestTheAPIServerTellsCredentialsInAURL(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with the field, what is in it may be a credential in the wrong place.
+// No matter what is wrong with the field, its content may be a credential in the wrong place.
 func TestTheAPIServerDoesNotRepeatAURL(t *testing.T) {
 	for name, spec := range map[string]string{
 		"no URL":           `{type: generic, external: {url: "CANARY"}}`,
@@ -59,10 +59,10 @@ func TestTheAPIServerDoesNotRepeatAURL(t *testing.T) {
 	}
 }
 
-// rulesOfURL is where the definition of BackingServices has the rules of spec.external.url.
+// rulesOfURL is the place in the definition of BackingServices that has the rules of spec.external.url.
 const rulesOfURL = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/external/properties/url/x-kubernetes-validations"
 
-// withoutRules has the API server take every URL while something is done.
+// withoutRules makes the API server accept every URL while do runs.
 func (s *scene) withoutRules(do func()) {
 	s.Helper()
 	definition := &unstructured.Unstructured{Object: map[string]any{
@@ -94,8 +94,8 @@ func (s *scene) withoutRules(do func()) {
 	do()
 }
 
-// An upgrade brings rules that a URL breaks which was accepted before. It must not cost an app its handle or restart it; what
-// has no handle yet gets none. Not parallel: for a moment the rules are not there.
+// An upgrade brings rules that reject a URL which was accepted before. An app must not lose its handle or be restarted
+// because of that; a service without a handle gets none. The test is not parallel: for a moment there are no rules.
 func TestAURLThatWasAcceptedBeforeTheRuleIsKept(t *testing.T) {
 	s := newScene(t, "accepted")
 	const url = "http://old.example.com/?pwd=" + handletest.Canary

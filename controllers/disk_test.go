@@ -15,7 +15,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// limitDisk has the namespace count what its Pods may write to the disks of nodes, and bound what one container may.
+// limitDisk makes the namespace count what its Pods may write to the disks of nodes, and limits what one container may
+// write.
 func (s *scene) limitDisk() {
 	s.Helper()
 	hard := corev1.ResourceList{
@@ -36,7 +37,7 @@ func (s *scene) limitDisk() {
 	}))
 }
 
-// Every container of Bindery's is bounded, so it is let in where disk is counted, and takes no more than it needs to.
+// Every container of Bindery's has a limit. So it is accepted where disk is counted, and takes no more than it needs.
 func TestWhatIsProvisionedBoundsItsDisk(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "disk")
@@ -74,8 +75,8 @@ func TestWhatIsProvisionedBoundsItsDisk(t *testing.T) {
 	}
 }
 
-// A Redis that an earlier version has made has no bounds. An upgrade restarts it for them no more than for anything else; an
-// edit of its spec brings them.
+// A Redis that an earlier version has made has no limits. An upgrade does not restart it to set them; an edit of its spec
+// sets them.
 func TestAnUpgradeBoundsNothingThatRuns(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "disk-upgrade")

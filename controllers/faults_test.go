@@ -31,12 +31,12 @@ import (
 )
 
 const (
-	// schedules is how many schedules of faults are played. BINDERY_FAULT_SCHEDULES plays another number of them, and
-	// BINDERY_FAULT_SEED begins with another seed than 1. A story takes as many as it has steps.
+	// schedules is how many schedules of faults are played. BINDERY_FAULT_SCHEDULES sets another number, and
+	// BINDERY_FAULT_SEED starts with another seed than 1. A story uses as many schedules as it has steps.
 	schedules = 1000
 
-	// faultProbability is how often one of the first attempts of a request meets a fault, and faultAttempts how many
-	// attempts are meant: after that all goes well.
+	// faultProbability is how often one of the first attempts of a request gets a fault. faultAttempts is how many
+	// attempts that are: later attempts succeed.
 	faultProbability = 0.3
 	faultAttempts    = 3
 
@@ -44,16 +44,16 @@ const (
 	madeHeader = "X-Made-By-Test"
 )
 
-// fault is what becomes of a request.
+// fault is what happens to a request.
 type fault struct {
 	name string
 	// reads: it can happen to a request that only reads.
 	reads bool
-	// arrives: the request arrives and is done; only the answer is lost.
+	// arrives: the request arrives and is carried out; only the answer is lost.
 	arrives bool
-	// refusal: Bindery takes it for final, until something changes or a minute has gone by.
+	// refusal: Bindery treats it as final, until something changes or a minute has passed.
 	refusal bool
-	// status is what is answered; nil = the connection breaks.
+	// status is the answer; nil = the connection breaks.
 	status func(object string) *metav1.Status
 	header http.Header
 }
@@ -69,7 +69,7 @@ func statusOf(code int32, reason metav1.StatusReason, message string) func(strin
 
 func retryAfter(seconds string) http.Header { return http.Header{"Retry-After": {seconds}} }
 
-// faults that an API server, what stands before it, and the network are known for.
+// faults that are known of API servers, of what is in front of them, and of the network.
 var faults = []fault{
 	{name: "conflict", status: statusOf(409, metav1.StatusReasonConflict,
 		`Operation cannot be fulfilled on OBJECT: the object has been modified; please apply your changes to the latest version and try again`)},
@@ -95,8 +95,8 @@ var faults = []fault{
 		`OBJECT is forbidden: exceeded quota: small, requested: count/objects=1, used: count/objects=9, limited: count/objects=9`)},
 }
 
-// schedule says what becomes of each request of an operator. It depends on the seed and on which attempt at which object
-// a request is, and not on which of two requests that do not depend on each other comes first.
+// schedule decides what happens to each request of an operator. It depends on the seed, on the object, and on the number
+// of the attempt. If two requests do not depend on each other, it does not depend on which comes first.
 type schedule struct {
 	seed uint64
 
@@ -113,7 +113,7 @@ func (s *schedule) refusals() int {
 	return s.refused
 }
 
-// next is the fault of a request; false where it has none.
+// next is the fault of a request; false if it has none.
 func (s *schedule) next(method, object string) (fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +122,8 @@ func (s *schedule) next(method, object string) (fault, bool) {
 	s.attempts[key]++
 	f, ok := faultOf(s.seed, key, attempt, method == http.MethodGet)
 	if ok && f.refusal && method == http.MethodDelete {
-		// What may not be deleted stays until something else happens to its service, which no schedule can wait for.
+		// An object whose deletion is forbidden stays until something else happens to its service. No schedule can wait
+		// for that.
 		return fault{}, false
 	}
 	if ok && f.refusal {
@@ -131,7 +132,7 @@ func (s *schedule) next(method, object string) (fault, bool) {
 	return f, ok
 }
 
-// faultOf decides what becomes of an attempt at something.
+// faultOf decides what happens to an attempt.
 func faultOf(seed uint64, key string, attempt int, reads bool) (fault, bool) {
 	hash := fnv.New64a()
 	fmt.Fprintf(hash, "%s#%d", key, attempt)
@@ -169,12 +170,12 @@ func (s *schedule) meddle(req *http.Request, next http.RoundTripper) (*http.Resp
 	return f.answer(req, object)
 }
 
-// noteAnswer does with an answer that gets lost what the transport does with those that arrive.
+// noteAnswer does with an answer that gets lost what the transport does with answers that arrive.
 func noteAnswer(req *http.Request, response *http.Response) error {
 	return noteWorkload(request{method: req.Method, path: req.URL.Path, status: response.StatusCode}, response)
 }
 
-// answer is what a client gets to see of a fault.
+// answer is what a client sees of a fault.
 func (f fault) answer(req *http.Request, object string) (*http.Response, error) {
 	resource, name, _ := strings.Cut(object, "/")
 	status := f.status(fmt.Sprintf("%s %q", resource, strings.TrimSuffix(name, "/status")))
@@ -190,7 +191,8 @@ func (f fault) answer(req *http.Request, object string) (*http.Response, error) 
 	}, nil
 }
 
-// tryAgain has what was refused tried again, as the edit of a person would: nobody has a minute for each refusal.
+// tryAgain makes the operator try refused writes again, as an edit by a person would: the test cannot wait a minute for
+// each refusal.
 func (s *stage) tryAgain(played *schedule) {
 	if played.refusals() == 0 {
 		return
@@ -198,7 +200,7 @@ func (s *stage) tryAgain(played *schedule) {
 	objects, _ := watched.in(s.namespace)
 	for _, object := range objects {
 		switch o := object.(type) {
-		case *appsv1.Deployment: // where the last Binding is gone, nothing says that its detachment was refused
+		case *appsv1.Deployment: // if the last Binding is gone, nothing says that its detachment was refused
 			s.touch(o.Name)
 		case *v1alpha1.BackingService:
 			if condition.Find(o.Status.Conditions, v1alpha1.ConditionReady).Reason == v1alpha1.ReasonRefused {
@@ -208,7 +210,7 @@ func (s *stage) tryAgain(played *schedule) {
 	}
 }
 
-// touch changes nothing but a label of a Deployment.
+// touch changes only a label of a Deployment.
 func (s *stage) touch(name string) {
 	s.Helper()
 	d := deploymentOf(s.namespace, name)
@@ -216,7 +218,7 @@ func (s *stage) touch(name string) {
 	s.must(client.IgnoreNotFound(admin.Patch(s.ctx, d, client.RawPatch(types.MergePatchType, []byte(patch)))))
 }
 
-// retouch has a service looked at again, and changes nothing of it that would stay.
+// retouch makes the operator look at a service again, without a lasting change of the service.
 func (s *stage) retouch(name string) {
 	s.Helper()
 	s.await("a write of BackingService "+name, func() string {
@@ -229,7 +231,7 @@ func (s *stage) retouch(name string) {
 	})
 }
 
-// step is a part of the story that schedules of faults are played over: each step has a schedule of its own.
+// step is a part of the story. Each step has its own schedule of faults.
 type step struct {
 	act func(*stage)
 	end []string
@@ -280,7 +282,7 @@ var story = []step{
 			for _, name := range []string{"c", "d", "e"} {
 				s.attach(name, "app", "two", carries(strings.ToUpper(name)+"_URL"))
 			}
-			// An operator that has not heard of all of them yet would take them one after the other.
+			// An operator that does not know all of them yet would attach them one after the other.
 			s.awaitLine("Binding/c service=two Ready=False/WorkloadNotFound", "Binding/d service=two Ready=False/WorkloadNotFound",
 				"Binding/e service=two Ready=False/WorkloadNotFound")
 			s.deploy("app", corev1.Container{Name: "app", Image: "app:2"})
@@ -317,7 +319,7 @@ var story = []step{
 	},
 }
 
-// tell plays the story, and returns how things stand after each step. want = how they should; nil = it is not known yet.
+// tell plays the story, and returns the state after each step. want is the expected state; nil = it is not known yet.
 func (s *stage) tell(first uint64, want [][]string) [][]string {
 	s.Helper()
 	var played atomic.Pointer[schedule]
@@ -342,9 +344,10 @@ func (s *stage) tell(first uint64, want [][]string) [][]string {
 	return stood
 }
 
-// Whatever the API server and the network do, things end as they do without, with the same number of Pod templates.
+// No matter what the API server and the network do, things end as they do without faults, with the same number of Pod
+// templates.
 //
-// One story alone: go test -run 'TestFaults/seeds=17-24$'
+// To run one story alone: go test -run 'TestFaults/seeds=17-24$'
 func TestFaults(t *testing.T) {
 	alone(t)
 	steps := uint64(len(story))
@@ -375,7 +378,7 @@ func numberFrom(t *testing.T, variable string, otherwise uint64) uint64 {
 	return n
 }
 
-// Each fault comes up, and a seed says the same each time.
+// Each fault occurs, and a seed always gives the same schedule.
 func TestSchedulesAreTheSameAgain(t *testing.T) {
 	t.Parallel()
 	met := map[string]bool{}

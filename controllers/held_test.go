@@ -23,7 +23,7 @@ func amounts(cpu, memory string) corev1.ResourceList {
 	return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
 }
 
-// limits has the namespace bound what its containers may have.
+// limits makes the namespace limit what its containers may have.
 func (s *scene) limits(item corev1.LimitRangeItem) {
 	s.Helper()
 	item.Type = corev1.LimitTypeContainer
@@ -32,7 +32,7 @@ func (s *scene) limits(item corev1.LimitRangeItem) {
 	}))
 }
 
-// quota has the namespace count what its Pods have, all together.
+// quota makes the namespace count what all its Pods have together.
 func (s *scene) quota(hard corev1.ResourceList) {
 	s.Helper()
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "pods"}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}
@@ -71,7 +71,7 @@ func TestTheJobFitsANamespaceThatBoundsItsPods(t *testing.T) {
 	}
 }
 
-// What an installation says of the Job's resources, and cannot be read, ends the operator rather than being left out.
+// If an installation sets resources of the Job that cannot be read, the operator ends instead of ignoring them.
 func TestResourcesOfTheProbeThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"{", `{"limit": {"cpu": "1"}}`, `{"limits": {"cpu": "much"}}`} {
@@ -82,7 +82,7 @@ func TestResourcesOfTheProbeThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// saysHeld awaits that a trial is held, and that the condition has these words.
+// saysHeld waits until a trial is held, and the condition has these words.
 func (s *scene) saysHeld(service string, words ...string) {
 	s.Helper()
 	b := s.awaitVerified(service, "False/"+v1alpha1.ReasonProbeHeld)
@@ -94,7 +94,7 @@ func (s *scene) saysHeld(service string, words ...string) {
 	}
 }
 
-// A LimitRange asks for more than any default. The API server refuses the Pod, which the Job does not say.
+// A LimitRange requires more than any default. The API server refuses the Pod, and the Job does not say so.
 func TestAJobWhosePodIsRefusedSaysSo(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "minimum")
@@ -109,7 +109,7 @@ func TestAJobWhosePodIsRefusedSaysSo(t *testing.T) {
 	s.awaitVerified("one", "True/Verified")
 }
 
-// suspendJobs has each Job of the namespace begin suspended, as a queue does it.
+// suspendJobs makes each Job of the namespace start suspended, as a queue does.
 func (s *scene) suspendJobs() {
 	s.Helper()
 	meta := metav1.ObjectMeta{Name: s.namespace}
@@ -151,7 +151,7 @@ func (s *scene) suspendJobs() {
 	})
 }
 
-// A Job that is suspended has no deadline. It is said, and where the queue lets it go it does its work.
+// A suspended Job has no deadline. The status says so, and the Job does its work when the queue resumes it.
 func TestAJobThatAQueueHoldsSaysSo(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "queue")

@@ -30,22 +30,22 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// What must hold at every moment, in whatever a test does, is checked on the watch stream of the whole suite:
+// These rules must hold at every moment of every test. They are checked on the watch stream of the whole suite:
 //
-//   - A variable is never taken out of a Pod template while its Binding asks for it.
+//   - A variable is never removed from a Pod template while its Binding asks for it.
 //   - A variable has one owner, and is never in a container twice.
 //   - The operator deletes no service before its time, and no Secret that a Pod template names.
-//   - A password is nowhere but in Secrets.
+//   - A password is only in Secrets.
 
 // canary is in each password that a test makes.
 const canary = "canary-9f2c71"
 
-// identity of an object. One that was deleted and created again is another one.
+// identity of an object. An object that was deleted and created again has another identity.
 type identity struct{ kind, namespace, name, uid string }
 
 func (i identity) String() string { return i.kind + " " + i.namespace + "/" + i.name }
 
-// version is what the invariants need to know of an object at one moment.
+// version is what the invariants need to know about an object at one moment.
 type version struct {
 	at       time.Time
 	revision uint64
@@ -55,10 +55,10 @@ type version struct {
 	service  *v1alpha1.BackingService
 }
 
-// workloadVersion is what a Pod template carries, and what the workload says is Bindery's of it.
+// workloadVersion is what a Pod template carries, and what of it is Bindery's according to the workload.
 type workloadVersion struct {
 	generation int64
-	// env of all containers. A name that is in a container twice is in twice.
+	// env of all containers. A name that is in a container twice is listed twice.
 	env    map[podtemplate.Slot]string
 	twice  []podtemplate.Slot
 	ledger []owned
@@ -150,14 +150,14 @@ func (w *world) see(kind string, seen any, deleted bool) {
 	}
 }
 
-// made notes that a patch of an operator's made this version of a workload.
+// made notes that a patch of an operator made this version of a workload.
 func (w *world) made(resourceVersion string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ours[revisionOf(resourceVersion)] = true
 }
 
-// in returns the objects of a namespace, and what is closed when there are other ones.
+// in returns the objects of a namespace, and a channel that is closed when they change.
 func (w *world) in(namespace string) (objects []client.Object, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -176,7 +176,7 @@ func (w *world) retries(namespace string) bool {
 	})
 }
 
-// learnPasswords remembers what of a Secret must be nowhere else.
+// learnPasswords remembers which parts of a Secret must not be anywhere else.
 func (w *world) learnPasswords(secret *corev1.Secret) {
 	if password := string(secret.Data[v1alpha1.KeyPassword]); len(password) > 16 {
 		if w.passwords[secret.Namespace] == nil {
@@ -186,7 +186,7 @@ func (w *world) learnPasswords(secret *corev1.Secret) {
 	}
 }
 
-// leak says which password of the namespace a text holds, without repeating it.
+// leak says which password of the namespace is in a text, without repeating the password.
 func (w *world) leak(namespace, text string) string {
 	if strings.Contains(text, canary) {
 		return "the password of a test's Secret"
@@ -258,7 +258,7 @@ func envOf(pod corev1.PodSpec) (env map[podtemplate.Slot]string, twice []podtemp
 	return env, twice
 }
 
-// ledgerOf reads what a workload says is Bindery's.
+// ledgerOf reads what is Bindery's according to a workload.
 func ledgerOf(object client.Object) []owned {
 	var content struct {
 		Workload    string
@@ -292,7 +292,7 @@ func (w *world) lastChange(path string) string {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var last []version // of the object that was changed last of those that have had this name
+	var last []version // of all objects that have had this name, the one that was changed last
 	for id, history := range w.history[parts[len(parts)-3]] {
 		if strings.ToLower(id.kind)+"s" == parts[len(parts)-2] && id.name == parts[len(parts)-1] &&
 			(len(last) == 0 || last[len(last)-1].revision < history[len(history)-1].revision) {
@@ -313,7 +313,7 @@ func (w *world) lastChange(path string) string {
 	return ""
 }
 
-// check looks at all that was seen. What it finds is said with the history of the object.
+// check checks everything that was seen. It reports a problem together with the history of the object.
 func (w *world) check() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -344,14 +344,14 @@ func (w *world) checkNamespace(namespace string) []error {
 	return errs
 }
 
-// checkWorkload looks at the history of one workload. ours says whether a patch of the operator's made a version, asks
+// checkWorkload checks the history of one workload. ours says whether a patch of the operator made a version. asks says
 // whether a Binding asked for a variable at that moment.
 func checkWorkload(history []version, ours func(uint64) bool, asks func(string, podtemplate.Slot, uint64) bool) []string {
 	var violations []string
 	for i, v := range history {
 		owners := map[podtemplate.Slot]string{}
 		for _, e := range v.workload.ledger {
-			// Whoever may edit the workload may write anything into its annotation.
+			// Everybody who may edit the workload may write anything into its annotation.
 			if other, taken := owners[e.slot]; taken && ours(v.revision) {
 				violations = append(violations, fmt.Sprintf("generation %d: %v belongs to the Bindings %s and %s",
 					v.workload.generation, e.slot, other, e.binding))
@@ -375,8 +375,8 @@ func checkWorkload(history []version, ours func(uint64) bool, asks func(string, 
 	return violations
 }
 
-// asks says whether a Binding of a workload existed at a revision, and wanted a variable. A first attachment that failed is
-// turned back to no variable at all, and its Binding says so later.
+// asks says whether a Binding of a workload existed at a revision, and wanted a variable. A first attachment that failed
+// is rolled back to no variable at all, and its Binding says so later.
 func (w *world) asks(workload identity, name string, slot podtemplate.Slot, revision uint64) bool {
 	for id, history := range w.history[workload.namespace] {
 		if id.kind != "Binding" || id.name != name {
@@ -408,8 +408,8 @@ func wants(b *v1alpha1.Binding, workload identity, slot podtemplate.Slot) bool {
 	return len(b.Spec.Env) == 0 || slices.ContainsFunc(b.Spec.Env, func(e v1alpha1.EnvVar) bool { return e.Name == slot.Env })
 }
 
-// checkDeletions looks at what an operator has deleted: no service that is in use, or before its time; no Secret that a
-// Pod template names, but to make it again at once.
+// checkDeletions checks what an operator has deleted: no service that is in use, or before its time; no Secret that a Pod
+// template names, unless the Secret is made again at once.
 func (w *world) checkDeletions(o *operator) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -440,8 +440,8 @@ func (w *world) checkDeletions(o *operator) error {
 	return errors.Join(errs...)
 }
 
-// madeAgain says whether an operator made a Secret again right after it had deleted it: that is how it takes over one whose
-// owner it cannot read.
+// madeAgain says whether an operator made a Secret again right after it had deleted it: this is how it takes over a
+// Secret whose owner it cannot read.
 func (o *operator) madeAgain(deletion request) bool {
 	collection := deletion.path[:strings.LastIndex(deletion.path, "/")]
 	return len(o.sent(0, func(r request) bool {
@@ -449,7 +449,7 @@ func (o *operator) madeAgain(deletion request) bool {
 	})) > 0
 }
 
-// lastBefore returns the last version that was seen before a moment; nil where there was none.
+// lastBefore returns the last version that was seen before a moment; nil if there was none.
 func lastBefore(history []version, at time.Time) *version {
 	for i, v := range slices.Backward(history) {
 		if v.at.Before(at) {
@@ -472,7 +472,7 @@ func historyText(history []version, ours map[uint64]bool) string {
 	return text.String()
 }
 
-// random is what a password of Bindery's may be a part of.
+// random matches a string that a password of Bindery's may be a part of.
 var random = regexp.MustCompile(`[A-Za-z0-9_-]{43,}`)
 
 // checkLog looks for passwords in what the operators have logged.
@@ -496,7 +496,7 @@ func (w *world) checkLog(log string) error {
 	return nil
 }
 
-// The invariants notice what they are for.
+// The invariants notice the problems that they are made for.
 func TestWhatTheInvariantsNotice(t *testing.T) {
 	t.Parallel()
 	slot := podtemplate.Slot{Container: "app", Env: "REDIS_URL"}

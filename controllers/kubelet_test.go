@@ -21,24 +21,24 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// There are no nodes. What a kubelet would report of Pods is written into their status here: each Pod that verifies a
-// handle ends at once; other Pods run where their namespace has nodes.
+// There are no nodes. What a kubelet would report about Pods is written into their status here: each Pod that verifies a
+// handle ends at once; other Pods run if their namespace has nodes.
 const (
 	// verifyLabel is on each Pod that verifies a handle: the name of its BackingService.
 	verifyLabel = "bindery.dev/verify"
 
-	// exitCodeAnnotation of a BackingService is what the Pods that verify it end with. Default: 0.
+	// exitCodeAnnotation of a BackingService is the exit code of the Pods that verify it. Default: 0.
 	exitCodeAnnotation = "test/exit-code"
 
-	// podsAnnotation of a BackingService is what becomes of Pods that carry its handle. Default: they are ready.
+	// podsAnnotation of a BackingService says what happens to Pods that carry its handle. Default: they are ready.
 	podsAnnotation = "test/pods"
-	podsCrash      = "crash" // they never are
-	podsFlap       = "flap"  // they are for a moment, as a Pod without a readiness probe is before it crashes
+	podsCrash      = "crash" // they are never ready
+	podsFlap       = "flap"  // they are ready for a moment, like a Pod without a readiness probe before it crashes
 
-	// nodesAnnotation of a namespace has its Pods run.
+	// nodesAnnotation of a namespace makes its Pods run.
 	nodesAnnotation = "test/nodes"
 
-	// flapAfter is how long a Pod that flaps is ready, up to a second less: a condition's time has no fractions.
+	// flapAfter is how long a Pod that flaps is ready, or up to a second less: the time of a condition has no fractions.
 	flapAfter = 2500 * time.Millisecond
 
 	kubeletWorkers = 4
@@ -51,7 +51,7 @@ type kubelet struct {
 	wg    sync.WaitGroup
 }
 
-// startKubelet begins to report, until the queue is shut down.
+// startKubelet starts to report, until the queue is shut down.
 func startKubelet(ctx context.Context, objects cache.Cache) (*kubelet, error) {
 	k := &kubelet{pods: objects, queue: workqueue.NewTypedRateLimitingQueue(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](5*time.Millisecond, time.Second))}
@@ -93,7 +93,7 @@ func (k *kubelet) stop() {
 func (k *kubelet) lookAgain(ctx context.Context, namespace string) {
 	var pods corev1.PodList
 	if err := k.pods.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
-		return // the cache is not full yet: each Pod is seen when it comes
+		return // the cache is not full yet: each Pod is seen when it is added
 	}
 	for i := range pods.Items {
 		k.queue.Add(client.ObjectKeyFromObject(&pods.Items[i]))
@@ -143,13 +143,13 @@ func (k *kubelet) report(ctx context.Context, key types.NamespacedName) (again t
 	return f.again, err
 }
 
-// fate is what becomes of a Pod; a status of nil = nothing now.
+// fate is what happens to a Pod; if status is nil, nothing happens now.
 type fate struct {
 	status *corev1.PodStatus
 	again  time.Duration
 }
 
-// fateOf decides what becomes of a Pod.
+// fateOf decides what happens to a Pod.
 func fateOf(pod *corev1.Pod, services []v1alpha1.BackingService, nodes bool, now time.Time) fate {
 	if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return fate{}
@@ -195,7 +195,7 @@ func exitCode(services []v1alpha1.BackingService, name string) int32 {
 	return 0
 }
 
-// behaviour is what the services have decided whose handles a Pod carries.
+// behaviour is what the services say whose handles a Pod carries.
 func behaviour(pod *corev1.Pod, services []v1alpha1.BackingService) string {
 	env, _ := envOf(pod.Spec)
 	for _, s := range services {
@@ -211,7 +211,7 @@ func behaviour(pod *corev1.Pod, services []v1alpha1.BackingService) string {
 	return ""
 }
 
-// readySince is when a Pod became ready; zero where it is not.
+// readySince is when a Pod became ready; zero if it is not ready.
 func readySince(pod *corev1.Pod) time.Time {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
@@ -225,7 +225,7 @@ func crashing(pod *corev1.Pod) bool {
 	return len(pod.Status.ContainerStatuses) > 0 && pod.Status.ContainerStatuses[0].State.Waiting != nil
 }
 
-// running is the status of a Pod that runs, and is ready or crashes again and again.
+// running is the status of a running Pod, which is either ready or crashes again and again.
 func running(pod *corev1.Pod, ready bool, now time.Time) *corev1.PodStatus {
 	status := pod.Status.DeepCopy()
 	status.Phase = corev1.PodRunning
@@ -278,7 +278,7 @@ func node(ctx context.Context, name string) error {
 	if err := admin.Create(ctx, n); err != nil {
 		return fmt.Errorf("creating node %s: %w", name, err)
 	}
-	// Admission takes a new node for one that is not ready, and nothing here would ever say otherwise.
+	// Admission marks a new node as not ready, and nothing here would ever change that.
 	n.Spec.Taints = nil
 	if err := admin.Update(ctx, n); err != nil {
 		return fmt.Errorf("opening node %s: %w", name, err)
@@ -286,7 +286,7 @@ func node(ctx context.Context, name string) error {
 	return nil
 }
 
-// runPods has the Pods of the namespace run, from now on.
+// runPods makes the Pods of the namespace run, from now on.
 func (s *scene) runPods() {
 	s.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}

@@ -20,10 +20,11 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
 
-// What Bindery writes down on a workload, whoever may edit the workload may write too. Not parallel: these count and measure.
+// Everybody who may edit a workload may also write what Bindery writes down on it. These tests are not parallel: they
+// count and measure.
 
-// madeUp is the annotation of a Deployment with so many attachments of Bindings that never were. They name a variable that
-// the owner has set, so they do not go away by themselves. Another edition has other names.
+// madeUp is the annotation of a Deployment with count attachments of Bindings that never existed. They name a variable
+// that the owner has set, so they do not disappear by themselves. Another edition has other names.
 func madeUp(namespace, deployment string, count, edition int) string {
 	attachments := make([]string, count)
 	for i := range attachments {
@@ -65,7 +66,7 @@ func TestMadeUpAttachmentsCostNoMoreThanAFewReads(t *testing.T) {
 		})
 		return operated.sent(mark, func(r request) bool { return r.method == http.MethodGet && strings.Contains(r.path, s.namespace) })
 	}
-	for _, count := range []int{count, ledger.MaxAttachments} { // all of them are too many to be believed, or none is
+	for _, count := range []int{count, ledger.MaxAttachments} { // the first is too many to be believed, the second is not
 		reads := read(count)
 		t.Logf("%d made-up attachments: %d reads", count, len(reads))
 		if len(reads) > 20 {
@@ -111,8 +112,8 @@ func TestNamesThatNoBinderyWritesHoldNothingUp(t *testing.T) {
 	}
 }
 
-// Whoever fills the workloads of a namespace with made-up attachments, and edits them again and again, must not hold up
-// another namespace.
+// Somebody fills the workloads of a namespace with made-up attachments, and edits them again and again. That must not
+// delay another namespace.
 func TestANamespaceDoesNotHoldUpAnother(t *testing.T) {
 	const deployments, count, samples = 10, 1900, 3
 	good, bad := newScene(t, "good"), newScene(t, "bad")
@@ -163,12 +164,12 @@ func TestANamespaceDoesNotHoldUpAnother(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(2 * time.Second) // the attack is under way: there is no condition to await
+	time.Sleep(2 * time.Second) // the attack is in progress: there is no condition to wait for
 	beside := attach()
 	cancel()
 	editors.Wait()
 	t.Logf("attaching takes %s alone, and %s beside %d Deployments with %d made-up attachments each", alone, beside, deployments, count)
-	// The API server, too, is busy with what is written: that alone makes it two or three times as long on two cores.
+	// The API server is also busy with the writes: on two cores, that alone makes it take two or three times as long.
 	if beside > 8*alone {
 		t.Errorf("attaching takes %s beside another namespace, and %s alone", beside, alone)
 	}

@@ -20,13 +20,13 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 )
 
-// The tests of this file are about the Service of what Bindery provisions: its name begins the variables that the kubelet
-// gives to every Pod of the namespace.
+// The tests of this file are about the Service of what Bindery provisions: its name is the start of the names of
+// variables that the kubelet gives to every Pod of the namespace.
 
 // earlierSecret is the name of the Secret of Redis visits that an earlier version has made.
 const earlierSecret = "visits-0123456789abcdef"
 
-// services are the Services of the namespace that have an address, by their names.
+// services are the names of the Services of the namespace that have an address.
 func (s *scene) services() []string {
 	s.Helper()
 	var list corev1.ServiceList
@@ -39,8 +39,8 @@ func (s *scene) services() []string {
 	return names
 }
 
-// Apps read REDIS_PORT, and CACHE_REDIS_PORT, and COLLECTOR_PORT: none reads what begins with BINDERY_. A Service of the
-// owner's own has the name of the BackingService, and keeps it.
+// Apps read REDIS_PORT, CACHE_REDIS_PORT and COLLECTOR_PORT, but no app reads a variable that begins with BINDERY_. A
+// Service of the owner's own has the name of the BackingService, and keeps it.
 func TestNoAppReadsTheServiceLinksOfWhatIsProvisioned(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "links")
@@ -73,10 +73,11 @@ func TestNoAppReadsTheServiceLinksOfWhatIsProvisioned(t *testing.T) {
 	}
 }
 
-// earlierImages are what an earlier version ran.
+// earlierImages are the images that an earlier version ran.
 var earlierImages = engine.Images{Redis: "redis:earlier", Collector: "collector:earlier"}
 
-// applyAsEarlier writes what an earlier version of Bindery has written. The goldens of the engine show that it is the same.
+// applyAsEarlier writes what an earlier version of Bindery wrote. The golden files of the engine show that it is the
+// same.
 func (s *scene) applyAsEarlier(configurations ...any) {
 	s.Helper()
 	for _, c := range configurations {
@@ -87,8 +88,8 @@ func (s *scene) applyAsEarlier(configurations ...any) {
 	}
 }
 
-// What an earlier version made has its name in the handle that apps have. It stays, and restarts nothing; also where the
-// status is lost.
+// A Service that an earlier version made has a name that is part of the handle that apps have. It stays, and nothing is
+// restarted, even if the status is lost.
 func TestWhatAnEarlierBinderyMadeKeepsItsService(t *testing.T) {
 	alone(t)
 	s := newStage(t, "earlier")
@@ -134,7 +135,7 @@ func TestWhatAnEarlierBinderyMadeKeepsItsService(t *testing.T) {
 	}
 }
 
-// An app that carries the handle of an earlier version is not restarted by a service that is deleted and comes back: it
+// An app carries the handle of an earlier version. If the service is deleted and comes back, the app is not restarted: it
 // finds the service under the host that it knows. That gives service links again, and the service says so, once.
 func TestAServiceThatComesBackHasTheHostThatAppsKnow(t *testing.T) {
 	alone(t)

@@ -11,7 +11,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// The operator keeps little of the metadata of Bindings and BackingServices, and writes their status with what it keeps.
+// The operator keeps only little of the metadata of Bindings and BackingServices, and writes their status with what it
+// keeps.
 func TestAStatusThatIsWrittenLeavesTheMetadataAlone(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "metadata")

@@ -24,7 +24,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
-// The tests of this file take names before the operator does, or in the moment between its look and its write.
+// The tests of this file take names before the operator does, or in the moment between its read and its write.
 
 func redisSpec(change ...func(*v1alpha1.BackingServiceSpec)) v1alpha1.BackingServiceSpec {
 	spec := v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}}
@@ -42,7 +42,7 @@ func collectorSpec(store string) v1alpha1.BackingServiceSpec {
 	}}
 }
 
-// before has somebody act once, right before the first request that matches arrives.
+// before makes somebody act once, right before the first matching request arrives.
 func (o *operator) before(matches func(*http.Request) bool, act func() error) {
 	var once sync.Once
 	o.meddle = func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
@@ -77,7 +77,7 @@ func somebodys(namespace string, kind client.Object) client.Object {
 	return deployment
 }
 
-// specOf is what an owner says of his object.
+// specOf is the part of an object that its owner writes.
 func specOf(object client.Object) any {
 	switch o := object.(type) {
 	case *corev1.Service:
@@ -92,8 +92,8 @@ func specOf(object client.Object) any {
 	return nil
 }
 
-// An owner's object that comes in the moment before the operator writes its own is left to him, and stays when the
-// BackingService goes.
+// An owner creates an object in the moment before the operator writes its own. The object is left to the owner, and stays
+// when the BackingService is deleted.
 func TestNothingIsTakenOver(t *testing.T) {
 	alone(t)
 	for name, test := range map[string]struct {
@@ -126,7 +126,7 @@ func TestNothingIsTakenOver(t *testing.T) {
 				t.Errorf("it was changed: %v", cmp.Diff(specOf(object), specOf(after)))
 			}
 			if _, isDeployment := test.kind.(*appsv1.Deployment); isDeployment {
-				// What would attach the owner's Deployment is withdrawn.
+				// The Binding that would attach the owner's Deployment is deleted.
 				s.awaitGone(&v1alpha1.Binding{}, "web-store")
 			}
 			s.must(admin.Delete(s.ctx, get(s.scene, &v1alpha1.BackingService{}, "web"), client.PropagationPolicy(metav1.DeletePropagationForeground)))
@@ -147,7 +147,7 @@ func (s *scene) awaitQuietOf(o *operator) {
 	})
 }
 
-// An object that has taken the place of Bindery's own, in the moment before a write, is not written to.
+// An object has replaced Bindery's own, in the moment before a write. It is not written to.
 func TestWhatTookThePlaceOfAChildIsLeft(t *testing.T) {
 	alone(t)
 	s := newStage(t, "replaced")
@@ -230,7 +230,7 @@ func TestAClaimOfSomebodyElsesIsNotMounted(t *testing.T) {
 	}
 }
 
-// Who may create Secrets, and nothing else, makes all that he can think of: the Redis starts with none of it.
+// Somebody who may only create Secrets makes every Secret that they can think of: the Redis starts with none of them.
 func TestASecretThatWasThereBeforeIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "precreated")
@@ -241,7 +241,7 @@ func TestASecretThatWasThereBeforeIsNotBelieved(t *testing.T) {
 		s.must(intruder.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, StringData: content}))
 	}
 	host := "bindery-visits." + s.namespace + ".svc:6379"
-	guess(handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@visits."+s.namespace+".svc:6379/0")) // what it was called once
+	guess(handle.ContentName("visits", v1alpha1.TypeRedis, "redis://default:@visits."+s.namespace+".svc:6379/0")) // earlier name
 	guess("visits")
 	s.service("visits", redisSpec())
 	s.serve("visits")
@@ -254,7 +254,7 @@ func TestASecretThatWasThereBeforeIsNotBelieved(t *testing.T) {
 	}
 }
 
-// whoMay returns a client of a user who has these rights in the namespace, and no others.
+// whoMay returns a client of a user who has only these rights in the namespace.
 func (s *scene) whoMay(rights ...right) client.Client {
 	s.Helper()
 	p := &policedScene{TB: s.T, policed: &policed{Client: admin, config: unlimited(authn.Config)}, ctx: s.ctx, namespace: s.namespace}
@@ -263,7 +263,7 @@ func (s *scene) whoMay(rights ...right) client.Client {
 	return p.as(user)
 }
 
-// He may be as fast as the operator: the name is in the status before the Secret is there.
+// Somebody may be as fast as the operator: the name is in the status before the Secret exists.
 func TestASecretThatCameBetweenIsMadeAgain(t *testing.T) {
 	alone(t)
 	for name, spec := range map[string]v1alpha1.BackingServiceSpec{
@@ -306,7 +306,7 @@ func TestASecretThatCameBetweenIsMadeAgain(t *testing.T) {
 	}
 }
 
-// What the status said of a Redis is known again by the Secret that its server starts with.
+// If the status of a Redis is lost, it is found again through the Secret that its server starts with.
 func TestARedisWhoseStatusWasLostKeepsItsSecret(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "lost")
@@ -335,7 +335,8 @@ func TestARedisWhoseStatusWasLostKeepsItsSecret(t *testing.T) {
 	}
 }
 
-// comesBackWithApp leaves a namespace in which an app carries the handle of a Redis that is gone, and its Secret is there.
+// comesBackWithApp leaves a namespace in which an app carries the handle of a deleted Redis, and the Redis's Secret still
+// exists.
 func (s *scene) comesBackWithApp(spec v1alpha1.BackingServiceSpec) (secret string) {
 	s.Helper()
 	s.deploy("app")
@@ -350,8 +351,8 @@ func (s *scene) comesBackWithApp(spec v1alpha1.BackingServiceSpec) (secret strin
 	return secret
 }
 
-// The volume that an earlier Bindery has made for a Redis has the labels of a chart. Apps that carry the handle of that Redis
-// tell whose it is.
+// The volume that an earlier Bindery has made for a Redis has the labels of a chart. Apps that carry the handle of that
+// Redis show whose volume it is.
 func TestARedisOfAnEarlierBinderyFindsItsVolume(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "earlier")
@@ -373,7 +374,7 @@ func TestARedisOfAnEarlierBinderyFindsItsVolume(t *testing.T) {
 	}
 }
 
-// Whether the Secret is there that apps carry is found out where no Secret can be created.
+// Bindery finds out whether the Secret that apps carry exists, even if no Secret can be created.
 func TestAFullQuotaDoesNotHideTheSecretOfARedisThatComesBack(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "expected-quota")
@@ -386,7 +387,7 @@ func TestAFullQuotaDoesNotHideTheSecretOfARedisThatComesBack(t *testing.T) {
 	}
 }
 
-// Jobs that have the labels and the owner of a trial, whoever made them.
+// These Jobs have the labels and the owner of a trial, but somebody else made them.
 func TestAJobOfSomebodyElsesIsNotBelieved(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "jobs")
@@ -427,7 +428,7 @@ func TestAJobOfSomebodyElsesIsNotBelieved(t *testing.T) {
 		}
 		return ""
 	})
-	job("one-run", func(*batchv1.Job) {}) // a CronJob's, say: not owned
+	job("one-run", func(*batchv1.Job) {}) // for example a CronJob's: not owned
 	s.must(admin.Create(s.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "one-handle"}, StringData: map[string]string{
 		"uri": "redis://nowhere.example.com",
 	}}))
@@ -438,7 +439,7 @@ func TestAJobOfSomebodyElsesIsNotBelieved(t *testing.T) {
 	get(s, &batchv1.Job{}, "one-run")
 }
 
-// A collector keeps its data in a Redis. Anything else would be a handle given away.
+// A collector keeps its data in a Redis. With any other service, a handle would be given away.
 func TestACollectorTakesNoHandleButThatOfARedis(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "store")
@@ -459,7 +460,7 @@ func TestACollectorTakesNoHandleButThatOfARedis(t *testing.T) {
 			t.Errorf("%T: %v", object, err)
 		}
 	}
-	// The right store, when it comes, is all that it waited for.
+	// The collector only waited for the right store.
 	s.service("logs2", collectorSpec("later"))
 	s.awaitService("logs2", "False/StoreNotAttached")
 	s.url("later")
@@ -471,7 +472,7 @@ func TestACollectorTakesNoHandleButThatOfARedis(t *testing.T) {
 	})
 }
 
-// secretsOf are the Secrets of a service, by their names.
+// secretsOf are the names of the Secrets of a service.
 func (s *scene) secretsOf(service string) []string {
 	s.Helper()
 	var list corev1.SecretList
@@ -483,7 +484,7 @@ func (s *scene) secretsOf(service string) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// However fast a URL is edited, one Secret is left.
+// No matter how fast a URL is edited, one Secret is left.
 func TestNoSecretIsLeftOverAfterManyEdits(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "edits")

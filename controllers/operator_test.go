@@ -20,34 +20,34 @@ import (
 	"github.com/bindery-dev/bindery/controllers"
 )
 
-// probeResources are what the operators under test give to the Jobs that verify a handle, besides the default.
+// probeResources are what the operators under test set for the Jobs that verify a handle, in addition to the default.
 const probeResources = `{"limits": {"ephemeral-storage": "48Mi"}}`
 
 // operator is an operator under test, and what it sends.
 type operator struct {
 	config *rest.Config
-	// namespace is the only one that it sees; "" = it sees them all.
+	// namespace is the only one that the operator sees; "" = it sees all of them.
 	namespace string
 	// window is its BurstWindow.
 	window time.Duration
-	// meddle stands between the operator and the API server; nil = nothing does.
+	// meddle is between the operator and the API server; nil = nothing is.
 	meddle func(req *http.Request, next http.RoundTripper) (*http.Response, error)
 
 	mu       sync.Mutex
 	life     *life
 	lives    int
 	requests []request
-	busy     int       // requests under way
-	last     time.Time // when the last one began or ended
+	busy     int       // requests in progress
+	last     time.Time // time when the last one started or ended
 }
 
-// life is one process of an operator. When it is killed, nothing that it still sends arrives.
+// life is one process of an operator. After it is killed, nothing that it still sends arrives.
 type life struct {
 	cancel context.CancelFunc
 	done   chan error
 	number int
 	dead   bool
-	// writes that may still be sent until it is killed; negative = it is not to be killed.
+	// writesLeft is how many writes may still be sent until it is killed; negative = it is not to be killed.
 	writesLeft int
 	killed     chan struct{}
 }
@@ -58,7 +58,7 @@ type request struct {
 	status       int  // 0 = there was no answer
 	made         bool // the answer was made by the test
 	at           time.Time
-	life         int  // which one of the operator's, from 1
+	life         int  // the number of the operator's life, from 1
 	last         bool // it was killed right after
 }
 
@@ -80,13 +80,13 @@ func (r request) isBookkeeping() bool {
 	return strings.Contains(r.path, "/events") || strings.Contains(r.path, "/leases/")
 }
 
-// operators are all that this suite has started.
+// operators are all operators that this suite has started.
 var operators struct {
 	mu  sync.Mutex
 	all []*operator
 }
 
-// burstWindow of the tests' operators, which nobody writes to from far away.
+// burstWindow of the tests' operators. The clients of the tests are close to the API server.
 const burstWindow = 250 * time.Millisecond
 
 func newOperator(config *rest.Config, namespace string) *operator {
@@ -97,7 +97,7 @@ func newOperator(config *rest.Config, namespace string) *operator {
 	return o
 }
 
-// start begins a new life.
+// start starts a new life.
 func (o *operator) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{cancel: cancel, done: make(chan error, 1), writesLeft: -1, killed: make(chan struct{})}
@@ -133,7 +133,7 @@ func (o *operator) living() *life {
 	return o.life
 }
 
-// killAfter has the operator killed right after so many more writes. The channel is closed when it was.
+// killAfter kills the operator right after this many more writes. The channel is closed when that has happened.
 func (o *operator) killAfter(writes int) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -160,7 +160,7 @@ func (o *operator) mark() int {
 	return len(o.requests)
 }
 
-// idle is how long the operator has sent nothing, not even a read. Watches that go on do not count.
+// idle is how long the operator has sent nothing, not even a read. Open watches do not count.
 func (o *operator) idle() time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -170,7 +170,7 @@ func (o *operator) idle() time.Duration {
 	return time.Since(o.last)
 }
 
-// checkRequests looks at everything that an operator has sent in all tests.
+// checkRequests checks everything that an operator has sent in all tests.
 func (o *operator) checkRequests() error {
 	var errs []error
 	for _, r := range o.sent(0, func(r request) bool { return !r.made }) {
@@ -186,7 +186,7 @@ func (o *operator) checkRequests() error {
 	return errors.Join(errs...)
 }
 
-// transport is the way from one life of an operator to the API server.
+// transport connects one life of an operator to the API server.
 type transport struct {
 	operator *operator
 	life     *life
@@ -225,7 +225,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// isDryRun says whether a request is to change nothing. A deletion says so in its body, and the others in their query.
+// isDryRun says whether a request is a dry run. A deletion says so in its body, other requests in their query.
 func isDryRun(req *http.Request) (bool, error) {
 	if req.Method != http.MethodDelete || req.GetBody == nil {
 		return req.URL.Query().Has("dryRun"), nil
@@ -238,7 +238,7 @@ func isDryRun(req *http.Request) (bool, error) {
 	return bytes.Contains(options, []byte(metav1.DryRunAll)), errors.Join(err, body.Close())
 }
 
-// begin counts a request. A request of the dead does not arrive; last says that nothing comes after this one.
+// begin counts a request. A request of a killed life does not arrive; last says that nothing comes after this one.
 func (t transport) begin(sent *request) (last bool, err error) {
 	o := t.operator
 	o.mu.Lock()
@@ -276,8 +276,8 @@ func (t transport) end(sent request, last bool) {
 // clusterScoped are the resources of the operator that are in no namespace.
 var clusterScoped = map[string]bool{"customresourcedefinitions": true, "namespaces": true, "nodes": true}
 
-// scopedTo turns a list or watch of the whole cluster into one of a single namespace, so that many operators can work
-// beside each other, each in a namespace of its own.
+// scopedTo turns a list or watch of the whole cluster into one of a single namespace, so that many operators can work at
+// the same time, each in its own namespace.
 func scopedTo(namespace, path string) string {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	at := map[string]int{"api": 2, "apis": 3}[parts[0]]

@@ -14,14 +14,15 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// An owner's Deployment has the name of a collector whose store comes later. Nothing of the collector's is put into it.
+// An owner's Deployment has the name of a collector whose store is created later. Nothing for the collector is put into
+// the Deployment.
 func TestADeploymentOfTheCollectorsNameIsNotAttachedToItsStore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "stranger")
 	otel := s.service("otel", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
 		StoreRef: v1alpha1.LocalReference{Name: "store"},
 	}})
-	// What the operator may have made before it saw the Deployment, and not have taken back.
+	// The operator may have made this before it saw the Deployment, and may not have deleted it again.
 	s.must(admin.Create(s.ctx, &v1alpha1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "left", OwnerReferences: []metav1.OwnerReference{
 			*metav1.NewControllerRef(otel, v1alpha1.GroupVersion.WithKind("BackingService")),

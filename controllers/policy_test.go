@@ -23,8 +23,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// TestPolicies tests the policies on an API server of their own, without the operator: the tests write the status that it
-// would write. The server is shared, because to start one takes a while.
+// TestPolicies tests the policies on a separate API server, without the operator: the tests write the status that the
+// operator would write. The server is shared, because it takes a while to start one.
 func TestPolicies(t *testing.T) {
 	p := startPoliced(t)
 	for name, test := range map[string]func(*policedScene){
@@ -172,7 +172,7 @@ func ok(tb testing.TB, err error) {
 	}
 }
 
-// await waits until check has nothing to say.
+// await waits until check returns "".
 func (s *policedScene) await(what string, check func() string) {
 	s.Helper()
 	var last string
@@ -184,7 +184,7 @@ func (s *policedScene) await(what string, check func() string) {
 	s.Fatalf("%s: %s", what, last)
 }
 
-// answers compares what the API server says with what it is to say; "" = it has no objection.
+// answers compares the answer of the API server with the expected one; "" = it has no objection.
 func (s *policedScene) answers(err error, want string) {
 	s.Helper()
 	answer := ""
@@ -215,7 +215,7 @@ func (s *policedScene) service(name, spec string, status v1alpha1.BackingService
 	ok(s, s.Status().Update(s.ctx, b))
 }
 
-// attachments is the status of a service with this many attachments, of which the first few are named.
+// attachments is the status of a service with this many attachments. Only the first few are named.
 func attachments(count, named int) v1alpha1.BackingServiceStatus {
 	status := v1alpha1.BackingServiceStatus{AttachmentCount: int32(count)}
 	for i := range named {
@@ -233,7 +233,7 @@ func (s *policedScene) bindingOf(name, spec string) *v1alpha1.Binding {
 	return b
 }
 
-// as returns a client of a user, who is in these groups too.
+// as returns a client of a user, who is also in these groups.
 func (s *policedScene) as(user string, groups ...string) client.Client {
 	s.Helper()
 	config := rest.CopyConfig(s.config)
@@ -266,7 +266,7 @@ func (r right) rule() rbacv1.PolicyRule {
 	return rule
 }
 
-// author makes a user who may write the objects of Bindery in this namespace, and has these rights besides.
+// author makes a user who may write the objects of Bindery in this namespace, and also has these rights.
 func (s *policedScene) author(rights ...right) string {
 	s.Helper()
 	user := "author-of-" + s.namespace
@@ -341,7 +341,7 @@ func serviceInUse(s *policedScene) {
 		user       string
 		status     v1alpha1.BackingServiceStatus
 		annotation string
-		gone       int // of the Bindings that the status names, the last ones
+		gone       int // of the Bindings that the status names, how many of the last ones are gone
 		want       string
 	}{
 		"not attached":                          {},
@@ -382,7 +382,7 @@ func serviceInUse(s *policedScene) {
 	}
 }
 
-// bound creates as many of the Bindings that attachments names, and waits until the policies know them.
+// bound creates n of the Bindings that attachments names, and waits until the policies know them.
 func (s *policedScene) bound(service string, n int) {
 	s.Helper()
 	for i := range n {
@@ -393,8 +393,9 @@ func (s *policedScene) bound(service string, n int) {
 	}
 }
 
-// learn waits until the policies know all Bindings as they are. They learn of them in the order of their writes, so they
-// are so far when they know one more: a service that this one is said to use can be deleted until then.
+// learn waits until the policies know all Bindings in their current state. They learn of them in the order of their
+// writes. So they know all of them when they know one more. Until they know that one, a service that it is said to use
+// can be deleted.
 func (s *policedScene) learn() {
 	s.Helper()
 	marker := s.bindingOf("marker", `{workloadRef: {name: marker}, serviceRef: {name: looked-at}}`)
@@ -413,7 +414,7 @@ func (s *policedScene) learn() {
 	ok(s, s.Delete(s.ctx, marker))
 }
 
-// overridden lets a service be deleted in spite of its apps.
+// overridden allows the deletion of a service although apps use it.
 func (s *policedScene) overridden(service string) {
 	s.Helper()
 	ok(s, s.Patch(s.ctx, s.serviceNamed(service), client.RawPatch("application/merge-patch+json",

@@ -14,11 +14,11 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 )
 
-// HandleVariable is the environment variable that a verify Job gives the handle in: arguments can be read by everybody who
-// can read Pods.
+// HandleVariable is the environment variable in which a verify Job passes the handle: everybody who can read Pods can
+// read arguments.
 const HandleVariable = engine.ProbeVariable
 
-// What a probe ends with that found out nothing. Package exitcode leaves both to Go programs in general.
+// The exit codes of a probe that found out nothing. Package exitcode leaves both to Go programs in general.
 const (
 	probeInterrupted int32 = 1
 	probeMisused     int32 = 2
@@ -28,14 +28,14 @@ const (
 type ProbeOptions struct {
 	// Type of the service, as in spec.type of a BackingService.
 	Type string
-	// Handle of the service; nil where there is none: the Secret or its key does not exist.
+	// Handle of the service; nil if there is none: the Secret or its key does not exist.
 	Handle *string
-	// Timeout of all that it takes.
+	// Timeout for everything together.
 	Timeout time.Duration
 }
 
-// Probe tries a handle, says in one sentence on stderr what came of it, and returns the exit code for it: one of package
-// exitcode, 1 where ctx ended before anything was found out, 2 for options that make no sense.
+// Probe tries a handle, writes the result as one sentence to stderr, and returns the exit code for it: one of package
+// exitcode, 1 if ctx ended before anything was found out, 2 for options that make no sense.
 func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	t := v1alpha1.ServiceType(o.Type)
 	if !slices.Contains(catalog.Types(), t) {
@@ -49,7 +49,7 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	// The last try has the time that is left.
+	// The last try gets the remaining time.
 	result, err := probe.Prober{Patience: o.Timeout * 4 / 5}.Probe(ctx, t, *o.Handle)
 	if err != nil {
 		return say(stderr, probeInterrupted, err.Error())
@@ -57,7 +57,7 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	return say(stderr, result.Code, o.Type+": "+result.Sentence)
 }
 
-// say does not let a sentence that nobody can read change the exit code, which is what counts.
+// say ignores an error when it writes the sentence: only the exit code matters, and must not change.
 func say(stderr io.Writer, code int32, sentence string) int32 {
 	_, _ = fmt.Fprintln(stderr, "probe: "+sentence)
 	return code

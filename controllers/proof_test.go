@@ -39,8 +39,8 @@ func (s *scene) awaitObstacle(binding, want, words string) {
 	})
 }
 
-// A service that passed a while ago, and would not pass now: no Pod is touched, and the Binding says why. What is on the
-// service already stays as it is.
+// The service passed a while ago, but would not pass now: no Pod is touched, and the Binding says why. An app that is on
+// the service already stays as it is.
 func TestAnAppIsNotMovedToWhatHasPassedLongAgo(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -86,7 +86,7 @@ func TestAnAppIsNotMovedToWhatHasPassedLongAgo(t *testing.T) {
 	}
 }
 
-// A Secret that was deleted sends no event. The trial that a swap begins with looks for it.
+// The deletion of a Secret sends no event. The trial at the start of a swap notices it.
 func TestAnAppIsNotMovedToASecretThatHasGone(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "aged-secret")
@@ -109,7 +109,7 @@ func TestAnAppIsNotMovedToASecretThatHasGone(t *testing.T) {
 	}
 }
 
-// However many apps move together, the service is tried once for all of them.
+// No matter how many apps move together, the service is tried once for all of them.
 func TestTwentyAppsThatMoveTogetherAreOneTrial(t *testing.T) {
 	t.Parallel()
 	const apps = 20
@@ -138,8 +138,8 @@ func TestTwentyAppsThatMoveTogetherAreOneTrial(t *testing.T) {
 	}
 }
 
-// A Binding that another thing keeps from its app causes no trial, however old the proof gets, and neither does an operator
-// that starts.
+// A Binding that something else blocks causes no trial, no matter how old the proof gets. A start of the operator does
+// not cause one either.
 func TestABindingThatIsBlockedCausesNoTrial(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "aged-blocked")
@@ -171,7 +171,7 @@ func TestABindingThatIsBlockedCausesNoTrial(t *testing.T) {
 	if got := len(s.jobs("one")); got != jobs {
 		t.Errorf("%d Jobs more", got-jobs)
 	}
-	// When what is in the way has gone, it is tried first.
+	// When the obstacle is gone, the handle is tried first.
 	update(s.scene, &appsv1.Deployment{}, "app", func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Env = nil })
 	s.awaitBinding("conflict", "True/Ready")
 	if got := len(s.jobs("one")); got != jobs+1 {
@@ -179,7 +179,7 @@ func TestABindingThatIsBlockedCausesNoTrial(t *testing.T) {
 	}
 }
 
-// An edit that was made while the operator was away, and an operator that is gone in the middle of it.
+// An edit is made while the operator is not running, and the operator is stopped again in the middle of the work on it.
 func TestAnOperatorThatStartsAnewWantsTheProofToo(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "aged-restart")
@@ -205,7 +205,7 @@ func TestAnOperatorThatStartsAnewWantsTheProofToo(t *testing.T) {
 	}
 }
 
-// What changes hands stays in the app until the one that takes it over has its proof: it is one rollout.
+// A variable that moves to another Binding stays in the app until that Binding has its proof: it is one rollout.
 func TestAVariableThatChangesHandsWaitsForTheProof(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "aged-hands")
@@ -224,8 +224,8 @@ func TestAVariableThatChangesHandsWaitsForTheProof(t *testing.T) {
 	}
 }
 
-// Not parallel: it counts what the operator sends. A proof costs one Job and two writes of the status of the service, however
-// many apps it is for; nothing more is written about a Binding.
+// The test is not parallel: it counts what the operator sends. A proof costs one Job and two writes of the status of the
+// service, no matter how many apps it is for. Nothing more is written about a Binding.
 func TestWhatAProofCosts(t *testing.T) {
 	s := newScene(t, "aged-cost")
 	s.deploy("app")
@@ -244,13 +244,13 @@ func TestWhatAProofCosts(t *testing.T) {
 		"PUT backingservices/one/status", "PUT backingservices/two/status", "PUT backingservices/two/status", "PUT backingservices/two/status",
 		"PUT bindings/b/status", "PUT bindings/b/status",
 	}
-	// A rollout without Pods may be over before the first status is written.
+	// A rollout without Pods may have ended before the first status is written.
 	if writes := s.writesTo(mark); !slices.Equal(writes, want) && !slices.Equal(writes, want[:len(want)-1]) {
 		t.Errorf("writes (-want +got):\n%s", cmp.Diff(want, writes))
 	}
 }
 
-// What was never verified is tried again within seconds, with or without a Binding.
+// A handle that was never verified is tried again within seconds, with or without a Binding.
 func TestWhatWasNeverVerifiedIsTriedAgainSoon(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "soon")

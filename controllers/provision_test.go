@@ -24,7 +24,7 @@ import (
 
 func storage() *v1alpha1.Storage { return &v1alpha1.Storage{Size: resource.MustParse("1Gi")} }
 
-// serve has the Pods of a StatefulSet run, from now on.
+// serve makes the Pods of a StatefulSet run, from now on.
 func (s *scene) serve(name string) {
 	s.Helper()
 	s.await("StatefulSet "+name, func() string {
@@ -189,7 +189,7 @@ func TestASecretOfSomebodyElsesIsFoundWithoutReadingIt(t *testing.T) {
 	t.Errorf("env %+v", d.Spec.Template.Spec.Containers[0].Env)
 }
 
-// allowNoSecret has a quota refuse every new Secret of the namespace.
+// allowNoSecret makes a quota refuse every new Secret of the namespace.
 func (s *scene) allowNoSecret() {
 	s.Helper()
 	full := corev1.ResourceList{corev1.ResourceSecrets: resource.MustParse("1")}
@@ -208,7 +208,7 @@ func (s *scene) secretWrites() (namespace *metav1.LabelSelector, rule admissionv
 	}
 }
 
-// forbidSecretWrites has a policy refuse each of them.
+// forbidSecretWrites makes a policy refuse each of them.
 func (s *scene) forbidSecretWrites() {
 	s.Helper()
 	namespace, rule := s.secretWrites()
@@ -237,7 +237,7 @@ func (s *scene) forbidSecretWrites() {
 	s.awaitNoSecret("Secrets come out of the vault")
 }
 
-// loseSecretWebhook has a webhook asked about each of them which is not there.
+// loseSecretWebhook registers a webhook for each of them that does not exist.
 func (s *scene) loseSecretWebhook() {
 	s.Helper()
 	namespace, rule := s.secretWrites()
@@ -268,7 +268,7 @@ func (s *scene) awaitNoSecret(why string) {
 	})
 }
 
-// What stands in the way of creating and of deleting a Secret does not keep Bindery from knowing whether one exists.
+// Even if something prevents creating and deleting a Secret, Bindery finds out whether one exists.
 func TestWhetherASecretExistsIsKnownWhateverAdmissionSays(t *testing.T) {
 	t.Parallel()
 	for name, forbid := range map[string]func(*scene){
@@ -292,7 +292,7 @@ func TestWhetherASecretExistsIsKnownWhateverAdmissionSays(t *testing.T) {
 				b := s.awaitService(secret, want)
 				s.must(admin.Delete(s.ctx, b))
 			}
-			get(s, &corev1.Secret{}, "there") // the look has left it there
+			get(s, &corev1.Secret{}, "there") // the check has not deleted it
 		})
 	}
 }

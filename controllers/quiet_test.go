@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// When a scenario is over, operators that look at everything once more find nothing to write.
+// When a scenario has ended, operators that look at everything once more find nothing to write.
 func TestQuietAfterEveryScenario(t *testing.T) {
 	alone(t)
 	for name, sc := range scenarios {
@@ -44,10 +44,10 @@ func TestQuietAfterEveryScenario(t *testing.T) {
 	}
 }
 
-// counted is what depends on how many Pod templates it took: a person who takes their time may see more of them.
+// counted matches what depends on the number of Pod templates: a person who works slowly may see more of them.
 var counted = regexp.MustCompile(`generation=\d+ |@\d+`)
 
-// Whatever is created first, and however many Bindings there are, things end the same.
+// In any order of creation, and with any number of Bindings, the end is the same.
 func TestAnyOrderOfCreationEndsTheSame(t *testing.T) {
 	alone(t)
 	create := map[string]func(*stage){

@@ -6,8 +6,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// A restore of older objects, or somebody's mistake, may take the status of a service back to before what its apps were
-// made of. That must not hold their Bindings back for ever, and must not restart them.
+// A restore of older objects, or a mistake, may reset the status of a service to a state before the one that its apps
+// were made from. That must not hold their Bindings back for ever, and must not restart the apps.
 func TestAServiceWhoseStatusWasLostHoldsNobodyBack(t *testing.T) {
 	s := newScene(t, "restore")
 	s.deploy("app")

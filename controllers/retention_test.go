@@ -19,7 +19,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// keptFor creates a Redis that is kept for so long when nothing is attached to it.
+// keptFor creates a Redis that is kept for this long when nothing is attached to it.
 func (s *scene) keptFor(name string, d time.Duration) {
 	s.Helper()
 	s.service(name, v1alpha1.BackingServiceSpec{
@@ -40,7 +40,7 @@ func (s *scene) awaitAttached(service string, n int32) *v1alpha1.BackingService 
 	return b
 }
 
-// awaitGone waits until an object is not there.
+// awaitGone waits until an object does not exist.
 func (s *scene) awaitGone(object client.Object, name string) {
 	s.Helper()
 	s.await(fmt.Sprintf("the end of %T %s", object, name), func() string {
@@ -96,7 +96,7 @@ func TestAServiceThatNobodyUsesGoes(t *testing.T) {
 	}
 }
 
-// What an app needs in order to start, and the password that it knows, stay with the data.
+// The objects that an app needs to start, and the password that it knows, stay with the data.
 func TestARedisThatComesBackIsTheSameToItsApps(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "back")
@@ -188,7 +188,7 @@ func TestTheSecretOfAnEarlierHandleStaysWhileItIsNamed(t *testing.T) {
 	s.awaitBinding("b", "True/Ready")
 	kept(first)
 
-	// No Binding names it any more; a ReplicaSet does, so `kubectl rollout undo` still works.
+	// No Binding names it any more, but a ReplicaSet does, so `kubectl rollout undo` still works.
 	s.must(admin.Delete(s.ctx, get(s, &v1alpha1.Binding{}, "b")))
 	s.awaitAttached("one", 0)
 	s.awaitQuiet()
@@ -205,7 +205,7 @@ func TestTheSecretOfAnEarlierHandleStaysWhileItIsNamed(t *testing.T) {
 	get(s, &corev1.Secret{}, s.secretOf("one"))
 }
 
-// Something that keeps changing a StatefulSet is answered three times, and then not for a minute.
+// If something keeps changing a StatefulSet, Bindery corrects it three times, and then not for a minute.
 func TestBinderyDoesNotFightForAChild(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "contested")
@@ -226,7 +226,7 @@ func TestBinderyDoesNotFightForAChild(t *testing.T) {
 		}
 		return fmt.Sprintf("it was answered %d times: %s", answers-1, ready.Message)
 	})
-	if answers != 4 { // the first one was no answer
+	if answers != 4 { // the first one was no correction
 		t.Errorf("it was answered %d times", answers-1)
 	}
 	b := get(s, &v1alpha1.BackingService{}, "visits")
@@ -234,7 +234,7 @@ func TestBinderyDoesNotFightForAChild(t *testing.T) {
 	if !strings.Contains(ready.Message, "StatefulSet visits") || !condition.IsTrue(b.Status.Conditions, v1alpha1.ConditionStalled, b.Generation) {
 		t.Errorf("it says: %s", ready.Message)
 	}
-	// A person who edits the service is listened to all the same.
+	// An edit of the service by a person is still carried out.
 	update(s, b, "visits", func(b *v1alpha1.BackingService) { b.Spec.Redis.Version = "7.2" })
 	s.await("the edit", func() string {
 		if image := get(s, set, "visits").Spec.Template.Spec.Containers[0].Image; image != "redis:7.2" {

@@ -24,31 +24,32 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 )
 
-// A scenario is a story with one end: what tests of crashes, faults and quiet play again and again.
+// A scenario is a story with one end. The tests of crashes, faults and quiet play it again and again.
 type scenario struct {
-	// setUp makes what is there before; the scenario goes on when what ready says is so, and nothing is sent any more.
+	// setUp creates what exists before the scenario. The scenario goes on when ready is true, and nothing is sent any
+	// more.
 	setUp func(*stage)
 	ready []string
-	// act is what the scenario is about.
+	// act is the action that the scenario tests.
 	act func(*stage)
-	// end is what must be so in the end: each is the beginning of a line of describe, or "no " and one that there is not.
-	// The generation of a workload in it says how many Pod templates it has had.
+	// end is what must be true in the end: each is the beginning of a line of describe, or "no " and a beginning that no
+	// line may have. The generation of a workload in it says how many Pod templates the workload has had.
 	end []string
 	// retries: something is tried again from time to time, for as long as it fails.
 	retries bool
 }
 
-// stage is a namespace that an operator of its own works in.
+// stage is a namespace with its own operator.
 type stage struct {
 	*scene
 	operator *operator
-	// nudge has tried again what was refused; nil = nothing ever is.
+	// nudge makes the operator try again what was refused; nil = nothing is ever refused.
 	nudge func()
-	// jobsRepeat: a Job that was refused is tried again, so how many there are says nothing.
+	// jobsRepeat: a Job that was refused is tried again, so the number of Jobs means nothing.
 	jobsRepeat bool
 }
 
-// quietFor is how long nothing must have been sent until a stage counts as at rest: longer than changes are held back.
+// quietFor is how long nothing must be sent until a stage counts as quiet: longer than changes are held back.
 const quietFor = 400 * time.Millisecond
 
 // staged are the namespaces of all stages, with the names of their tests.
@@ -61,7 +62,7 @@ func newStage(t *testing.T, prefix string) *stage {
 	return &stage{scene: s, operator: newOperator(operated.config, s.namespace)}
 }
 
-// start starts the operator of the stage, and has it stopped with the test.
+// start starts the operator of the stage, and stops it at the end of the test.
 func (s *stage) start() {
 	s.Helper()
 	s.must(s.operator.start())
@@ -72,7 +73,7 @@ func (s *stage) start() {
 	})
 }
 
-// crash has the operator killed right after so many more writes, and another one started.
+// crash kills the operator right after this many more writes, and starts another one.
 func (s *stage) crash(after int) {
 	killed, over, gone := s.operator.killAfter(after), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -85,14 +86,14 @@ func (s *stage) crash(after int) {
 		case <-over:
 		}
 	}()
-	s.Cleanup(func() { // before the one of start, which stops the operator that lives then
+	s.Cleanup(func() { // this runs before the cleanup of start, which stops the operator that runs then
 		close(over)
 		<-gone
 	})
 }
 
-// awaitEnd waits until things stand as they should, and nothing is sent any more. whole = the lines are all there is to
-// say, and not the beginnings of some.
+// awaitEnd waits until the state is as expected, and nothing is sent any more. whole = the lines are the complete
+// description, not only the beginnings of some lines.
 func (s *stage) awaitEnd(lines []string, whole bool) []string {
 	s.Helper()
 	return s.awaitLines(lines, whole, quietFor)
@@ -135,7 +136,7 @@ func (s *stage) awaitLines(lines []string, whole bool, quiet time.Duration) []st
 	}
 }
 
-// lagging says whose controller has still to write a status, which a Binding's messages tell of.
+// lagging says which controllers still have to write a status that the messages of a Binding depend on.
 func lagging(objects []client.Object) string {
 	var behind []string
 	for _, object := range objects {
@@ -171,11 +172,11 @@ func missingIn(got, lines []string, whole bool) string {
 	return strings.Join(missing, "\n")
 }
 
-// describe says how the objects of a namespace stand, in lines that are the same in each namespace in which the same
-// has happened.
+// describe describes the state of the objects of a namespace. If the same has happened in two namespaces, the lines are
+// the same.
 func describe(objects []client.Object) []string {
 	var lines []string
-	secrets := map[string]string{} // what to call a Secret
+	secrets := map[string]string{} // the names to use for Secrets
 	for _, object := range objects {
 		if s, ok := object.(*v1alpha1.BackingService); ok && s.Status.Handle != nil {
 			secrets[s.Status.Handle.SecretName] = "@" + s.Name
@@ -192,7 +193,7 @@ func describe(objects []client.Object) []string {
 
 var revisionName = regexp.MustCompile(`\b([a-z][a-z0-9-]*)-(?:[0-9a-v]{20}|[0-9a-v]{16}|[0-9a-v]{8})\b`)
 
-// anonymous replaces what differs from namespace to namespace: its name, and the names of handle revisions.
+// anonymous replaces what differs between namespaces: the name of the namespace, and the names of handle revisions.
 func anonymous(line, namespace string, secrets map[string]string) string {
 	line = strings.ReplaceAll(line, namespace, "NAMESPACE")
 	return revisionName.ReplaceAllStringFunc(line, func(name string) string {
@@ -203,7 +204,7 @@ func anonymous(line, namespace string, secrets map[string]string) string {
 	})
 }
 
-// written is all that the operators of the stage have written.
+// written is everything that the operators of the stage have written.
 func (s *stage) written() string {
 	var lines []string
 	for _, r := range s.operator.sent(0, func(r request) bool { return r.isWrite() || r.made }) {
@@ -212,7 +213,7 @@ func (s *stage) written() string {
 	return strings.Join(lines, "\n")
 }
 
-// messages are what Ready says in words, which is not compared: it may name times and counts.
+// messages are the messages of Ready, which are not compared: they may contain times and counts.
 func messages(objects []client.Object) []string {
 	var lines []string
 	for _, object := range objects {
@@ -320,9 +321,9 @@ func describeConditions(conditions []metav1.Condition, generation int64) string 
 	return strings.Join(texts, " ")
 }
 
-// What scenarios are made of.
+// The building blocks of scenarios.
 
-// attach creates a Binding, which waits for nothing that a test has no time for.
+// attach creates a Binding. The Binding does not wait for anything that takes too long for a test.
 func (s *stage) attach(name, workload, service string, change ...func(*v1alpha1.BindingSpec)) {
 	s.Helper()
 	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: v1alpha1.BindingSpec{
@@ -335,7 +336,7 @@ func (s *stage) attach(name, workload, service string, change ...func(*v1alpha1.
 	s.must(admin.Create(s.ctx, b))
 }
 
-// carries is a variable of a Binding.
+// carries sets the variable of a Binding.
 func carries(env string) func(*v1alpha1.BindingSpec) {
 	return func(spec *v1alpha1.BindingSpec) { spec.Env = []v1alpha1.EnvVar{{Name: env}} }
 }
@@ -367,7 +368,7 @@ func (s *stage) remove(object client.Object, name string) {
 	s.must(admin.Delete(s.ctx, object))
 }
 
-// dropInUse deletes a service that an app is on.
+// dropInUse deletes a service that an app uses.
 func (s *scene) dropInUse(name string) {
 	s.Helper()
 	update(s, &v1alpha1.BackingService{}, name, func(b *v1alpha1.BackingService) {
@@ -376,7 +377,7 @@ func (s *scene) dropInUse(name string) {
 	s.must(admin.Delete(s.ctx, get(s, &v1alpha1.BackingService{}, name)))
 }
 
-// onOne is what most scenarios begin with: app is attached to the first of some services.
+// onOne is how most scenarios start: app is attached to the first of some services.
 func onOne(services ...string) func(*stage) {
 	return func(s *stage) {
 		s.deploy("app")
@@ -390,10 +391,10 @@ var readyOnOne = []string{
 	"BackingService/two attached=0 Ready=True/Ready Verified=True/Verified",
 }
 
-// readyOnOneOrBad is the same where the other service is one on which the app's Pods fail.
+// readyOnOneOrBad is the same, but the app's Pods fail on the other service.
 var readyOnOneOrBad = append(readyOnOne[:2:2], "BackingService/bad attached=0 Ready=True/Ready Verified=True/Verified")
 
-// onOneOf is the same for a workload whose Pods run, with a policy of its own.
+// onOneOf is the same for a workload whose Pods run, with its own policy.
 func onOneOf(workload client.Object, policy v1alpha1.SwapPolicy, services ...string) func(*stage) {
 	return func(s *stage) {
 		s.runPods()
@@ -403,7 +404,7 @@ func onOneOf(workload client.Object, policy v1alpha1.SwapPolicy, services ...str
 	}
 }
 
-// workload creates one like the example.
+// workload creates a workload like the example.
 func (s *stage) workload(example client.Object) {
 	s.Helper()
 	object, ok := example.DeepCopyObject().(client.Object)
@@ -414,7 +415,7 @@ func (s *stage) workload(example client.Object) {
 	s.must(admin.Create(s.ctx, object))
 }
 
-// replicated is a Deployment whose Pods are replaced as most people have it.
+// replicated is a Deployment with the usual way to replace Pods.
 func replicated(replicas int32) *appsv1.Deployment {
 	d := deploymentOf("", "app")
 	d.Spec.Replicas = &replicas
@@ -443,7 +444,7 @@ func swapsWith(policy v1alpha1.SwapPolicy) func(*v1alpha1.BindingSpec) {
 	return func(spec *v1alpha1.BindingSpec) { spec.Swap = policy.DeepCopy() }
 }
 
-// swapWith swaps with another policy. What came before had all the time that it needed.
+// swapWith swaps with another policy. Everything before the swap had all the time that it needed.
 func (s *stage) swapWith(name, service string, policy v1alpha1.SwapPolicy) {
 	s.Helper()
 	update(s.scene, &v1alpha1.Binding{}, name, func(b *v1alpha1.Binding) {
@@ -451,7 +452,7 @@ func (s *stage) swapWith(name, service string, policy v1alpha1.SwapPolicy) {
 	})
 }
 
-// bad creates a service on which an app's Pods do what an annotation says.
+// bad creates a service. An annotation says what an app's Pods do on it.
 func (s *stage) bad(name, pods string) {
 	s.Helper()
 	s.must(admin.Create(s.ctx, &v1alpha1.BackingService{
@@ -467,7 +468,8 @@ const slowPod = "test/slow"
 func (s *stage) pods() []corev1.Pod {
 	s.Helper()
 	var pods corev1.PodList
-	s.must(admin.List(s.ctx, &pods, client.InNamespace(s.namespace), client.MatchingLabels{"app": "app"}))
+	ctx := context.WithoutCancel(s.ctx) // also when the test is over
+	s.must(admin.List(ctx, &pods, client.InNamespace(s.namespace), client.MatchingLabels{"app": "app"}))
 	return pods.Items
 }
 
@@ -516,7 +518,7 @@ func (s *stage) awaitGeneration(want int64) {
 	})
 }
 
-// Policies: of most scenarios, and of those in which a rollout fails.
+// Policies: for most scenarios, and for those in which a rollout fails.
 var (
 	quick    = v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{}}
 	brief    = v1alpha1.SwapPolicy{Timeout: seconds(2), SettlingTime: seconds(1)}
@@ -719,7 +721,7 @@ var scenarios = map[string]scenario{
 	"swap to where the app crashes a moment later": {
 		setUp: func(s *stage) {
 			d := replicated(1)
-			d.Spec.ProgressDeadlineSeconds = new(int32(6)) // for an operator that was not there to see the Pods come and go
+			d.Spec.ProgressDeadlineSeconds = new(int32(6)) // for an operator that did not run when the Pods became ready and crashed
 			onOneOf(d, quick, "one")(s)
 			s.bad("bad", podsFlap)
 		},
@@ -883,7 +885,7 @@ var scenarios = map[string]scenario{
 	},
 }
 
-// begin plays a scenario up to where it acts.
+// begin plays a scenario up to its action.
 func (sc scenario) begin(s *stage) {
 	s.start()
 	if sc.setUp != nil {
@@ -892,7 +894,7 @@ func (sc scenario) begin(s *stage) {
 	}
 }
 
-// play plays a whole scenario, and returns how things stand in the end and how many writes it took from where it acted.
+// play plays a whole scenario. It returns the final state, and the number of writes since the action.
 func (sc scenario) play(t *testing.T, prefix string) (s *stage, end []string, writes int) {
 	t.Helper()
 	s = newStage(t, prefix)
@@ -903,7 +905,7 @@ func (sc scenario) play(t *testing.T, prefix string) (s *stage, end []string, wr
 	return s, end, len(s.operator.sent(mark, request.isWrite))
 }
 
-// alone stops the operator that the other tests share, which would see what the stages' own do.
+// alone stops the operator that the other tests share, because it would see what the operators of the stages do.
 func alone(t *testing.T) {
 	t.Helper()
 	if err := operated.stop(); err != nil {
@@ -914,7 +916,7 @@ func alone(t *testing.T) {
 		if err := operated.start(); err != nil {
 			t.Fatal(err)
 		}
-		// It finds all that the others have left, and has nothing to add.
+		// The operator finds everything that the others have left, and has nothing to write.
 		for deadline := time.Now().Add(patience); operated.idle() < time.Second || operated.mark() == mark; time.Sleep(interval) {
 			if time.Now().After(deadline) {
 				t.Fatal("the operator does not come to rest")

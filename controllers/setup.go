@@ -1,4 +1,4 @@
-// Package controllers is the one door to Bindery's controllers: it makes their manager and adds them to it.
+// Package controllers is the only entry to Bindery's controllers: it makes their manager and adds them to it.
 package controllers
 
 import (
@@ -31,9 +31,9 @@ import (
 	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
-// Leader election is patient: an API server that is away for a minute does not end the operator. That takes a renewDeadline
-// of more than that minute and the retryPeriod before it. The price is that the lease of an operator that was killed lasts
-// as long as leaseDuration.
+// Leader election is patient: if an API server is unavailable for a minute, the operator does not end. For this,
+// renewDeadline must be longer than that minute and the retryPeriod before it together. The price is that the lease of a
+// killed operator lasts as long as leaseDuration.
 const (
 	leaseDuration = 90 * time.Second
 	renewDeadline = 75 * time.Second
@@ -42,12 +42,12 @@ const (
 	leaseName = "bindery-operator"
 )
 
-// DefaultBurstWindow is the BurstWindow where none is given.
+// DefaultBurstWindow is the BurstWindow if none is given.
 const DefaultBurstWindow = binding.DefaultBurstWindow
 
 // Options of the operator.
 type Options struct {
-	// RedisImage and CollectorImage are run where a BackingService names no image of its own.
+	// RedisImage and CollectorImage are run if a BackingService names no image of its own.
 	RedisImage     string
 	CollectorImage string
 	// ProbeImage has the operator's own program. The Jobs that verify a handle run it.
@@ -57,8 +57,8 @@ type Options struct {
 	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
 	MetricsAddress string
 	HealthAddress  string
-	// BurstWindow is how long nothing more must have been changed, at most, until a workload is: what comes in meanwhile is
-	// one rollout. Default: DefaultBurstWindow, one second. A negative one is an error.
+	// BurstWindow is how long, at most, nothing more must change before a workload is changed: all changes within that
+	// time become one rollout. Default: DefaultBurstWindow, one second. A negative value is an error.
 	BurstWindow time.Duration
 	// LeaderElection lets only one of several operators work.
 	LeaderElection bool
@@ -72,7 +72,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	if err := yaml.UnmarshalStrict([]byte(options.ProbeResources), &images.ProbeResources); err != nil {
 		return nil, fmt.Errorf("reading the resources of the probe: %w", err)
 	}
-	// No limit on the client's own side: the API server's Priority and Fairness is the judge of what is too much.
+	// There is no limit on the client side: Priority and Fairness of the API server decides what is too much.
 	cluster = rest.CopyConfig(cluster)
 	cluster.QPS = -1
 	mgr, err := manager.New(cluster, managerOptions(options))
@@ -100,7 +100,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	if err := binding.Add(ctx, mgr, cmp.Or(options.BurstWindow, DefaultBurstWindow)); err != nil {
 		return nil, err
 	}
-	// Reconcile reads it from the cache: its informer is to be full before the first one.
+	// Reconcile reads it from the cache: its informer must be full before the first Reconcile.
 	if _, err := mgr.GetCache().GetInformer(ctx, binding.Definition(), cache.BlockUntilSynced(false)); err != nil {
 		return nil, fmt.Errorf("watching the definition of Bindings: %w", err)
 	}
@@ -130,7 +130,7 @@ func managerOptions(options Options) manager.Options {
 		LeaseDuration:                 new(leaseDuration),
 		RenewDeadline:                 new(renewDeadline),
 		RetryPeriod:                   new(retryPeriod),
-		// A process may make a manager again after it has stopped one, as the tests of a restart do.
+		// A process may make a manager again after it has stopped one, for example in tests of a restart.
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -139,7 +139,7 @@ func managerOptions(options Options) manager.Options {
 	}
 }
 
-// stripMetadata keeps of an object what Bindery looks at. Its spec and its status are bounded by its schema.
+// stripMetadata keeps what Bindery looks at in an object. The size of its spec and its status is limited by its schema.
 func stripMetadata(object any) (any, error) {
 	if o, ok := object.(metav1.Object); ok {
 		slim.Metadata(o)
@@ -147,7 +147,7 @@ func stripMetadata(object any) (any, error) {
 	return object, nil
 }
 
-// stripChild keeps of what has Bindery's label that which Bindery has made.
+// stripChild keeps only what Bindery has made in an object that has Bindery's label.
 func stripChild(object any) (any, error) {
 	if o, ok := object.(slim.Object); ok {
 		return slim.Child(o), nil
@@ -155,14 +155,14 @@ func stripChild(object any) (any, error) {
 	return object, nil
 }
 
-// isAttached are the annotations of every attached workload in the cache, and mayWait those of a Deployment that may wait
+// isAttached are the annotations in the cache of every attached workload. mayWait are those of a Deployment that may wait
 // for its Bindings. What they say is read from the workload itself.
 var (
 	isAttached = map[string]string{v1alpha1.AttachmentsAnnotation: ""}
 	mayWait    = map[string]string{v1alpha1.WaitForBindingsAnnotation: "some"}
 )
 
-// stripWorkload keeps of a workload what tells whether it concerns Bindery. A cluster has many that do not.
+// stripWorkload keeps only what shows whether a workload concerns Bindery. A cluster has many workloads that do not.
 func stripWorkload(object any) (any, error) {
 	d, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
@@ -179,7 +179,7 @@ func stripWorkload(object any) (any, error) {
 	return kept, nil
 }
 
-// addCache adds a cache to the manager, beside the one that it has.
+// addCache adds a cache to the manager, in addition to the manager's own.
 func addCache(mgr manager.Manager, options cache.Options) (cache.Cache, error) {
 	options.HTTPClient, options.Scheme, options.Mapper = mgr.GetHTTPClient(), mgr.GetScheme(), mgr.GetRESTMapper()
 	objects, err := cache.New(mgr.GetConfig(), options)
@@ -192,7 +192,7 @@ func addCache(mgr manager.Manager, options cache.Options) (cache.Cache, error) {
 	return objects, nil
 }
 
-// everywhere runs a cache whether or not this operator leads, so that it is full when it takes over.
+// everywhere runs a cache even if this operator does not lead, so that the cache is full when this operator takes over.
 type everywhere struct{ cache.Cache }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
@@ -202,7 +202,7 @@ func addHealth(mgr manager.Manager) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the health check: %w", err)
 	}
-	// Ready when the cache is full: an operator that does not lead is ready to.
+	// The operator is ready when the cache is full: an operator that does not lead is then ready to take over.
 	err := mgr.AddReadyzCheck("cache", func(request *http.Request) error {
 		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
 		defer cancel()

@@ -1,7 +1,7 @@
 // The tests of this package run the operator, with the role that it is installed with, against a real API server and the
-// real controllers of workloads, Jobs, garbage collection and namespaces. There are no nodes: most Deployments have no
-// replicas, so their rollouts are over when the Deployment controller has made the ReplicaSet; where Pods are to run,
-// kubelet_test.go says what they do. All that happens is watched, and must keep to invariants_test.go.
+// real controllers of workloads, Jobs, garbage collection and namespaces. There are no nodes. Most Deployments have no
+// replicas, so their rollouts end when the Deployment controller has made the ReplicaSet. If Pods are to run,
+// kubelet_test.go says what they do. Everything that happens is watched, and must follow the rules in invariants_test.go.
 package controllers_test
 
 import (
@@ -46,7 +46,7 @@ const (
 	interval          = 50 * time.Millisecond
 )
 
-// atOnce is how many tests are under way at once, where -parallel does not say so: they wait more than they work.
+// atOnce is how many tests run at the same time, if -parallel does not say so: they wait more than they work.
 const atOnce = 40
 
 var (
@@ -77,7 +77,7 @@ func runSuite(m *testing.M) (code int, err error) {
 	ctrl.SetLogger(zap.New(zap.WriteTo(logs)))
 
 	authn = &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
-	// The servers have this machine to themselves and one client: fairness and a small heap are not what they are here for.
+	// The servers run alone on this machine and have one client: these tests do not need fairness and a small heap.
 	authn.ControlPlane.GetAPIServer().Configure().Set("enable-priority-and-fairness", "false")
 	if err := os.Setenv("GOGC", "300"); err != nil {
 		return 1, err
@@ -123,7 +123,7 @@ func runSuite(m *testing.M) (code int, err error) {
 	return code, checkSuite()
 }
 
-// measures says whether benchmarks are run. What watches the tests would be in what they measure.
+// measures says whether benchmarks are run. What watches the tests would add to what they measure.
 func measures() bool { return flag.Lookup("test.bench").Value.String() != "" }
 
 // allowAtOnce sets -parallel where the command line does not.
@@ -136,7 +136,7 @@ func allowAtOnce() error {
 	return flag.Set("test.parallel", strconv.Itoa(atOnce))
 }
 
-// startWatching has the watch stream recorded, and Pods reported about.
+// startWatching records the watch stream, and reports the status of Pods.
 func startWatching(config *rest.Config) (stop func(), err error) {
 	objects, err := cache.New(config, cache.Options{Scheme: scheme(), DefaultTransform: cache.TransformStripManagedFields()})
 	if err != nil {
@@ -163,7 +163,7 @@ func startWatching(config *rest.Config) (stop func(), err error) {
 	}, nil
 }
 
-// checkSuite checks what must hold over all tests together.
+// checkSuite checks the rules that must hold for all tests together.
 func checkSuite() error {
 	errs := []error{watched.check(), watched.checkLog(logs.String())}
 	for _, o := range operators.all {
@@ -186,8 +186,8 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// startControllerManager starts the real controllers that the tests are about, each with its own ServiceAccount: the
-// policies know some of them by name.
+// startControllerManager starts the real controllers that the tests need, each with its own ServiceAccount: the policies
+// know some of them by name.
 func startControllerManager(assets string, kubeconfig []byte) (stop func(), err error) {
 	dir, err := os.MkdirTemp("", "bindery-controllers-")
 	if err != nil {
@@ -207,12 +207,13 @@ func startControllerManager(assets string, kubeconfig []byte) (stop func(), err 
 	}
 	return func() {
 		_ = command.Process.Kill() // it may have ended
-		_ = command.Wait()         // killed: an error is what is expected
+		_ = command.Wait()         // killed: an error is expected
 		_ = os.RemoveAll(dir)      // a temporary folder
 	}, nil
 }
 
-// install creates what the files of folders hold, as kustomize would: what has no namespace goes into the operator's.
+// install creates the objects in the files of folders, as kustomize would: objects without a namespace are created in the
+// operator's.
 func install(ctx context.Context, to client.Client, dirs ...string) error {
 	if err := to.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}); err != nil {
 		return err
@@ -280,10 +281,10 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// logLimit is how many lines of the log a test that failed is shown.
+// logLimit is how many lines of the log are shown for a failed test.
 const logLimit = 100
 
-// about returns the last lines of the log that hold a word.
+// about returns the last lines of the log that contain a word.
 func (l *lockedBuffer) about(word string) string {
 	var lines []string
 	for line := range strings.Lines(l.String()) {
@@ -301,7 +302,8 @@ type scene struct {
 	namespace string
 }
 
-// newScene makes a namespace. The name begins with prefix: requests that are meant to be forbidden go to "expected-…".
+// newScene makes a namespace. The name begins with prefix: requests that are expected to be forbidden go to
+// "expected-…".
 func newScene(t *testing.T, prefix string) *scene {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: prefix + "-"}}
@@ -323,7 +325,7 @@ func (s *scene) must(err error) {
 	}
 }
 
-// await waits until check has nothing to say.
+// await waits until check returns "".
 func (s *scene) await(what string, check func() string) {
 	s.Helper()
 	var last string
@@ -385,7 +387,7 @@ func (s *scene) bind(name, workload, service string, env ...string) {
 	s.must(admin.Create(s.ctx, b))
 }
 
-// unverified is a policy for tests that are not about verification, nor about Pods that run: it waits for neither.
+// unverified is a policy for tests that are not about verification or running Pods: it waits for neither.
 func unverified() *v1alpha1.SwapPolicy {
 	return &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever, SettlingTime: &metav1.Duration{}}
 }
@@ -395,7 +397,7 @@ func (s *scene) swap(name, service string) {
 	update(s, &v1alpha1.Binding{}, name, func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = service })
 }
 
-// update changes an object, again where somebody else was faster.
+// update changes an object. It tries again if somebody else was faster.
 func update[T client.Object](s *scene, object T, name string, change func(T)) {
 	s.Helper()
 	for {
@@ -421,7 +423,7 @@ func (s *scene) deployment(name string) *appsv1.Deployment {
 	return get(s, &appsv1.Deployment{}, name)
 }
 
-// awaitBinding waits until Ready of a Binding, about its present spec, is status/reason.
+// awaitBinding waits until Ready of a Binding, for its current spec, is status/reason.
 func (s *scene) awaitBinding(name, want string) *v1alpha1.Binding {
 	s.Helper()
 	b := &v1alpha1.Binding{}
@@ -432,7 +434,7 @@ func (s *scene) awaitBinding(name, want string) *v1alpha1.Binding {
 	return b
 }
 
-// orNoPods reads a Binding that is Ready without a Pod like one that is Ready: most Deployments here have no replicas.
+// orNoPods treats a Binding that is Ready without a Pod like one that is Ready: most Deployments here have no replicas.
 func orNoPods(conditions []metav1.Condition) []metav1.Condition {
 	conditions = slices.Clone(conditions)
 	for i, c := range conditions {
@@ -456,7 +458,7 @@ func (s *scene) awaitService(name, want string) *v1alpha1.BackingService {
 	return b
 }
 
-// awaitVerified waits until Verified of a BackingService, about its present spec, is status/reason.
+// awaitVerified waits until Verified of a BackingService, for its current spec, is status/reason.
 func (s *scene) awaitVerified(name, want string) *v1alpha1.BackingService {
 	s.Helper()
 	b := &v1alpha1.BackingService{}
@@ -484,7 +486,7 @@ func (s *scene) awaitCondition(what, conditionType, want string, read func() ([]
 	})
 }
 
-// refersTo is the Secret that a variable of a Deployment refers to, "" = none.
+// refersTo is the Secret that a variable of a Deployment refers to; "" = none.
 func refersTo(d *appsv1.Deployment, name string) string {
 	for _, c := range d.Spec.Template.Spec.Containers {
 		for _, e := range c.Env {
@@ -501,7 +503,7 @@ func (s *scene) secretOf(service string) string {
 	return get(s, &v1alpha1.BackingService{}, service).Status.Handle.SecretName
 }
 
-// replicaSets counts those of a Deployment.
+// replicaSets counts the ReplicaSets of a Deployment.
 func (s *scene) replicaSets(name string) int {
 	s.Helper()
 	var list appsv1.ReplicaSetList

@@ -56,7 +56,7 @@ func (s *scene) jobs(service string) []batchv1.Job {
 	return list.Items
 }
 
-// The Job of a handle is let into a namespace that keeps the Pod Security Standard "restricted".
+// The Job of a handle is accepted in a namespace with the Pod Security Standard "restricted".
 func TestAHandleIsVerifiedBeforeItIsBound(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "verify")
@@ -91,7 +91,8 @@ func TestAHandleIsVerifiedBeforeItIsBound(t *testing.T) {
 	}
 }
 
-// What Kubernetes makes of each exit code is what the condition says; those of earlier probes, too, which had their Jobs fail.
+// The condition says what Kubernetes reports for each exit code. That includes the codes of earlier probes, which made
+// their Jobs fail.
 func TestEachExitCodeIsAReason(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "codes")
@@ -124,8 +125,8 @@ func TestEachExitCodeIsAReason(t *testing.T) {
 	})
 }
 
-// Where nothing was found wrong nobody is alarmed: the Job is Complete and its Pod has Succeeded, however little could be
-// tried. How little is said by the type.
+// If nothing was found wrong, nobody is alarmed: the Job is Complete and its Pod has Succeeded, no matter how little
+// could be tried. The type says how little.
 func TestAFindingThatIsNoFaultIsACompleteJob(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "complete")
@@ -156,7 +157,8 @@ func TestAFindingThatIsNoFaultIsACompleteJob(t *testing.T) {
 	}
 }
 
-// A swap to a service with a wrong password changes nothing; when it was mended, the swap goes on by itself.
+// A swap to a service with a wrong password changes nothing. When the password is corrected, the swap continues by
+// itself.
 func TestAHandleThatDoesNotPassIsNotBound(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "refused")
@@ -180,7 +182,7 @@ func TestAHandleThatDoesNotPassIsNotBound(t *testing.T) {
 	if got := s.deployment("app").Generation; got != before {
 		t.Errorf("%d new generations", got-before)
 	}
-	s.endsWith("bad", exitcode.Passed) // an annotation is no edit of the spec: it is tried again after the pause
+	s.endsWith("bad", exitcode.Passed) // an annotation is no edit of the spec: the handle is tried again after the pause
 	s.awaitBinding("b", "True/Ready")
 	if got := refersTo(s.deployment("app"), "REDIS_URL"); got != s.secretOf("bad") {
 		t.Errorf("the app is on %s", got)
@@ -190,7 +192,7 @@ func TestAHandleThatDoesNotPassIsNotBound(t *testing.T) {
 	}
 }
 
-// An edit of the service is tried at once, and so is a Binding that begins to ask.
+// An edit of the service causes a trial at once, and so does a Binding that starts to ask.
 func TestWhatIsChangedIsTriedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "again")
@@ -230,7 +232,7 @@ func TestWhereNobodyAsksForProofNoneIsMade(t *testing.T) {
 	s.awaitVerified("one", "False/Unreachable")
 }
 
-// A quota refuses the Job: the service stays Ready, and the reason is said.
+// A quota refuses the Job: the service stays Ready, and the status says the reason.
 func TestAJobThatIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "expected-quota")
@@ -249,7 +251,7 @@ func TestAJobThatIsRefused(t *testing.T) {
 	s.awaitVerified("one", "True/Verified")
 }
 
-// Not parallel: it counts what the operator sends.
+// The test is not parallel: it counts what the operator sends.
 func TestASwapToWhatWasVerifiedWritesNoMore(t *testing.T) {
 	s := newScene(t, "verified-swap")
 	s.deploy("app")
@@ -267,7 +269,7 @@ func TestASwapToWhatWasVerifiedWritesNoMore(t *testing.T) {
 		"PUT backingservices/one/status", "PUT backingservices/two/status",
 		"PUT bindings/b/status", "PUT bindings/b/status",
 	}
-	// A rollout without Pods may be over before the first status is written.
+	// A rollout without Pods may have ended before the first status is written.
 	if writes := s.writesTo(mark); !slices.Equal(writes, want) && !slices.Equal(writes, want[:4]) {
 		t.Errorf("writes (-want +got):\n%s", cmp.Diff(want, writes))
 	}

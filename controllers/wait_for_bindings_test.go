@@ -18,10 +18,10 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// revisionAnnotation is what the Deployment controller writes on what has started.
+// revisionAnnotation is what the Deployment controller writes on a Deployment that has started.
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
-// waitsForBindings is about the policy alone: which Deployments it creates paused.
+// waitsForBindings is only about the policy: which Deployments it creates paused.
 func waitsForBindings(s *policedScene) {
 	b := map[string]string{v1alpha1.WaitForBindingsAnnotation: "b"}
 	working := func() *coordinationv1.LeaseSpec { return leaseOf("operator", 90, time.Now()) }
@@ -73,8 +73,8 @@ func leaseOf(holder string, seconds int32, renewed time.Time) *coordinationv1.Le
 	return &coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &metav1.MicroTime{Time: renewed}}
 }
 
-// lead writes the operator's lease (nil = there is none), and waits until the policy does or does not pause Deployments because
-// of it. It does the opposite before, so that it is this lease that the policy knows.
+// lead writes the operator's lease (nil = there is none), and waits until the policy does or does not pause Deployments
+// because of it. Before that, it does the opposite, so that it is clear that the policy knows this lease.
 func (s *policedScene) lead(lease *coordinationv1.LeaseSpec, works bool) {
 	s.Helper()
 	opposite := leaseOf("operator", 90, time.Now())
@@ -97,7 +97,7 @@ func (s *policedScene) writeLease(spec *coordinationv1.LeaseSpec) {
 	}
 }
 
-// awaitPausing waits until a Deployment that asks for it would be created paused, or would not.
+// awaitPausing waits until a Deployment that asks for it would be created paused, or would not be.
 func (s *policedScene) awaitPausing(want bool) {
 	s.Helper()
 	s.await("the policy", func() string {
@@ -111,8 +111,8 @@ func (s *policedScene) awaitPausing(want bool) {
 	})
 }
 
-// pausedForOwners plays what an owner does to a Deployment that was created paused. The pause belongs to nobody, so that a
-// manifest without it neither ends it nor brings it back.
+// pausedForOwners does what an owner does to a Deployment that was created paused. The pause belongs to no field manager,
+// so a manifest without it does not end it and does not bring it back.
 func pausedForOwners(s *policedScene) {
 	for name, owner := range owners {
 		s.run(name, func(s *policedScene) {
@@ -135,7 +135,7 @@ func pausedForOwners(s *policedScene) {
 			}
 			expect("created", true, 0)
 			s.kubectl(strings.ReplaceAll(manifest, "app:1", "app:2"), owner.change...)
-			// What writes the whole object writes that it is not paused.
+			// A write of the whole object also writes that it is not paused.
 			if name == "kubectl replace" {
 				expect("replaced", false, 1)
 				return
@@ -152,7 +152,7 @@ func pausedForOwners(s *policedScene) {
 	}
 }
 
-// waiting is a manifest of a Deployment with a Pod, that waits for Bindings; "" = for none.
+// waiting is a manifest of a Deployment with a Pod that waits for Bindings; "" = it waits for none.
 func (s *policedScene) waiting(bindings string) string {
 	s.Helper()
 	text := strings.Replace(s.manifest("app:1", "app[OWN=mine]"), `"replicas":0`, `"replicas":1`, 1)
@@ -178,9 +178,9 @@ func inOneFile(s *policedScene) {
 		file func(app string) string
 		// waits is what the Deployment waits for.
 		waits string
-		// paused by its owner, or disabled: not by the policy.
+		// paused: by its owner. disabled: the policy does not pause it.
 		paused, disabled bool
-		// once: there is no ReplicaSet and no Pod without the variable.
+		// once: no ReplicaSet and no Pod was made without the variable.
 		once bool
 	}{
 		"without the annotation, the Deployment first": {func(app string) string { return file(app, visitsManifest, b) }, "", false, false, false},
@@ -213,7 +213,7 @@ func inOneFile(s *policedScene) {
 	}
 }
 
-// work starts an operator for the namespace that has the lease, and waits until the policy knows it.
+// work starts an operator with the lease for the namespace, and waits until the policy knows it.
 func (s *policedScene) work() {
 	s.Helper()
 	s.writeLease(nil)
@@ -222,7 +222,7 @@ func (s *policedScene) work() {
 	s.awaitPausing(true)
 }
 
-// awaitStart waits until the Deployment is not paused, and its only Bindings are in its newest ReplicaSet.
+// awaitStart waits until the Deployment is not paused and carries its variable, and a Binding says that it rolls out.
 func (s *policedScene) awaitStart() {
 	s.Helper()
 	s.await("the Deployment to start", func() string {
@@ -237,7 +237,8 @@ func (s *policedScene) awaitStart() {
 	})
 }
 
-// awaitPod waits until each ReplicaSet has its Pod: of the older one it stays, because the newer one never gets ready.
+// awaitPod waits until each ReplicaSet has its Pod. The Pod of the older one stays, because the newer one never gets
+// ready.
 func (s *policedScene) awaitPod() {
 	s.Helper()
 	s.await("the Pods", func() string {
@@ -250,7 +251,7 @@ func (s *policedScene) awaitPod() {
 	})
 }
 
-// bindingsSaying are the messages of the Bindings whose Ready has this reason.
+// bindingsSaying are the messages of those Bindings whose Ready has this reason.
 func (s *policedScene) bindingsSaying(reason string) (messages []string) {
 	s.Helper()
 	var list v1alpha1.BindingList
@@ -283,7 +284,7 @@ func (s *policedScene) countWithout(variable string) (sets, pods int) {
 	return sets, pods
 }
 
-// waitsOn is about a Deployment that waits longer, and about what is said of it.
+// waitsOn is about a Deployment that waits longer, and about the messages for it.
 func waitsOn(s *policedScene) {
 	b := fmt.Sprintf(bindingManifest, "b", "URL")
 	s.run("while its service is not there", func(s *policedScene) {
@@ -350,7 +351,7 @@ func waitsOn(s *policedScene) {
 	})
 }
 
-// awaitEvent waits for an Event on the Deployment that says something.
+// awaitEvent waits for an Event on the Deployment with this text.
 func (s *policedScene) awaitEvent(reason, says string) {
 	s.Helper()
 	s.await("an Event "+reason, func() string {
@@ -370,7 +371,7 @@ func (s *policedScene) awaitEvent(reason, says string) {
 	})
 }
 
-// neverInTheWay: what the API server cannot evaluate, it leaves out.
+// neverInTheWay: the API server skips what it cannot evaluate.
 func neverInTheWay(s *policedScene) {
 	var policies admissionv1.MutatingAdmissionPolicyList
 	ok(s, s.List(s.ctx, &policies))

@@ -23,17 +23,17 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
-// passwordBytes of a new password come from the system's random source: 256 bits.
+// passwordBytes is how many random bytes a new password has. They come from the system's random source: 256 bits.
 const passwordBytes = 32
 
 var (
-	// errRefused: the API server would have none of a write, and will not until somebody changes something.
+	// errRefused: the API server rejected a write, and will reject it until somebody changes something.
 	errRefused = errors.New("refused")
 	// errEnding: the namespace is being deleted, and the service with it.
 	errEnding = errors.New("the namespace is being deleted")
 )
 
-// applyObjects writes what a plan says, in its order. Each write can be repeated.
+// applyObjects makes the writes of a plan, in the plan's order. Each write can be repeated.
 func (r *reconciler) applyObjects(ctx context.Context, o observation, p plan) error {
 	if p.withdraw != nil {
 		if err := r.deleteObject(ctx, p.withdraw); err != nil {
@@ -64,11 +64,11 @@ func (r *reconciler) applyObjects(ctx context.Context, o observation, p plan) er
 // neverVersion is a resourceVersion that no object has: etcd's first revision is older than its first object.
 const neverVersion = "1"
 
-// applyChild applies an object. One that is to be created must not exist, and one that is to be changed must be the one
-// that was looked at: between the look and the write, somebody else can have taken the name.
+// applyChild applies an object. If the object is to be created, it must not exist. If it is to be changed, it must be the
+// one that was read: between the read and the write, somebody else can have taken the name.
 //
-// An apply has no precondition that the object is absent. But one with a resourceVersion creates an object that is absent,
-// and is a conflict where it has another version: so no object is ever taken over that was not known.
+// An apply has no precondition that the object is absent. But an apply with a resourceVersion creates an object that is
+// absent, and is a conflict if the object has another version. So an object that was not known is never taken over.
 func (r *reconciler) applyChild(ctx context.Context, c child) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(c.desired)
 	if err != nil {
@@ -103,12 +103,12 @@ func (r *reconciler) replacePorts(ctx context.Context, o observation, p *ports) 
 	return nil
 }
 
-// deleteObject deletes an object that was looked at, and not another one that has taken its name.
+// deleteObject deletes an object that was read, but not another one that has taken its name.
 func (r *reconciler) deleteObject(ctx context.Context, object client.Object) error {
 	err := r.client.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground),
 		client.Preconditions{UID: new(object.GetUID())})
 	if apierrors.IsConflict(err) {
-		return nil // it is gone: what has its name is another one
+		return nil // it is gone: the object that has its name now is another one
 	}
 	return client.IgnoreNotFound(err)
 }
@@ -120,7 +120,7 @@ func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret)
 			Namespace: o.service.Namespace, Name: s.name,
 			Labels: map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ServiceLabel: o.service.Name},
 		},
-		// The Service Binding Specification asks for a type of this form.
+		// The Service Binding Specification requires a type of this form.
 		Type:       corev1.SecretType("servicebinding.io/" + string(o.service.Spec.Type)),
 		Immutable:  new(true),
 		StringData: s.content(newPassword),
@@ -140,10 +140,10 @@ func (r *reconciler) createSecret(ctx context.Context, o observation, s *secret)
 	return writeError("creating Secret "+s.name, err)
 }
 
-// replaceSecret makes a Secret anew that exists, and that is reserved only: nobody uses it yet. A pass that did not come to
-// its end has made it, or somebody who has read its name in the status, or a service of the same name that is about to be
-// collected: which it is only a reader could tell. The status is read past the cache, which may not have seen that the
-// Secret has become the handle.
+// replaceSecret deletes and creates again a Secret that exists, but whose name is only reserved: nobody uses it yet. It
+// may come from a pass that did not reach its end, from somebody who has read its name in the status, or from a service
+// of the same name that is about to be garbage-collected. Only somebody who can read the Secret could tell which. The
+// status is read from the API server, because the cache may not have seen that the Secret has become the handle.
 func (r *reconciler) replaceSecret(ctx context.Context, o observation, object *corev1.Secret) error {
 	var live v1alpha1.BackingService
 	if err := r.live.Get(ctx, client.ObjectKeyFromObject(&o.service), &live); err != nil {
@@ -171,24 +171,24 @@ func newNonce() handle.Nonce { return handle.NewNonce(randomBytes(handle.NonceBy
 func randomBytes(n int) []byte {
 	random := make([]byte, n)
 	if _, err := rand.Read(random); err != nil {
-		panic(err) // crypto/rand ends the program rather than return an error
+		panic(err) // crypto/rand ends the program instead of returning an error
 	}
 	return random
 }
 
-// outrun is the error of a pass that was made of what is not so any more. The next one, made at once, sees how it is.
+// outrun is the error of a pass whose facts are not true any more. The next pass is made at once and sees the new facts.
 func outrun(why string) error {
 	return apierrors.NewConflict(schema.GroupResource{}, "", errors.New(why))
 }
 
-// isAnother says whether a write was refused because the object has another UID than the one that was meant.
+// isAnother says whether a write was refused because the object has another UID than the intended one.
 func isAnother(err error) bool {
 	var status apierrors.APIStatus
 	return apierrors.IsInvalid(err) && errors.As(err, &status) && status.Status().Details != nil &&
 		slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
-// writeError tells what a retry can mend from what it cannot.
+// writeError separates the errors that a retry can solve from those that it cannot.
 func writeError(doing string, err error) error {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return errEnding
@@ -202,8 +202,8 @@ func writeError(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// applyTrial deletes the Jobs of the service that are not of the trial which the status names, and creates the one of the
-// trial which begins. The status is to name that very Job: one that somebody else has made is not believed.
+// applyTrial deletes the Jobs of the service that do not belong to the trial in the status, and creates the Job of a
+// trial that starts. The status must name exactly that Job: a Job that somebody else has made is not believed.
 func (r *reconciler) applyTrial(ctx context.Context, p *plan) error {
 	for i := range p.trial.abandon {
 		job := &p.trial.abandon[i]
@@ -233,7 +233,7 @@ func (r *reconciler) applyTrial(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// applyStatus writes the status if it changed, and then the Events that the change is worth.
+// applyStatus writes the status if it changed, and then the Events for the change.
 func (r *reconciler) applyStatus(ctx context.Context, s v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) error {
 	if equality.Semantic.DeepEqual(s.Status, now) {
 		return nil

@@ -10,13 +10,13 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
-// planSecretRef makes a handle of a Secret that somebody else keeps.
+// planSecretRef makes a handle from a Secret that somebody else manages.
 func (o *observation) planSecretRef() plan {
 	ref := o.service.Spec.External.SecretRef
 	return o.planForeignSecret(ref.Name, ref.Key, fmt.Sprintf("create it with the key %s, or correct spec.external.secretRef.name", ref.Key))
 }
 
-// planResourceRef makes a handle of what another object publishes as a Provisioned Service.
+// planResourceRef makes a handle from what another object publishes as a Provisioned Service.
 func (o *observation) planResourceRef() plan {
 	ref := o.service.Spec.ResourceRef
 	if o.resource.reason != "" {
@@ -30,7 +30,7 @@ func (o *observation) planResourceRef() plan {
 	return o.planForeignSecret(o.resource.bindingName, v1alpha1.KeyURI, fmt.Sprintf("%s %s publishes it in its status.binding.name", ref.Kind, ref.Name))
 }
 
-// planForeignSecret makes a handle of a Secret that Bindery may not read, and so knows nothing of but whether it exists.
+// planForeignSecret makes a handle from a Secret that Bindery may not read. Bindery only knows whether the Secret exists.
 func (o *observation) planForeignSecret(name, key, mend string) plan {
 	p := plan{status: o.begin()}
 	switch {
@@ -49,8 +49,9 @@ func (o *observation) planForeignSecret(name, key, mend string) plan {
 	return p
 }
 
-// foreignSecret is the Secret, kept by somebody else, whose existence the plan depends on; "" where there is none, or
-// where the status says already, about this generation, that it is there, and no app is to be moved to it now.
+// foreignSecret is the Secret, managed by somebody else, whose existence the plan depends on. It is "" if there is no
+// such Secret. It is also "" if the status already says, for this generation, that the Secret exists, and no app is to be
+// moved to it now.
 func (o *observation) foreignSecret() string {
 	name := o.resource.bindingName
 	if external := o.service.Spec.External; external != nil && external.SecretRef != nil {
@@ -64,26 +65,27 @@ func (o *observation) foreignSecret() string {
 	return name
 }
 
-// secretPoll is half as long as the Secret has been missing, within bounds.
+// secretPoll is half the time that the Secret has been missing, within limits.
 func (o *observation) secretPoll(status v1alpha1.BackingServiceStatus) time.Duration {
 	missing := o.now.Sub(condition.Find(status.Conditions, v1alpha1.ConditionReady).LastTransitionTime.Time)
 	return min(max(missing/2, secretPollMin), secretPollMax)
 }
 
-// planURL makes a handle of a URL without credentials. Its Secret is Bindery's own, one for each URL: the name has a
-// digest of the URL in it, so that a Secret which exists already has this very URL.
+// planURL makes a handle from a URL without credentials. Its Secret is Bindery's own, one for each URL: the name contains
+// a digest of the URL, so a Secret that exists already has exactly this URL.
 func (o *observation) planURL() plan {
 	s := &o.service
 	p := plan{status: o.begin()}
 	url := s.Spec.External.URL
-	// The name is of the content alone. A BackingService that comes back, with its definition or out of git, has the handle
-	// that its apps carry, so none of them changes.
+	// The name depends only on the content. A BackingService that comes back, with its definition or from git, has the
+	// handle that its apps carry, so none of them changes.
 	name := handle.ContentName(s.Name, s.Spec.Type, url)
 	ready := "the handle is spec.external.url"
 	content, err := handle.FromURL(s.Spec.Type, url)
 	if credentials := handle.CheckURL(url); err == nil && credentials != nil {
-		// The API server takes an edit of an object whose URL was there before the rule, as long as it leaves the URL as it is.
-		// So does Bindery: a handle that was made of it is kept, and with it what apps have or come back to.
+		// The API server accepts an edit of an object whose URL existed before the rule, if the edit does not change the
+		// URL. Bindery does the same: a handle that was made from this URL is kept, and so is what apps have or return
+		// to.
 		if ready = "the handle is spec.external.url as it was accepted once, and " + credentials.Error(); !o.hasHandle(name) {
 			err = credentials
 		}
@@ -105,15 +107,15 @@ func (o *observation) planURL() plan {
 	return p
 }
 
-// hasHandle says whether a Secret is the handle of the service, or what one of its Bindings has put into a workload. The
-// latter is known where the status was lost.
+// hasHandle says whether a Secret is the handle of the service, or was put into a workload by one of its Bindings. The
+// latter is known even if the status was lost.
 func (o *observation) hasHandle(name string) bool {
 	h := o.service.Status.Handle
 	return h != nil && h.SecretName == name ||
 		slices.ContainsFunc(o.attached, func(b v1alpha1.Binding) bool { return b.Status.Current.SecretName == name })
 }
 
-// refused is the status that says that the API server refused a write. The handle stays what it was.
+// refused is the status that says that the API server refused a write. The handle stays as it was.
 func (o *observation) refused(why string) v1alpha1.BackingServiceStatus {
 	status := o.begin()
 	state := condition.False(v1alpha1.ReasonRefused, why)

@@ -1,17 +1,17 @@
 // Package backingservice provisions backing services, and finds the handles of those that somebody else runs.
 //
-// The controller is keyed by BackingService. Each pass is three steps:
+// The controller is keyed by BackingService. Each pass has three steps:
 //
 //	observe.go   reads: the children, the Bindings that use the service, what spec.resourceRef names
 //	plan.go      decides (provision.go: what Bindery runs; attach.go: what somebody else runs; plan_verify.go: whether the
 //	             handle is tried; plan_revisions.go, plan_retention.go: what is kept, and how long): pure
 //	apply.go     writes: the handle's Secret, the children, the Job that tries the handle, the status (end.go: deletions)
 //
-// It never reads a Secret. A handle that it makes is a new Secret with a name that nothing else can have, which the status
-// names before it is made; a handle that somebody else keeps is passed on by name.
+// It never reads a Secret. A handle that it makes is a new Secret with a name that nothing else can have. The status
+// names this Secret before it is made. A handle that somebody else manages is only passed on by name.
 //
-// Names of other objects can be taken by others. So what is absent is created and never taken over, and each write to an
-// object that was looked at, and each deletion of one, is about the UID that was seen.
+// Others can take the names of objects. So an object that is absent is created, but never taken over. And each write to
+// an object that was read, and each deletion of one, names the UID that was seen.
 package backingservice
 
 import (
@@ -47,20 +47,20 @@ import (
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// AggregateLabel is on each ClusterRole that grants Bindery to read a kind that spec.resourceRef may name.
+// AggregateLabel is on each ClusterRole that allows Bindery to read a kind that spec.resourceRef may name.
 const AggregateLabel = "bindery.dev/aggregate-to-operator"
 
 const (
-	// staleRetry is how soon a pass is made again when the cache had not seen the last write.
+	// staleRetry is how soon a pass is repeated if the cache had not seen the last write.
 	staleRetry = 100 * time.Millisecond
 
-	// workers provision different services at once.
+	// workers provision different services at the same time.
 	workers = 4
 )
 
 // Options of the controller.
 type Options struct {
-	// Images that are run where a BackingService names none.
+	// Images that are run if a BackingService names none.
 	Images engine.Images
 	// Children is a cache of the objects that carry Bindery's label, with their managedFields.
 	Children cache.Cache
@@ -111,7 +111,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	return r.watch(c, mgr, options.Children)
 }
 
-// Reconcile brings one BackingService to what its spec asks for.
+// Reconcile makes one BackingService what its spec asks for.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	found := make([]v1alpha1.BackingService, 1)
 	if err := r.client.Get(ctx, request.NamespacedName, &found[0]); err != nil {
@@ -124,12 +124,12 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	r.written.Overlay(request.NamespacedName, found)
 	s := found[0]
 	if s.DeletionTimestamp != nil {
-		return reconcile.Result{}, nil // its objects go with it: to mend them now would hold it up
+		return reconcile.Result{}, nil // its objects are deleted with it: to repair them now would delay that
 	}
 	happened := r.happenings.take(request.NamespacedName)
 	result, err := r.pass(ctx, s, happened)
 	if apierrors.IsConflict(err) {
-		// The cache has not seen our last write yet. There is nothing wrong with it.
+		// The cache has not seen our last write yet. This is not an error.
 		result, err = reconcile.Result{RequeueAfter: staleRetry}, nil
 		r.happenings.add(request.NamespacedName, happened)
 	}
@@ -183,13 +183,13 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 	return reconcile.Result{RequeueAfter: p.retryAfter}, pruneErr
 }
 
-// refused says in the status that a write was refused, or a trial of one, and has it tried again after a while.
+// refused says in the status that a write was refused, or its dry run, and retries it after a while.
 func (r *reconciler) refused(ctx context.Context, o observation, err error) (reconcile.Result, error) {
 	log.FromContext(ctx).Error(err, "a write was refused", "retryAfter", refusalRetry)
 	return reconcile.Result{RequeueAfter: refusalRetry}, client.IgnoreNotFound(r.applyStatus(ctx, o.service, o.refused(err.Error())))
 }
 
-// rememberMove has it looked into, a while after the service has left a handle, whether its Secret can go.
+// rememberMove makes a later pass check whether the Secret of a handle that the service has left can be deleted.
 func (r *reconciler) rememberMove(o observation, p plan, pruneErr error) {
 	key := client.ObjectKeyFromObject(&o.service)
 	switch {
@@ -201,7 +201,7 @@ func (r *reconciler) rememberMove(o observation, p plan, pruneErr error) {
 	}
 }
 
-// forget drops what is remembered of a service that is gone.
+// forget drops what is remembered about a service that is gone.
 func (r *reconciler) forget(service types.NamespacedName) {
 	r.happenings.take(service)
 	r.injections.forget(service)

@@ -20,11 +20,12 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// pageSize of the lists that are read past the cache.
+// pageSize of the lists that are read from the API server.
 const pageSize = 500
 
-// end deletes a service that nobody has used for as long as it was to be kept; garbage collection takes what was
-// provisioned for it. The Bindings are read past the cache, and nobody may have touched the service meanwhile.
+// end deletes a service that nobody has used for the whole time that it was to be kept. Garbage collection deletes what
+// was provisioned for it. The Bindings are read from the API server, and nobody may have changed the service in the
+// meantime.
 func (r *reconciler) end(ctx context.Context, o observation) (reconcile.Result, error) {
 	s := &o.service
 	bindings, err := r.liveBindings(ctx, s.Namespace)
@@ -32,7 +33,7 @@ func (r *reconciler) end(ctx context.Context, o observation) (reconcile.Result, 
 		return reconcile.Result{}, err
 	}
 	if attached, named := usersOf(s.Name, bindings); len(attached)+len(named) > 0 {
-		return reconcile.Result{RequeueAfter: staleRetry}, nil // the cache is about to see them
+		return reconcile.Result{RequeueAfter: staleRetry}, nil // the cache will see them soon
 	}
 	err = r.client.Delete(ctx, s.DeepCopy(), client.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion})
 	if apierrors.IsNotFound(err) {
@@ -53,8 +54,8 @@ func (r *reconciler) end(ctx context.Context, o observation) (reconcile.Result, 
 	return reconcile.Result{}, nil
 }
 
-// announce sends the Event that says when a service goes: once, also over restarts, because its name tells this end of
-// this service from all others.
+// announce sends the Event that says when a service will be deleted. It is sent once, even after restarts, because its
+// name is unique for this end of this service.
 func (r *reconciler) announce(ctx context.Context, o observation, p plan) {
 	if p.ending.announce == "" {
 		return
@@ -71,7 +72,7 @@ func (r *reconciler) announce(ctx context.Context, o observation, p plan) {
 		},
 	}
 	if err := r.client.Create(ctx, event); err != nil && !apierrors.IsAlreadyExists(err) {
-		// An Event is for a reader. The end comes without it too.
+		// An Event is only information. The end comes without it too.
 		log.FromContext(ctx).Error(err, "the Event that announces the end of a service could not be sent")
 	}
 }
@@ -86,7 +87,7 @@ func (r *reconciler) prune(ctx context.Context, o observation, p *plan) error {
 	if err != nil {
 		return err
 	}
-	// A cache that lags behind may take the handle that came back for one that was left.
+	// If a cache lags behind, a handle that came back may look like one that was left.
 	var service v1alpha1.BackingService
 	if err := r.live.Get(ctx, client.ObjectKeyFromObject(&o.service), &service); err != nil {
 		return client.IgnoreNotFound(err)
@@ -144,7 +145,7 @@ func (r *reconciler) liveObjects(ctx context.Context, namespace string, gvk sche
 	return objects, nil
 }
 
-// eachPage reads a list past the cache, and calls visit when another page of it is there.
+// eachPage reads a list from the API server, and calls visit after each page.
 func (r *reconciler) eachPage(ctx context.Context, page client.ObjectList, namespace string, visit func()) error {
 	for {
 		if err := r.live.List(ctx, page, client.InNamespace(namespace), client.Limit(pageSize), client.Continue(page.GetContinue())); err != nil {

@@ -7,8 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// repaired are the ways in which a child is put right, by its kind: one that was changed, and one that was deleted. Each has
-// a count of its own: who edits a Service and deletes it is nobody that fights.
+// repaired are the ways in which a child is repaired, by its kind: one for a child that was changed, and one for a child
+// that was deleted. Each has its own count: a person who edits a Service and then deletes it is not fighting against
+// Bindery.
 var repaired = []string{
 	"Service", "StatefulSet", "Deployment",
 	deleted("Service"), deleted("StatefulSet"), deleted("Deployment"),
@@ -16,14 +17,14 @@ var repaired = []string{
 
 func deleted(kind string) string { return kind + " (deleted)" }
 
-// childKey is a way in which a child of a service is put right.
+// childKey is a way in which a child of a service is repaired.
 type childKey struct {
 	service types.NamespacedName
 	kind    string
 }
 
 // happenings keep what has happened to the Bindings of services until the next pass of each. A restart forgets it: then
-// the next thing that happens will do.
+// the next change has the same effect.
 type happenings struct {
 	mu   sync.Mutex
 	seen map[types.NamespacedName]happening
@@ -58,7 +59,7 @@ type sightings struct {
 
 func newSightings() *sightings { return &sightings{seen: map[types.NamespacedName]time.Time{}} }
 
-// since is when it was first seen: now, where it was not seen before.
+// since is when something was first seen: now, if it was not seen before.
 func (s *sightings) since(key types.NamespacedName, now time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +69,7 @@ func (s *sightings) since(key types.NamespacedName, now time.Time) time.Time {
 	return s.seen[key]
 }
 
-// age is how long ago it was first seen; 0 where it was not.
+// age is how long ago something was first seen; 0 if it was not seen.
 func (s *sightings) age(key types.NamespacedName, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
-// Reasons of Events on a BackingService that are no reasons of a condition.
+// Reasons of Events on a BackingService that are not reasons of a condition.
 const (
 	reasonDeprovisionSoon    = "DeprovisionSoon"
 	reasonDeprovisioned      = "Deprovisioned"
@@ -24,7 +24,7 @@ const (
 // note is an Event to be sent.
 type note struct{ eventType, reason, action, message string }
 
-// notesOf are the Events that a change of the status of a service is worth: transitions, and nothing else.
+// notesOf are the Events for a change of the status of a service: only transitions.
 func notesOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []note {
 	was, notes := s.Status, linksOf(s, now)
 	if ready, changed := transition(was, now, v1alpha1.ConditionReady); changed {
@@ -44,8 +44,8 @@ func notesOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []no
 	return notes
 }
 
-// linksOf warns of a Service that has the name that earlier versions of Bindery gave it: once, when it becomes that of the
-// handle. What the Service is called cannot be changed, because apps have the handle.
+// linksOf warns about a Service that has the name that earlier versions of Bindery gave it. It warns once, when the
+// Service becomes that of the handle. The name of the Service cannot be changed, because apps have the handle.
 func linksOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []note {
 	provisioned := s.Spec.Redis != nil || s.Spec.Collector != nil
 	if !provisioned || s.Status.Handle != nil || now.Handle == nil || handle.ServiceName(s.Name, now.Handle.SecretName) != s.Name {

@@ -8,7 +8,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// A Service with the name of its BackingService gives variables that an app may read. That is said once, when it comes.
+// A Service with the name of its BackingService gives variables that an app may read. This is reported once, when the
+// Service appears.
 func TestAServiceThatGivesVariablesOfItsNameIsSaid(t *testing.T) {
 	const earlier = "my-visits-0123456789abcdef"
 	for name, test := range map[string]struct {

@@ -20,7 +20,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 )
 
-// observe reads all that a plan for one service depends on.
+// observe reads everything that a plan for one service depends on.
 func (r *reconciler) observe(ctx context.Context, s v1alpha1.BackingService) (observation, error) {
 	o := observation{now: r.now(), service: s, images: r.images, nonce: newNonce()}
 	o.sinceMoved = r.moves.age(client.ObjectKeyFromObject(&s), o.now)
@@ -51,8 +51,8 @@ func (r *reconciler) observeBindings(ctx context.Context, o *observation) error 
 	return nil
 }
 
-// observeJobs reads the Jobs that try the service's handles. The one that the status names is asked for past the cache where
-// the cache has none: it may be too new for it, or gone.
+// observeJobs reads the Jobs that try the service's handles. If the cache does not have the Job that the status names, it
+// is read from the API server: it may be too new for the cache, or gone.
 func (r *reconciler) observeJobs(ctx context.Context, o *observation) error {
 	var list batchv1.JobList
 	if err := r.children.List(ctx, &list, client.InNamespace(o.service.Namespace),
@@ -79,8 +79,8 @@ func (r *reconciler) observeJobs(ctx context.Context, o *observation) error {
 	return nil
 }
 
-// observeChildren reads the objects of a provisioned service. The cache has those that carry Bindery's label; where it
-// has none, the API server is asked whether somebody else has taken the name.
+// observeChildren reads the objects of a provisioned service. The cache has those with Bindery's label. If an object is
+// not in the cache, the API server is asked whether somebody else has taken the name.
 func (r *reconciler) observeChildren(ctx context.Context, o *observation) (err error) {
 	o.children.contested = map[string]time.Duration{}
 	for _, kind := range repaired {
@@ -94,7 +94,7 @@ func (r *reconciler) observeChildren(ctx context.Context, o *observation) (err e
 	if err != nil {
 		return err
 	}
-	// The handle says how the Service is called, and what else there is says which handle it is.
+	// The name of the Service depends on the handle, and which handle it is depends on what else exists.
 	o.children.service, err = observeChild(ctx, r, o, &corev1.Service{}, r.children, o.serviceName())
 	return err
 }
@@ -125,8 +125,9 @@ func (r *reconciler) observeCollector(ctx context.Context, o *observation) (err 
 	return r.observeEarlierCollector(ctx, o)
 }
 
-// observeEarlierCollector looks for what an earlier version of Bindery made for a collector whose status has no handle. The
-// Service is there where only the status was lost. Else apps may carry the Secret of a collector that had the name before.
+// observeEarlierCollector looks for what an earlier version of Bindery made for a collector whose status has no handle.
+// If only the status was lost, the Service exists. Otherwise, apps may carry the Secret of an earlier collector with the
+// same name.
 func (r *reconciler) observeEarlierCollector(ctx context.Context, o *observation) error {
 	s := &o.service
 	if s.Status.Handle != nil || len(s.Status.Reserved) > 0 {
@@ -146,7 +147,7 @@ func (r *reconciler) observeEarlierCollector(ctx context.Context, o *observation
 	return err
 }
 
-// observeStore reads the service that a collector is to keep its data in.
+// observeStore reads the service that a collector shall keep its data in.
 func (r *reconciler) observeStore(ctx context.Context, o *observation) error {
 	var store v1alpha1.BackingService
 	key := types.NamespacedName{Namespace: o.service.Namespace, Name: o.service.Spec.Collector.StoreRef.Name}
@@ -159,8 +160,8 @@ func (r *reconciler) observeStore(ctx context.Context, o *observation) error {
 	return nil
 }
 
-// observeRemains looks for what is left of a Redis whose StatefulSet is not there: the Secret that apps carry, and its volume.
-// A volume that has the name and is not Bindery's is somebody else's data.
+// observeRemains looks for what is left of a Redis whose StatefulSet does not exist: the Secret that apps carry, and the
+// volume. A volume that has the name but is not Bindery's holds somebody else's data.
 func (r *reconciler) observeRemains(ctx context.Context, o *observation) error {
 	if o.children.statefulSet != nil {
 		return nil
@@ -185,8 +186,8 @@ func (r *reconciler) observeRemains(ctx context.Context, o *observation) error {
 	return nil
 }
 
-// observeClaim finds the claim of a Redis, and returns the Secret that it remembers. before says whether there was a Redis of
-// Bindery's of this name before.
+// observeClaim finds the claim of a Redis, and returns the Secret that the claim remembers. before says whether there was
+// a Redis of Bindery's with this name before.
 func (r *reconciler) observeClaim(ctx context.Context, o *observation, before bool) (remembered string, err error) {
 	for _, template := range []string{engine.ClaimName, engine.LegacyClaimName} {
 		claim := &metav1.PartialObjectMetadata{}
@@ -209,8 +210,8 @@ func (r *reconciler) observeClaim(ctx context.Context, o *observation, before bo
 	return "", nil
 }
 
-// carriedByApps finds the Secret that the apps of the namespace carry from a service of this name. The workloads say it in
-// their annotations, so one page after another of their metadata is read, once in the life of a service.
+// carriedByApps finds the Secret that the apps of the namespace carry from a service of this name. The workloads name it
+// in their annotations, so their metadata is read page by page, once in the life of a service.
 func (r *reconciler) carriedByApps(ctx context.Context, o *observation) (string, error) {
 	var carried []string
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
@@ -228,7 +229,7 @@ func (r *reconciler) carriedByApps(ctx context.Context, o *observation) (string,
 	return mostCarried(carried), nil
 }
 
-// observeEarlierSecret takes the first of these Secrets that still exists for what the service had before.
+// observeEarlierSecret uses the first of these Secrets that still exists as the one that the service had before.
 func (r *reconciler) observeEarlierSecret(ctx context.Context, o *observation, names ...string) error {
 	for _, name := range names {
 		if name == "" {
@@ -248,7 +249,7 @@ func (r *reconciler) observeEarlierSecret(ctx context.Context, o *observation, n
 	return nil
 }
 
-// observeChild reads one object of a provisioned service into object; nil where there is none.
+// observeChild reads one object of a provisioned service into object; nil if it does not exist.
 func observeChild[T client.Object](ctx context.Context, r *reconciler, o *observation, object T, from client.Reader, name string) (T, error) {
 	var none T
 	key := types.NamespacedName{Namespace: o.service.Namespace, Name: name}
@@ -277,10 +278,10 @@ func observeChild[T client.Object](ctx context.Context, r *reconciler, o *observ
 		o.children.foreign = append(o.children.foreign, gvk.Kind+" "+name)
 		return none, nil
 	}
-	return live, nil // it is new to the cache, or has lost the label
+	return live, nil // it is not in the cache yet, or has lost the label
 }
 
-// observeSecret finds out whether the Secret exists that somebody else keeps.
+// observeSecret finds out whether a Secret exists that somebody else manages.
 func (r *reconciler) observeSecret(ctx context.Context, o *observation) error {
 	name := o.foreignSecret()
 	if name == "" {
@@ -295,12 +296,13 @@ func (r *reconciler) observeSecret(ctx context.Context, o *observation) error {
 // noUID is a UID that no object has: the API server makes random ones.
 const noUID types.UID = "00000000-0000-0000-0000-000000000000"
 
-// secretExists finds out whether a Secret exists without the right to read it. It asks to delete the Secret as a dry run, if
-// its UID is one that no object has: the answer is NotFound where there is none of this name, and else Conflict. The answer
-// has nothing of the Secret but its UID. Either of the two, the dry run and the UID, is enough to delete nothing.
+// secretExists finds out whether a Secret exists, without the right to read it. It sends a dry run of a deletion of the
+// Secret, with the precondition of a UID that no object has. The answer is NotFound if there is no Secret of this name,
+// and otherwise Conflict. The answer contains nothing of the Secret except its UID. The dry run alone, or the UID alone,
+// is enough to make sure that nothing is deleted.
 //
-// The API server compares the UID before it asks admission, so that no quota, no policy and no webhook has a say in it. (A
-// dry run of a creation is refused by a quota that is used up, whether or not the Secret exists.)
+// The API server compares the UID before admission, so no quota, no policy and no webhook has an influence. (A dry run of
+// a creation is refused by a quota that is used up, whether or not the Secret exists.)
 func (r *reconciler) secretExists(ctx context.Context, namespace, name string) (existence, error) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	err := r.client.Delete(ctx, secret, client.DryRunAll, client.Preconditions{UID: new(noUID)})
@@ -318,7 +320,7 @@ func (r *reconciler) secretExists(ctx context.Context, namespace, name string) (
 	}
 }
 
-// observeResource reads spec.resourceRef, and has its kind watched from then on.
+// observeResource reads spec.resourceRef, and starts to watch its kind.
 func (r *reconciler) observeResource(ctx context.Context, o *observation) error {
 	ref := o.service.Spec.ResourceRef
 	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)

@@ -21,27 +21,28 @@ import (
 )
 
 const (
-	// attachmentLimit is how many attachments the status names; it counts them all.
+	// attachmentLimit is how many attachments the status names; its count includes all of them.
 	attachmentLimit = 100
 
-	// A Secret that does not exist sends no event to somebody who may not read Secrets, so it is looked for again: soon
+	// If a Secret does not exist, somebody who may not read Secrets gets no event for it. So it is looked for again: soon
 	// at first, later more rarely.
 	secretPollMin = 2 * time.Second
 	secretPollMax = time.Minute
 
-	// refusalRetry is how soon a refused write is tried again: what refused it (a policy, a quota) sends no event.
+	// refusalRetry is how soon a refused write is tried again: the cause of the refusal (a policy, a quota) sends no
+	// event.
 	refusalRetry = time.Minute
 
-	// resourceRetry is how soon a kind that could not be read is tried again: a right that is granted sends no event.
+	// resourceRetry is how soon a kind that could not be read is tried again: granting a right sends no event.
 	resourceRetry = 30 * time.Second
 )
 
-// observation is all that a plan depends on.
+// observation is everything that a plan depends on.
 type observation struct {
 	now     time.Time
 	service v1alpha1.BackingService
 	images  engine.Images
-	// attached are the Bindings that have put the handle of the service into a workload; named are those whose
+	// attached are the Bindings that have put the handle of the service into a workload. named are those whose
 	// spec.serviceRef is the service.
 	attached []v1alpha1.Binding
 	named    []v1alpha1.Binding
@@ -49,14 +50,14 @@ type observation struct {
 	happened happening
 	children children
 	jobs     jobs
-	// nonce is the random part of the names that this pass may give.
+	// nonce is the random part of the names that this pass may create.
 	nonce handle.Nonce
-	// sinceMoved is how long ago the service left a handle; 0 where that was not seen, or was looked into already.
+	// sinceMoved is how long ago the service left a handle; 0 if that was not seen, or was handled already.
 	sinceMoved time.Duration
-	// secret says whether the Secret of a handle exists that somebody else keeps. It is looked at only where the plan
-	// depends on it.
+	// secret says whether a Secret exists that has a handle and is managed by somebody else. It is checked only if the
+	// plan depends on it.
 	secret existence
-	// resource is what was found of spec.resourceRef.
+	// resource is what spec.resourceRef leads to.
 	resource resource
 }
 
@@ -66,33 +67,35 @@ type children struct {
 	statefulSet *appsv1.StatefulSet
 	deployment  *appsv1.Deployment
 	binding     *v1alpha1.Binding
-	// store is the BackingService that a collector is to keep its data in; nil where there is none.
+	// store is the BackingService that a collector shall keep its data in; nil if there is none.
 	store *v1alpha1.BackingService
-	// claim is the claim template of a Redis whose StatefulSet does not exist: one that finds the volume that it had.
+	// claim is the claim template for a Redis whose StatefulSet does not exist: the template that finds the volume that
+	// the Redis had.
 	claim string
-	// carried is the Secret that exists and that the apps of the namespace carry from a service of this name that was there
-	// before, or else the one that its claim remembers; "" = none.
+	// carried is the Secret that exists and that the apps of the namespace carry from an earlier service of this name. If
+	// there is none, it is the one that the claim remembers; "" = none.
 	carried string
-	// earlier says of a collector whose status has no handle that an earlier version of Bindery made what is in use: its Service
-	// has the name that such a version gave, or apps carry such a Secret.
+	// earlier is about a collector whose status has no handle. It says that what is in use was made by an earlier version
+	// of Bindery: the Service has the name that such a version gave, or apps carry such a Secret.
 	earlier bool
 	// foreign are objects that have the name of a child and belong to somebody else.
 	foreign []string
-	// contested is how long to leave a child as it is, by the way to put it right, because something else keeps at it.
+	// contested is how long to leave a child as it is, because something else keeps changing it. The key is the way in
+	// which the child is repaired.
 	contested map[string]time.Duration
 	// injectedSince is when the Binding of a collector was first seen to say what the collector is born with.
 	injectedSince time.Time
 }
 
-// existence of a Secret, which Bindery may not read.
+// existence of a Secret that Bindery may not read.
 type existence struct {
 	known  bool
 	exists bool
-	// why it is not known, where it is not.
+	// why it is not known, if it is not known.
 	why string
 }
 
-// resource is what was found of spec.resourceRef.
+// resource is what spec.resourceRef leads to.
 type resource struct {
 	reason  string // a reason of a condition; "" = found
 	message string
@@ -100,42 +103,42 @@ type resource struct {
 	bindingName string
 }
 
-// happening is what has happened to the Bindings of a service: a plan cannot see it in how things stand.
+// happening is what has happened to the Bindings of a service: the current state does not show this to a plan.
 type happening struct {
-	// named: one has begun to name the service.
+	// named: a Binding has started to name the service.
 	named bool
-	// moved: one has put another handle into its workload, or has gone.
+	// moved: a Binding has put another handle into its workload, or is gone.
 	moved bool
 }
 
-// plan is what is to be done. Where reserve is set, the name of the Secret is written down, and that is all: the next pass
-// makes it. Else the Secret comes first, because the other objects refer to it; then the other objects, then the
-// Job that tries the handle; then the status, which says how things stand when all of it was done; at last what the
-// status has announced.
+// plan is what is to be done. If reserve is set, only the name of the Secret is written down, and the next pass makes the
+// Secret. Otherwise the order is: first the Secret, because the other objects refer to it; then the other objects; then
+// the Job that tries the handle; then the status, which describes the state after all of that; last, what the status has
+// announced.
 type plan struct {
 	reserve bool
 	secret  *secret
-	// ports of the Service, where the whole list has to be replaced.
+	// ports of the Service, if the whole list has to be replaced.
 	ports *ports
 	apply []child
-	// repairs are those of the applied objects that somebody else has changed.
+	// repairs are those applied objects that somebody else has changed.
 	repairs []repair
-	// contested are the children that stay as somebody else has made them, for now.
+	// contested are the children that stay, for now, as somebody else has made them.
 	contested []string
 	// withdraw is the Binding of a collector that must not attach anything any more.
 	withdraw *v1alpha1.Binding
 	trial    trial
-	// moved: the service has another handle than before, so that there are Secrets to be looked into.
+	// moved: the service has another handle than before, so there are Secrets to check.
 	moved bool
-	// prune are the Secrets of earlier handles that are to go, if nothing names them any more.
+	// prune are the Secrets of earlier handles that are to be deleted, if nothing names them any more.
 	prune  []string
 	status v1alpha1.BackingServiceStatus
 	ending ending
-	// retryAfter is when to look again at what sends no event. 0 = never.
+	// retryAfter is when to look again at things that send no event. 0 = never.
 	retryAfter time.Duration
 }
 
-// lookAgain has the next pass made after this time, if none is to be made sooner.
+// lookAgain makes sure that the next pass is made after this time or earlier.
 func (p *plan) lookAgain(after time.Duration) {
 	if p.retryAfter == 0 || after < p.retryAfter {
 		p.retryAfter = after
@@ -144,33 +147,33 @@ func (p *plan) lookAgain(after time.Duration) {
 
 // child is an object that is to be applied.
 type child struct {
-	// desired is an apply configuration, or a Binding, of which metadata and spec are meant.
+	// desired is an apply configuration, or a Binding, of which only metadata and spec are used.
 	desired any
 	// name of the object, in words for a message.
 	name string
-	// uid of the object that is to be changed; "" = it is to be created, and must not exist.
+	// uid of the object that is to be changed; "" = the object is to be created, and must not exist.
 	uid types.UID
 }
 
-// ports are the whole list of the ports of one Service.
+// ports is the whole list of the ports of one Service.
 type ports struct {
 	service string
 	uid     types.UID
 	list    []acorev1.ServicePortApplyConfiguration
 }
 
-// repair is the way in which a child is put right, and the state that it was found in.
+// repair is the way in which a child is repaired, and the state that it was found in.
 type repair struct{ kind, sight string }
 
 // secret is a handle revision that is to be created.
 type secret struct {
 	name string
-	// content makes the Secret's content with fresh passwords. Handles without credentials ask for none.
+	// content makes the Secret's content with new passwords. Handles without credentials do not ask for one.
 	content func(newPassword func() string) map[string]string
-	// kept: one that exists was made for this service, and stays as it is. Else it is made again: a pass that did not come
-	// to its end may have made it, or somebody who has read its name in the status.
+	// kept: an existing Secret was made for this service, and stays as it is. Otherwise an existing Secret is made again:
+	// it may come from a pass that did not reach its end, or from somebody who has read its name in the status.
 	kept bool
-	// outlives: it stays when the BackingService goes.
+	// outlives: the Secret stays when the BackingService is deleted.
 	outlives bool
 }
 
@@ -200,8 +203,9 @@ func makePlan(o observation) plan {
 	return p
 }
 
-// reserve plans to write down the name of a Secret before it is made, so that it is known whatever happens. Of the names
-// that were reserved before, and are not needed any more, there may be Secrets: they go as those of earlier handles do.
+// reserve plans to write down the name of a Secret before the Secret is made, so that the name is known even after a
+// crash. For names that were reserved before and are not needed any more, Secrets may exist: they are deleted like those
+// of earlier handles.
 func (o *observation) reserve(name string) plan {
 	status := *o.service.Status.DeepCopy()
 	status.Reserved = slices.Insert(status.Reserved, 0, name)
@@ -214,19 +218,19 @@ func (o *observation) reserved(name string) bool {
 	return slices.Contains(o.service.Status.Reserved, name)
 }
 
-// begin is the status that a plan starts from: what it was, about this generation.
+// begin is the status that a plan starts from: the last status, for this generation.
 func (o *observation) begin() v1alpha1.BackingServiceStatus {
 	status := *o.service.Status.DeepCopy()
 	status.ObservedGeneration = o.service.Generation
 	return status
 }
 
-// setReady writes the condition that says how the service stands.
+// setReady writes the condition that says what state the service is in.
 func (o *observation) setReady(status *v1alpha1.BackingServiceStatus, state condition.State) {
 	condition.Set(&status.Conditions, v1alpha1.ConditionReady, state, o.service.Generation, o.now)
 }
 
-// setStalled says whether Ready, or else Verified, is what nothing but a person will mend. It comes after both.
+// setStalled says whether the problem in Ready, or else in Verified, needs a person. It is called after both are set.
 func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 	state := stateOf(condition.Find(status.Conditions, v1alpha1.ConditionReady))
 	stalled := slices.Contains(needsPerson, state.Reason)
@@ -237,7 +241,7 @@ func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 	condition.SetStalled(&status.Conditions, stalled, state, o.service.Generation, o.now)
 }
 
-// needsPerson are the reasons that nothing but a person will mend.
+// needsPerson are the reasons that only a person can resolve.
 var needsPerson = []string{
 	v1alpha1.ReasonNameConflict, v1alpha1.ReasonRefused, v1alpha1.ReasonInvalidSpec,
 	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested, v1alpha1.ReasonNotServing,
@@ -252,7 +256,7 @@ func (o *observation) setProvisioned(status *v1alpha1.BackingServiceStatus, stat
 	o.setReady(status, state)
 }
 
-// setHandle writes the handle. Another Secret, or another key, is another revision.
+// setHandle writes the handle. A change of the Secret or of the key is a new revision.
 func (o *observation) setHandle(status *v1alpha1.BackingServiceStatus, secretName, key string, keys []string) {
 	next := v1alpha1.Handle{SecretName: secretName, Key: key, Keys: keys, Revision: 1}
 	if was := o.service.Status.Handle; was != nil {
@@ -277,7 +281,7 @@ func (o *observation) setAttachments(status *v1alpha1.BackingServiceStatus) {
 	status.Attachments = attachments[:min(len(attachments), attachmentLimit)]
 }
 
-// conflict says so where an object of somebody else has the name of a child.
+// conflict returns the condition for an object of somebody else that has the name of a child.
 func (o *observation) conflict() (condition.State, bool) {
 	if len(o.children.foreign) == 0 {
 		return condition.State{}, false
@@ -286,14 +290,14 @@ func (o *observation) conflict() (condition.State, bool) {
 		"delete or rename it, or create the BackingService under another name", strings.Join(o.children.foreign, ", "))), true
 }
 
-// differs says whether what Bindery owns of an object is not what is desired.
+// differs says whether the part of an object that Bindery owns is different from what is desired.
 func differs[T any](desired *T, extract func() (*T, error)) bool {
 	have, err := extract()
-	// managedFields that cannot be read were written by somebody else: an apply mends them.
+	// managedFields that cannot be read were written by somebody else: an apply repairs them.
 	return err != nil || !equality.Semantic.DeepEqual(desired, have)
 }
 
-// keysOf are the keys that a Secret of Bindery's making has for apps.
+// keysOf are the keys for apps in a Secret that Bindery makes.
 func keysOf(content map[string]string) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(content)), engine.Internal)
 }

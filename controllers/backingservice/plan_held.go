@@ -14,26 +14,28 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 )
 
-// A Job may be kept from its work: it is suspended, no Pod of it can be created, or its Pod does not end. Nobody is told why but
-// who may read Events and Pods, which Bindery may not. So what is known of the Job itself is said, and where to look.
+// Something may prevent a Job from doing its work: it is suspended, no Pod of it can be created, or its Pod does not end.
+// The reason is only in Events and Pods, which Bindery may not read. So the status says what is known of the Job itself,
+// and where to look.
 const (
-	// heldAfter is how long a Job may be without a Pod before it is said: most have one within a second.
+	// heldAfter is how long a Job may be without a Pod before that is reported: most have one within a second.
 	heldAfter = 20 * time.Second
 
-	// trialLasts is when a trial ends that nothing else ends: the deadline of a Job does not count while it is suspended, or
-	// where no controller looks after it.
+	// trialLasts is when a trial ends if nothing else ends it: the deadline of a Job does not count while the Job is
+	// suspended, or if no controller takes care of it.
 	trialLasts = time.Duration(engine.VerifyDeadlineSeconds)*time.Second + 15*time.Second
 
-	// stalledAfter is how many trials have to come to nothing until a person is called for: by then four minutes have passed.
+	// stalledAfter is how many trials have to end without a result before a person is needed: four minutes have passed by
+	// then.
 	stalledAfter = 3
 )
 
-// foundNothing says whether a reason of Verified is that of a trial which found nothing out about the service.
+// foundNothing says whether a reason of Verified comes from a trial that found out nothing about the service.
 func foundNothing(reason string) bool {
 	return reason == v1alpha1.ReasonProbeFailed || reason == v1alpha1.ReasonProbeHeld
 }
 
-// watchTrial says what holds the Job of a trial that is under way, and ends the trial when it has lasted too long.
+// watchTrial says what holds the Job of a running trial, and ends the trial when it has lasted too long.
 func (o *observation) watchTrial(p *plan) {
 	status := &p.status
 	if !underWay(status.Verification) {
@@ -44,7 +46,7 @@ func (o *observation) watchTrial(p *plan) {
 	known := condition.Find(status.Conditions, v1alpha1.ConditionVerified)
 	switch age := o.now.Sub(status.Verification.StartedAt.Time); {
 	case held && known.ObservedGeneration != o.service.Generation:
-		// The edit may be the mend. The Job that was made before it is given up, and another one begins at once.
+		// The edit may be the solution. The Job that was made before it is abandoned, and another one starts at once.
 		status.Verification = nil
 		if known.Status != metav1.ConditionTrue {
 			o.setVerified(status, o.verifying(status))
@@ -66,7 +68,7 @@ func (o *observation) watchTrial(p *plan) {
 	}
 }
 
-// heldUp says what keeps a Job from having a Pod; false where it has one, or is not known.
+// heldUp says what prevents a Job from having a Pod; false if the Job has one, or is not known.
 func (o *observation) heldUp(job *batchv1.Job) (condition.State, bool) {
 	if job == nil {
 		return condition.State{}, false
@@ -104,8 +106,8 @@ func (o *observation) probeHeld(why string) condition.State {
 		"its Events with `kubectl describe jobs -l %s=%s`", why, v1alpha1.VerifyLabel, o.service.Name))
 }
 
-// placement is where the probe of the next trial runs. In a mesh it runs where the network is there that the mesh gives, which
-// an init container need not have.
+// placement is where the probe of the next trial runs. In a mesh, it runs as a normal container, because an init
+// container may not have the network of the mesh.
 func (o *observation) placement(status *v1alpha1.BackingServiceStatus) v1alpha1.ProbePlacement {
 	if o.insideMesh() || status.ProbePlacement == "" {
 		return v1alpha1.ProbeContainer
@@ -117,16 +119,16 @@ func (o *observation) insideMesh() bool {
 	return o.service.Spec.Probe != nil && o.service.Spec.Probe.Mesh == v1alpha1.ProbeInsideMesh
 }
 
-// initializedText is how the Job controller words that a Pod failed which had passed its init containers.
+// initializedText is the Job controller's wording for a Pod that failed after it had passed its init containers.
 var initializedText = regexp.MustCompile(`\bhas condition Initialized\b`)
 
-// passedAsInitContainer says whether the probe has found no fault, and the Pod failed all the same.
+// passedAsInitContainer says whether the probe has found no fault, although the Pod failed.
 func passedAsInitContainer(failed *batchv1.JobCondition) bool {
 	return failed.Reason == batchv1.JobReasonPodFailurePolicy && initializedText.MatchString(failed.Message)
 }
 
-// unfinished says what came of a Job that failed without an exit code of the probe, and has the next one run its probe where
-// nothing that was added to the Pod can hold it up.
+// unfinished returns the result of a Job that failed without an exit code of the probe. It also makes the next Job run
+// its probe where nothing that was added to the Pod can block it.
 func (o *observation) unfinished(status *v1alpha1.BackingServiceStatus, job *batchv1.Job, failed *batchv1.JobCondition) condition.State {
 	switch {
 	case failed.Reason == batchv1.JobReasonDeadlineExceeded && !hasPod(&job.Status):
@@ -148,7 +150,7 @@ func (o *observation) unfinished(status *v1alpha1.BackingServiceStatus, job *bat
 	}
 }
 
-// heldTooOften says whether several trials have come to nothing, so that a person is to look.
+// heldTooOften says whether several trials have ended without a result, so that a person has to look.
 func heldTooOften(status *v1alpha1.BackingServiceStatus, verified metav1.Condition) bool {
 	v := status.Verification
 	if v == nil || !foundNothing(verified.Reason) {

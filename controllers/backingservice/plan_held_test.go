@@ -27,7 +27,7 @@ func suspended(job *batchv1.Job) { job.Spec.Suspend, job.Status = new(true), bat
 
 func withoutPod(job *batchv1.Job) { job.Status.Active = 0 }
 
-// failedFor is how a Job says that it failed, as the Job controller of Kubernetes 1.36 words it.
+// failedFor makes a Job say that it failed, in the wording of the Job controller of Kubernetes 1.36.
 func failedFor(reason, message string, pods int32) func(*batchv1.Job) {
 	return func(job *batchv1.Job) {
 		job.Status.Active, job.Status.Failed = 0, pods
@@ -42,7 +42,7 @@ func TestWhatHoldsATrialIsSaidAndEnds(t *testing.T) {
 		steps    []func(*observation)
 		verified string
 		says     string
-		ends     bool // the trial
+		ends     bool // whether the trial ends
 		again    time.Duration
 	}{
 		"a Job that has no Pod yet":     {[]func(*observation){jobIs(withoutPod), after(19 * time.Second)}, "False/Verifying", "is being tried", false, time.Second},
@@ -86,7 +86,7 @@ func TestWhatHoldsATrialIsSaidAndEnds(t *testing.T) {
 	}
 }
 
-// Who mends spec.probe.resources does not wait for the deadline of the Job that has the old ones.
+// After an edit of spec.probe.resources, nobody has to wait for the deadline of the Job that has the old ones.
 func TestAnEditEndsATrialThatIsHeld(t *testing.T) {
 	for name, test := range map[string]struct {
 		job    func(*batchv1.Job)
@@ -107,8 +107,8 @@ func TestAnEditEndsATrialThatIsHeld(t *testing.T) {
 	}
 }
 
-// Trials that come to nothing go on, more and more rarely, and in the end somebody is called. One that finds something out
-// ends that.
+// Trials without a result go on, more and more rarely, and in the end a person is needed. A trial with a result ends
+// that.
 func TestTrialsThatComeToNothingCallAPerson(t *testing.T) {
 	o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
 	for attempt := int32(1); attempt <= 5; attempt++ {
@@ -140,7 +140,7 @@ func TestTrialsThatComeToNothingCallAPerson(t *testing.T) {
 	}
 }
 
-// The kubelet ends a Pod in which something goes on that was added to it. What the probe has found out is not lost.
+// The kubelet ends a Pod in which an added container does not end. What the probe has found out is not lost.
 func TestAContainerThatWasAddedDoesNotHoldTheTrialUp(t *testing.T) {
 	const backoff = batchv1.JobReasonBackoffLimitExceeded
 	inside := func(o *observation) { o.service.Spec.Probe = &v1alpha1.ProbeSpec{Mesh: v1alpha1.ProbeInsideMesh} }

@@ -10,22 +10,23 @@ import (
 )
 
 const (
-	// notice is how long before its end a service that nobody uses is announced to go; the whole period where it is shorter.
+	// notice is how long before its end an unused service is announced to be deleted; if the whole period is shorter, it
+	// is the whole period.
 	notice = time.Hour
 
-	// storedRetry is how soon an end that has come is looked at again, when the status that says so has been written.
+	// storedRetry is how soon an end that is due is checked again, after the status that says so has been written.
 	storedRetry = time.Second
 )
 
-// ending is what a plan does about a service that nobody uses any more.
+// ending is what a plan does with a service that nobody uses any more.
 type ending struct {
-	// announce is the Event that says when it goes; "" = none is due.
+	// announce is the Event that says when the service is deleted; "" = none is due.
 	announce string
-	// now: the service is to be deleted, if nobody uses it in truth.
+	// now: the service is to be deleted, if really nobody uses it.
 	now bool
 }
 
-// planRetention keeps the clock of a service that Bindery provisions, from its last detachment to its end.
+// planRetention runs the clock of a service that Bindery provisions, from its last detachment to its end.
 func (o *observation) planRetention(p *plan) {
 	was, status := &o.service.Status, &p.status
 	switch {
@@ -40,7 +41,7 @@ func (o *observation) planRetention(p *plan) {
 	}
 	left := status.DeprovisionAt.Sub(o.now)
 	if left <= 0 {
-		// Only what everybody could read in the status beforehand is carried out.
+		// Bindery only does what everybody could read in the status before.
 		p.ending.now = was.DeprovisionAt.Equal(status.DeprovisionAt) && was.AttachmentCount == 0 && was.ObservedGeneration == o.service.Generation
 		if !p.ending.now {
 			p.lookAgain(storedRetry)
@@ -57,11 +58,11 @@ func (o *observation) planRetention(p *plan) {
 		o.service.Name, status.DeprovisionAt.UTC().Format(time.RFC3339), o.service.Spec.Retention.DeprovisionAfter.Duration)
 }
 
-// deprovisionAt is when the service goes; nil = not as things stand. A Binding that names the service holds it, also
-// before it has put the handle into a workload.
+// deprovisionAt is when the service is deleted; nil = not planned now. A Binding that names the service prevents the
+// deletion, even before it has put the handle into a workload.
 //
-// A clock that begins to run long after the detachment, because retention was set or made shorter only now, or because a
-// Binding has let go of the service, leaves time for the notice: nothing goes without one.
+// A clock may start long after the detachment, because retention was set or shortened only now, or because a Binding has
+// stopped naming the service. Such a clock leaves time for the notice: nothing is deleted without one.
 func (o *observation) deprovisionAt(detached *metav1.Time) *metav1.Time {
 	if detached == nil || o.service.Spec.Retention == nil || len(o.named) > 0 {
 		return nil
@@ -80,7 +81,8 @@ func (o *observation) notice() time.Duration {
 	return min(notice, o.service.Spec.Retention.DeprovisionAfter.Duration)
 }
 
-// ceilSecond rounds up to what the API keeps of a time, so that nothing is ever early.
+// ceilSecond rounds up to whole seconds, which is the precision of times in the API, so that nothing ever happens too
+// early.
 func ceilSecond(t time.Time) time.Time {
 	whole := t.Truncate(time.Second)
 	if whole.Before(t) {

@@ -22,7 +22,7 @@ func keptFor(d time.Duration) func(*observation) {
 	}
 }
 
-// uses puts these Bindings in the place of those that there are.
+// uses replaces the existing Bindings with these.
 func uses(bindings ...v1alpha1.Binding) func(*observation) {
 	return func(o *observation) { o.attached, o.named = usersOf(o.service.Name, bindings) }
 }
@@ -35,8 +35,8 @@ func attachedBinding(service string) v1alpha1.Binding {
 
 func edited(o *observation) { o.service.Generation++ }
 
-// lived lets a Redis whose handle has passed live through these steps, with a pass and its status write after each; the last
-// plan is returned.
+// lived takes a Redis whose handle has passed through these steps. After each step, it makes a pass and writes the
+// status. It returns the last plan.
 func lived(steps ...func(*observation)) (observation, plan) {
 	o := observed(redisSpec, redisChildren(1, ""))
 	var p plan
@@ -59,7 +59,7 @@ func TestTheClockOfAServiceThatNobodyUses(t *testing.T) {
 	attached, free := uses(attachedBinding("visits")), uses()
 	for name, test := range map[string]struct {
 		steps    []func(*observation)
-		detached time.Duration // after noon; -1 = not
+		detached time.Duration // after noon; -1 = not detached
 		ends     time.Duration // after noon; -1 = never
 		again    time.Duration // 0 = never
 		announce bool
@@ -152,7 +152,7 @@ func TestARefusedWriteDoesNotStopTheClock(t *testing.T) {
 	}
 }
 
-// A collector that goes takes its Binding with it, and so detaches its Redis, whose own clock begins.
+// When a collector is deleted, its Binding is deleted too. That detaches its Redis, whose own clock starts then.
 func TestTheStoreOfACollectorIsDetachedWithIt(t *testing.T) {
 	logs := observed(collectorSpec)
 	logs.service.Name = "logs"
@@ -171,8 +171,8 @@ func TestTheStoreOfACollectorIsDetachedWithIt(t *testing.T) {
 	}
 }
 
-// Whatever happens, nothing ends that is used, that was used less than the period ago, or whose end was not in the status
-// for the time of the notice.
+// No matter what happens, a service does not end if it is used, if it was used less than the period ago, or if the status
+// did not name its end for the time of the notice.
 func TestNothingEndsEarly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := observed(redisSpec, redisChildren(1, ""))
@@ -216,7 +216,7 @@ func TestNothingEndsEarly(t *testing.T) {
 			if used || o.service.Status.AttachmentCount > 0 {
 				lastUse = o.now
 			}
-			// What the API server keeps has whole seconds.
+			// The API server keeps times in whole seconds.
 			status := p.status.DeepCopy()
 			for _, at := range []*metav1.Time{status.DetachedAt, status.DeprovisionAt} {
 				if at != nil && !at.Time.Equal(at.Truncate(time.Second)) {

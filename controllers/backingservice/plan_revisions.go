@@ -7,18 +7,19 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// pruneAfter is when it is looked into whether the Secret of a handle that was left can go: all that was under way with it
-// has come to an end by then.
+// pruneAfter is how long to wait before checking whether the Secret of a handle that was left can be deleted: everything
+// that was in progress with it has ended by then.
 const pruneAfter = 15 * time.Second
 
-// revisionLimit is how many Secrets of earlier handles the status keeps account of. What falls out goes with the service.
+// revisionLimit is how many Secrets of earlier handles the status lists. Those that are dropped from the list are deleted
+// with the service.
 const revisionLimit = 100
 
-// planRevisions keeps the Secret of the handle that the service had before, where Bindery made it: a ReplicaSet in the
-// history of a workload may name it, and `kubectl rollout undo` start Pods that need it.
+// planRevisions keeps the Secret of the handle that the service had before, if Bindery made it: a ReplicaSet in the
+// history of a workload may name it, and `kubectl rollout undo` may start Pods that need it.
 //
-// Whether one can go is looked into when something happens to the service anyway, and only for those that the status has
-// named for a while: the handle that is being left at this moment is still in use.
+// Whether one can be deleted is checked only when something happens to the service anyway, and only for Secrets that the
+// status has named for a while: the handle that the service leaves at this moment is still in use.
 func (o *observation) planRevisions(p *plan) {
 	was, is := o.service.Status.Handle, p.status.Handle
 	if is == nil {
@@ -26,11 +27,11 @@ func (o *observation) planRevisions(p *plan) {
 	}
 	kept := slices.Clone(o.service.Status.Revisions)
 	moved := was != nil && was.SecretName != is.SecretName
-	if moved && len(was.Keys) > 0 { // its keys are known of a Secret that Bindery made
+	if moved && len(was.Keys) > 0 { // its keys are known if Bindery made the Secret
 		kept = slices.Insert(kept, 0, was.SecretName)
 	}
 	kept = slices.DeleteFunc(kept, func(name string) bool { return name == is.SecretName })
-	// What was only reserved was never the handle, and may be looked into at once.
+	// A Secret that was only reserved was never the handle, and may be checked at once.
 	p.moved = moved || was == nil && p.status.Reserved != nil
 	switch wait := pruneAfter - o.sinceMoved; {
 	case p.moved:
@@ -48,7 +49,7 @@ func (o *observation) planRevisions(p *plan) {
 	p.status.Revisions = kept
 }
 
-// unused returns those of the Secrets that no Binding goes back to, and that no Pod template of the namespace's history
+// unused returns those of the Secrets that no Binding can go back to, and that no Pod template in the namespace's history
 // names.
 func unused(secrets []string, bindings []v1alpha1.Binding, history []map[string]any) []string {
 	named := map[string]bool{}
@@ -75,8 +76,8 @@ func nameSecrets(b *v1alpha1.Binding, named map[string]bool) {
 	}
 }
 
-// nameStrings notes every string in an object, wherever it stands: a Pod template has many places that a Secret can be
-// named in, and a ControllerRevision keeps one as it likes.
+// nameStrings collects every string in an object, at any place: a Pod template has many places that can name a Secret,
+// and a ControllerRevision keeps one in a form of its own.
 func nameStrings(value any, named map[string]bool) {
 	switch v := value.(type) {
 	case string:
@@ -92,7 +93,7 @@ func nameStrings(value any, named map[string]bool) {
 	}
 }
 
-// without returns the Secrets that are left.
+// without returns the Secrets except one.
 func without(secrets []string, gone string) []string {
 	left := slices.DeleteFunc(slices.Clone(secrets), func(name string) bool { return name == gone })
 	if len(left) == 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
-// urls lets a service have these URLs one after the other, and returns the last plan.
+// urls gives a service these URLs one after the other, and returns the last plan.
 func urls(o *observation, list ...string) plan {
 	var p plan
 	for _, url := range list {
@@ -43,7 +43,7 @@ func TestTheSecretsOfEarlierHandlesAreKept(t *testing.T) {
 	if diff := cmp.Diff([]string{nameOf(c), nameOf(b)}, p.status.Revisions); diff != "" {
 		t.Errorf("back on the first (-want +got):\n%s", diff)
 	}
-	// A Secret of somebody else's is not Bindery's to keep account of, or to delete.
+	// Bindery does not list or delete a Secret that belongs to somebody else.
 	o.service.Spec = secretSpec
 	o.secret = existence{known: true, exists: true}
 	o.service.Status = makePlan(o).status
@@ -86,7 +86,7 @@ func TestWhenEarlierSecretsAreLookedInto(t *testing.T) {
 	}
 }
 
-// A URL that is edited again before its Secret was made known leaves a name that may be that of a Secret.
+// A URL is edited again before its Secret became the handle. Then a name is left that a Secret may have.
 func TestWhatWasOnlyReservedGoes(t *testing.T) {
 	o := observed(urlSpec("http://a"))
 	urls(&o, "http://a")
@@ -104,12 +104,12 @@ func TestWhatWasOnlyReservedGoes(t *testing.T) {
 	if diff := cmp.Diff([]string{nameOf("http://a")}, p.status.Revisions); diff != "" {
 		t.Errorf("is kept (-want +got):\n%s", diff)
 	}
-	// One that an app carries stays. It is not looked for again until something happens.
+	// A Secret that an app carries stays. It is not checked again until something happens.
 	o.service.Status = p.status
 	if p = makePlan(o); p.prune != nil {
 		t.Errorf("looked into again: %v", p.prune)
 	}
-	// So it is with the first handle that a service has.
+	// The same is true for the first handle that a service has.
 	first := observed(urlSpec("http://b"))
 	first.service.Status = makePlan(first).status
 	first.service.Spec = urlSpec("http://c")

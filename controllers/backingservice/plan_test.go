@@ -36,7 +36,7 @@ func observed(spec v1alpha1.BackingServiceSpec, change ...func(*observation)) ob
 // nonce is the random part of every name.
 var nonce = handle.NewNonce([]byte("0123456789abc"))
 
-// planOf is the plan of a pass that may make the Secret which it needs: its name is reserved.
+// planOf is the plan of a pass that may make the Secret that it needs: its name is reserved.
 func planOf(o observation) plan {
 	p := makePlan(o)
 	if p.reserve {
@@ -63,7 +63,7 @@ func urlSpec(url string) v1alpha1.BackingServiceSpec {
 	return v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, External: &v1alpha1.ExternalSource{URL: url}}
 }
 
-// redisChildren are there; ready says how many Pods are.
+// redisChildren exist; ready says how many Pods are ready.
 func redisChildren(ready int32, annotation string) func(*observation) {
 	return func(o *observation) {
 		o.children.service = &corev1.Service{}
@@ -91,7 +91,8 @@ func collectorChildren(available int32, bound bool) func(*observation) {
 	}
 }
 
-// unborn takes the Deployment of a collector away. Its Binding has said for a while what it is born with; 0 = it has not.
+// unborn removes the Deployment of a collector. Its Binding has said for this long what the collector is born with; 0 =
+// it has not.
 func unborn(since time.Duration) func(*observation) {
 	return func(o *observation) {
 		o.children.deployment = nil
@@ -299,10 +300,10 @@ func TestWhatTheStatusSays(t *testing.T) {
 	}
 }
 
-// secretOfRedis is the name of the Secret of a Redis that was not there before.
+// secretOfRedis is the name of the Secret of a Redis that did not exist before.
 var secretOfRedis = handle.SecretName("visits", nonce)
 
-// What the Secret of a collector is called, and what an earlier version called it.
+// The name of the Secret of a collector, and the name that an earlier version gave it.
 var (
 	secretOfCollector        = handle.OwnContentName("visits", v1alpha1.TypeCollector, "http://bindery-visits.shop.svc:4001")
 	earlierSecretOfCollector = handle.ContentName("visits", v1alpha1.TypeCollector, "http://visits.shop.svc:4001")
@@ -314,7 +315,7 @@ func storeIs(spec v1alpha1.BackingServiceSpec) func(*observation) {
 
 func leavingNothing(o *observation) { o.service.Spec.DeletionPolicy = v1alpha1.DeletionDelete }
 
-// What holds a password is made once. All of it goes, or stays, with the data.
+// A Secret with a password is made once. It is deleted, or stays, together with the data.
 func TestWhatBecomesOfAHandle(t *testing.T) {
 	url := urlSpec("http://a")
 	before := func(o *observation) {
@@ -429,7 +430,7 @@ func TestWhatIsWritten(t *testing.T) {
 	}
 }
 
-// The name of a Secret is written down before the Secret is made, and nothing else is done meanwhile.
+// The name of a Secret is written down before the Secret is made, and nothing else is done in that pass.
 func TestASecretIsReservedBeforeItIsMade(t *testing.T) {
 	for name, test := range map[string]struct {
 		spec    v1alpha1.BackingServiceSpec
@@ -451,7 +452,7 @@ func TestASecretIsReservedBeforeItIsMade(t *testing.T) {
 			if diff := cmp.Diff(v1alpha1.BackingServiceStatus{Reserved: []string{test.secret}}, p.status); diff != "" {
 				t.Errorf("status (-want +got):\n%s", diff)
 			}
-			o.children.earlier = false // it is not looked for again
+			o.children.earlier = false // this is not checked again
 			o.service.Status, o.nonce = p.status, handle.NewNonce([]byte("9876543210abc"))
 			p = makePlan(o)
 			if p.secret == nil || p.secret.name != test.secret || p.status.Handle.SecretName != test.secret || p.status.Reserved != nil {
@@ -461,7 +462,8 @@ func TestASecretIsReservedBeforeItIsMade(t *testing.T) {
 	}
 }
 
-// A Redis that starts with a Secret was made after it. So the Secret is not made again, also where the status was lost.
+// A StatefulSet of a Redis is made after the Secret that the Redis starts with. So the Secret is not made again, even if
+// the status was lost.
 func TestASecretThatTheServerStartsWithIsMade(t *testing.T) {
 	for secret, made := range map[string]bool{secretOfRedis: true, "visits-0123456789abcdef": true, "prod": false} {
 		p := planOf(observed(redisSpec, redisChildren(0, ""), func(o *observation) {
@@ -475,7 +477,7 @@ func TestASecretThatTheServerStartsWithIsMade(t *testing.T) {
 	}
 }
 
-// Each write says which object it is about.
+// Each write names the object that it is for.
 func TestWritesAreAboutTheObjectThatWasSeen(t *testing.T) {
 	o := observed(redisSpec, redisChildren(1, "1/older"), withHandle("x", "uri", 1), func(o *observation) {
 		o.children.service.UID, o.children.statefulSet.UID = "service", "set"
@@ -500,7 +502,7 @@ func TestAContestedChildIsLeftAloneForAWhile(t *testing.T) {
 	if len(p.apply) > 0 || p.ports != nil || len(p.repairs) > 0 || p.retryAfter != time.Minute {
 		t.Errorf("applied %d, ports %v, again after %s", len(p.apply), p.ports, p.retryAfter)
 	}
-	// An edit of the spec is no answer to anybody.
+	// A pass that follows an edit of the spec is not a repair.
 	p = makePlan(observed(redisSpec, redisChildren(1, "1/older"), withHandle("x", "uri", 1), contested))
 	if len(p.apply) != 1 || kindOf(t, p.apply[0].desired) != "StatefulSet" || len(p.repairs) != 0 {
 		t.Errorf("applied %d with %d repairs", len(p.apply), len(p.repairs))

@@ -22,21 +22,21 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/proof"
 )
 
-// A handle that did not pass is tried again, and again twice as long after that. What is new may need only seconds more: a
+// A handle that did not pass is tried again, and the pause doubles each time. A new service may need only seconds more: a
 // Service that no node leads to yet, a user that is being created.
 const (
 	trialPauseMin = 3 * time.Second
 	trialPauseMax = 10 * time.Minute
 )
 
-// jobs are what is known of the Jobs that verify the handles of a service.
+// jobs are what is known about the Jobs that verify the handles of a service.
 type jobs struct {
 	present []batchv1.Job
-	// lost: the Job of the trial that status.verification says is under way does not exist.
+	// lost: according to status.verification a trial is running, but its Job does not exist.
 	lost bool
 }
 
-// of returns the Job of a trial; nil where it is not there. Another Job of its name is not the one.
+// of returns the Job of a trial; nil if it does not exist. Another Job of the same name is not the Job of the trial.
 func (j *jobs) of(v *v1alpha1.Verification) *batchv1.Job {
 	if v == nil || v.Job == nil {
 		return nil
@@ -49,17 +49,17 @@ func (j *jobs) of(v *v1alpha1.Verification) *batchv1.Job {
 	return nil
 }
 
-// trial is what a plan does about the verification of the handle.
+// trial is what a plan does to verify the handle.
 type trial struct {
 	// start is the Job that is to be created; nil = none.
 	start *abatchv1.JobApplyConfiguration
-	// abandon are Jobs that nobody waits for, which are to be deleted.
+	// abandon are Jobs that nobody waits for. They are to be deleted.
 	abandon []batchv1.Job
 }
 
 // planVerification decides whether the handle is tried now, and what is known about it. At most one Job of a service is
-// waited for. A handle that passed is tried again only when a Binding waits for a younger proof; what was found before stays in
-// view meanwhile.
+// waited for. A handle that passed is tried again only if a Binding waits for a younger proof; the status shows the last
+// result in the meantime.
 func (o *observation) planVerification(p *plan) {
 	status := &p.status
 	if status.Handle == nil {
@@ -94,7 +94,7 @@ func (o *observation) planVerification(p *plan) {
 	}
 }
 
-// leaveEarlierHandle forgets what is known about another handle than the one that the service has now.
+// leaveEarlierHandle forgets what is known about a handle other than the current one.
 func (o *observation) leaveEarlierHandle(p *plan) {
 	v, h := p.status.Verification, p.status.Handle
 	if v == nil || v.SecretName == h.SecretName && v.Key == h.Key {
@@ -104,8 +104,8 @@ func (o *observation) leaveEarlierHandle(p *plan) {
 	o.setVerified(&p.status, o.verifying(&p.status))
 }
 
-// abandonJobs ends the Jobs that no trial waits for: those of earlier handles, one that a pass has begun which did not come to
-// its end, and one whose trial was given up.
+// abandonJobs ends the Jobs that no trial waits for: those of earlier handles, one from a pass that did not reach its
+// end, and one whose trial was given up.
 func (o *observation) abandonJobs(p *plan) {
 	var awaited *batchv1.Job
 	if underWay(p.status.Verification) {
@@ -123,7 +123,7 @@ func (o *observation) verifying(status *v1alpha1.BackingServiceStatus) condition
 	return condition.False(v1alpha1.ReasonVerifying, fmt.Sprintf("the handle, %s, is being tried", o.handleText(status)))
 }
 
-// readFinding takes note of the trial under way, if it has ended.
+// readFinding records the result of the running trial, if the trial has ended.
 func (o *observation) readFinding(status *v1alpha1.BackingServiceStatus) {
 	if !underWay(status.Verification) {
 		return
@@ -137,11 +137,11 @@ func (o *observation) readFinding(status *v1alpha1.BackingServiceStatus) {
 	}
 }
 
-// endTrial takes note of what a trial found, and when: that may be long before it is seen, where no operator was there.
+// endTrial records what a trial found, and when. If no operator was running, that may be long before it is seen.
 func (o *observation) endTrial(status *v1alpha1.BackingServiceStatus, finding condition.State, at time.Time) {
 	v := status.Verification
 	if at.Before(v.StartedAt.Time) || at.After(o.now) {
-		at = o.now // the clock of whoever wrote that is another one
+		at = o.now // the clock of the component that wrote this is a different one
 	}
 	v.EndedAt = new(metav1.NewTime(at.Truncate(time.Second)))
 	if finding.Status == metav1.ConditionTrue {
@@ -150,21 +150,21 @@ func (o *observation) endTrial(status *v1alpha1.BackingServiceStatus, finding co
 	o.setVerified(status, finding)
 }
 
-// wantsProof says whether a Binding waits for nothing but a younger proof of a handle that has passed. One that is kept from
-// its app by something else does not: it must not have the handle tried for ever.
+// wantsProof says whether a Binding waits only for a younger proof of a handle that has passed. A Binding that something
+// else blocks does not count: it must not cause trials for ever.
 func (o *observation) wantsProof(status *v1alpha1.BackingServiceStatus) bool {
 	return !proof.IsYoung(status, o.now) && condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation) &&
 		slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return o.isAwaitedBy(&b, status.Handle) && proof.Awaits(&b) })
 }
 
-// untilTrial says when a handle that has not passed is to be tried, and whether at all. What the handle is for has been ruled
-// on before.
+// untilTrial says whether, and in how long, a handle that has not passed is to be tried. It is called after it is decided
+// that the handle may be tried at all.
 func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait time.Duration, wanted bool) {
 	v, known := status.Verification, condition.Find(o.service.Status.Conditions, v1alpha1.ConditionVerified)
 	if v == nil {
 		return 0, true
 	}
-	// The trial ended in this very pass: what came before it counts for nothing.
+	// The trial ended in this pass: what happened before does not count.
 	justEnded := underWay(o.service.Status.Verification)
 	changed := known.ObservedGeneration != o.service.Generation || !isFinding(known.Reason) || o.happened.named
 	if changed && !justEnded {
@@ -177,9 +177,9 @@ func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait ti
 	return v.EndedAt.Add(pause).Sub(o.now), true
 }
 
-// leavesAlone says whether a handle that nobody waits for is not tried again. What passed once is left alone, and so is what
-// did not pass in all the trials up to the longest pause: that is a quarter of an hour, and the first Binding that names the
-// service has it tried at once. What could not be found out does not stand.
+// leavesAlone says whether a handle that nobody waits for is not tried again. A handle that passed once is not tried
+// again. A handle that did not pass is not tried again after the pause has reached its maximum, a quarter of an hour; the
+// first Binding that names the service then causes a trial at once. If the trials found nothing out, they go on.
 func (o *observation) leavesAlone(status *v1alpha1.BackingServiceStatus, pause time.Duration) bool {
 	found := !foundNothing(condition.Find(status.Conditions, v1alpha1.ConditionVerified).Reason)
 	return found && (status.Verification.PassedAt != nil || pause == trialPauseMax)
@@ -196,7 +196,7 @@ func trialPause(attempt int32) time.Duration {
 	return pause
 }
 
-// startTrial begins the next trial of the handle.
+// startTrial starts the next trial of the handle.
 func (o *observation) startTrial(p *plan) {
 	status := &p.status
 	known, h := condition.Find(status.Conditions, v1alpha1.ConditionVerified), status.Handle
@@ -211,14 +211,14 @@ func (o *observation) startTrial(p *plan) {
 	}
 	state := o.verifying(status)
 	if isFinding(known.Reason) {
-		state = stateOf(known) // what was found stays in view while it is tried again
+		state = stateOf(known) // the status shows the last result while the handle is tried again
 	}
 	status.Verification = next
 	o.setVerified(status, state)
 	p.trial.start = engine.VerifyJob(&o.service, h, handle.JobName(o.service.Name, o.nonce), o.images, o.placement(status))
 }
 
-// trialRefused is what the status says when the API server would not have the Job.
+// trialRefused is what the status says if the API server rejects the Job.
 func (o *observation) trialRefused(p *plan, why string) {
 	p.trial.start = nil
 	o.endTrial(&p.status, condition.False(v1alpha1.ReasonProbeFailed, fmt.Sprintf(
@@ -227,8 +227,8 @@ func (o *observation) trialRefused(p *plan, why string) {
 	p.lookAgain(trialPause(p.status.Verification.Attempt))
 }
 
-// verifyOff says whether every Binding of the service does without a verified handle. A service that no Binding names is
-// tried all the same, so that the first one need not wait.
+// verifyOff says whether no Binding of the service needs a verified handle. A service that no Binding names is still
+// tried, so that its first Binding need not wait.
 func (o *observation) verifyOff() bool {
 	return len(o.named) > 0 && !slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return b.Spec.Swap.Verifies() })
 }
@@ -238,7 +238,7 @@ func (o *observation) awaited(h *v1alpha1.Handle) bool {
 	return slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return o.isAwaitedBy(&b, h) })
 }
 
-// isAwaitedBy says whether a Binding that names the service wants it verified, and its app is not on it yet.
+// isAwaitedBy says whether a Binding that names the service wants it verified, and its app is not on the service yet.
 func (o *observation) isAwaitedBy(b *v1alpha1.Binding, h *v1alpha1.Handle) bool {
 	at := b.Status.Current
 	return b.Spec.Swap.Verifies() && (at == nil || at.Service != o.service.Name || at.SecretName != h.SecretName)
@@ -258,7 +258,7 @@ func passed(status *v1alpha1.BackingServiceStatus) bool {
 	return status.Verification != nil && condition.Find(status.Conditions, v1alpha1.ConditionVerified).Status == metav1.ConditionTrue
 }
 
-// isFinding says whether a reason of Verified is what came of a trial.
+// isFinding says whether a reason of Verified is the result of a trial.
 func isFinding(reason string) bool {
 	_, ok := findingOfReason(reason)
 	return ok || foundNothing(reason)
@@ -297,11 +297,11 @@ func jobCondition(job *batchv1.Job, conditionType batchv1.JobConditionType) *bat
 	return nil
 }
 
-// exitCodeText is how the Job controller words the exit code in the condition of a Job that its podFailurePolicy ended.
-// The names of containers and Pods, which are in the same sentence, have no spaces.
+// exitCodeText is the Job controller's wording of the exit code in the condition of a Job that its podFailurePolicy
+// ended. The names of containers and Pods, which are in the same sentence, have no spaces.
 var exitCodeText = regexp.MustCompile(`\bexit code (\d+)\b`)
 
-// exitCode reads the exit code of the probe in the condition of a Job that failed; false where there is none.
+// exitCode reads the exit code of the probe from the condition of a Job that failed; false if there is none.
 func exitCode(failed *batchv1.JobCondition) (int32, bool) {
 	if failed.Reason != batchv1.JobReasonPodFailurePolicy {
 		return 0, false
@@ -342,7 +342,8 @@ func (o *observation) probeFailed(job *batchv1.Job, why string) condition.State 
 		"the handle could not be tried: %s: see `kubectl describe job %s` and the Events of its Pod", why, job.Name))
 }
 
-// sentence says what was found, and the mend. It names the endpoint, the Secret and the field, and never what is in them.
+// sentence says what was found, and how to solve it. It names the endpoint, the Secret and the field, but never their
+// content.
 func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason string) string {
 	where := "the service"
 	if status.Endpoint != "" {
@@ -413,7 +414,7 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	}
 }
 
-// whyNoMore says why a handle passes with which little could be tried.
+// whyNoMore says why a handle passes although little of it could be tried.
 func (o *observation) whyNoMore() string {
 	if kind := o.service.Spec.Type; catalog.Lookup(kind).Probed {
 		return fmt.Sprintf("the probe of type %s cannot speak with a handle of this form", kind)
@@ -421,7 +422,7 @@ func (o *observation) whyNoMore() string {
 	return fmt.Sprintf("type %s has no probe of its own", o.service.Spec.Type)
 }
 
-// handleText says where the handle is written, in words that lead to where it is corrected.
+// handleText says where the handle is written, so that a reader finds the place to correct it.
 func (o *observation) handleText(status *v1alpha1.BackingServiceStatus) string {
 	key := fmt.Sprintf("key %s of Secret %s", status.Handle.Key, status.Handle.SecretName)
 	switch spec := o.service.Spec; {

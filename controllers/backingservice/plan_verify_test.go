@@ -22,7 +22,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/proof"
 )
 
-// endedJob words the end of a Job as the Job controller of Kubernetes 1.36 does.
+// endedJob is a Job that has ended, in the wording of the Job controller of Kubernetes 1.36.
 func endedJob(name string, code int32) batchv1.Job {
 	job := batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uidOf(name)}}
 	switch {
@@ -54,10 +54,10 @@ func runningJob(name string) batchv1.Job {
 	}
 }
 
-// uidOf is the UID of the Job of this name, where nobody has taken the name again.
+// uidOf is the UID of the Job of this name, as long as no other Job has taken the name.
 func uidOf(name string) types.UID { return types.UID("uid of " + name) }
 
-// begun is a plan as it is when its Job was created.
+// begun is a plan after its Job was created.
 func begun(p plan) plan {
 	if p.trial.start != nil {
 		p.status.Verification.Job = &v1alpha1.JobReference{Name: *p.trial.start.Name, UID: string(uidOf(*p.trial.start.Name))}
@@ -69,7 +69,7 @@ func withJobs(list ...batchv1.Job) func(*observation) {
 	return func(o *observation) { o.jobs.present = list }
 }
 
-// tried is a service whose handle was tried once, and what was found; "" = the trial is under way.
+// tried is a service whose handle was tried once, with the result. If finished is false, the trial is still running.
 func tried(code int32, finished bool, change ...func(*observation)) observation {
 	exists := secretIs(existence{known: true, exists: true})
 	o := observed(secretSpec, exists)
@@ -84,7 +84,7 @@ func tried(code int32, finished bool, change ...func(*observation)) observation 
 	return o
 }
 
-// theJob is the name of every Job: only its UID tells it from another one.
+// theJob is the name of every Job: Jobs differ only in their UID.
 var theJob = handle.JobName("visits", nonce)
 
 func waits(o *observation) { o.named = append(o.named, namingBinding("b", nil)) }
@@ -126,7 +126,7 @@ func TestWhenAHandleIsTried(t *testing.T) {
 	for name, test := range map[string]struct {
 		observation observation
 		verified    string
-		starts      int32 // the attempt that begins, 0 = none
+		starts      int32 // the attempt that starts, 0 = none
 		again       time.Duration
 	}{
 		"a service that is not Ready": {observation: observed(redisSpec), verified: "False/ServiceNotServing"},
@@ -206,8 +206,8 @@ func TestWhenAHandleIsTried(t *testing.T) {
 	}
 }
 
-// A Job that found no fault is Complete, whatever the type: what was tried at all follows from the type. What the probe of
-// an earlier version has found, in a Job that failed for it, still counts.
+// A Job that found no fault is Complete, for every type: what was tried follows from the type. What the probe of an
+// earlier version found still counts, although that probe made its Job fail for it.
 func TestWhatACompleteJobMeans(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind     v1alpha1.ServiceType
@@ -262,7 +262,8 @@ func awaitingBinding(name string) v1alpha1.Binding {
 	return b
 }
 
-// A proof is renewed when a Binding waits for nothing else, and never otherwise. What was found stays in view meanwhile.
+// A proof is renewed if a Binding waits for nothing else, and never otherwise. The status shows the last result in the
+// meantime.
 func TestWhenAProofIsRenewed(t *testing.T) {
 	binding := func(change func(*v1alpha1.Binding)) func(*observation) {
 		return func(o *observation) {
@@ -329,7 +330,7 @@ func TestWhenAProofIsRenewed(t *testing.T) {
 	}
 }
 
-// An earlier version did not write down when a handle had passed, only when its last trial ended.
+// An earlier version did not record when a handle had passed, only when its last trial ended.
 func TestAProofOfAnEarlierVersionIsRenewed(t *testing.T) {
 	o := tried(0, true, awaiting, after(time.Hour))
 	o.service.Status.Verification.PassedAt = nil
@@ -338,10 +339,10 @@ func TestAProofOfAnEarlierVersionIsRenewed(t *testing.T) {
 	}
 }
 
-// What a Job found out long ago is no young proof because it is seen now.
+// If the result of a Job is seen late, that does not make it a young proof.
 func TestAProofIsAsOldAsItsJob(t *testing.T) {
 	for name, test := range map[string]struct {
-		ended time.Duration // after the trial began
+		ended time.Duration // after the trial started
 		want  time.Duration
 	}{
 		"the Job ended a while ago":            {20 * time.Second, 20 * time.Second},
@@ -463,7 +464,7 @@ func TestANewHandleIsTriedAtOnceAndTheOldTrialAbandoned(t *testing.T) {
 	if verified(p) != "False/Verifying" {
 		t.Errorf("Verified=%s", verified(p))
 	}
-	// A verified one is not verified any more either.
+	// A handle that was verified is not verified any more either.
 	o = tried(0, true)
 	o.service.Spec = urlSpec("http://db.example.com")
 	if p = planOf(o); verified(p) != "False/Verifying" || p.trial.start == nil || len(p.trial.abandon) > 0 {
@@ -471,7 +472,7 @@ func TestANewHandleIsTriedAtOnceAndTheOldTrialAbandoned(t *testing.T) {
 	}
 }
 
-// Only the Job that the status names is believed. Who may create Jobs can give one every name and every owner.
+// Only the Job that the status names is believed. Everybody who may create Jobs can give a Job any name and any owner.
 func TestAJobThatTheStatusDoesNotNameIsNotBelieved(t *testing.T) {
 	o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
 	o.jobs.present = []batchv1.Job{endedJob(theJob, 0)}
@@ -518,14 +519,14 @@ func TestThePauseBetweenTrialsGrows(t *testing.T) {
 	})
 }
 
-// world is a service with its Jobs, and an operator that is stopped now and then between two writes.
+// world is a service with its Jobs, and an operator that is sometimes stopped between two writes.
 type world struct {
 	*rapid.T
 	o       observation
 	made    int // Jobs
 	running map[string]bool
 	exits   map[string]int32
-	passed  map[string]bool // the handles that did
+	passed  map[string]bool // the handles that passed
 	handle  int
 }
 
@@ -543,7 +544,7 @@ func (w *world) observe() observation {
 	return o
 }
 
-// pass plans and applies; it stops after so many writes.
+// pass plans and applies; it stops after this many writes.
 func (w *world) pass(writes int) {
 	p := makePlan(w.observe())
 	for _, job := range p.trial.abandon {
@@ -599,7 +600,7 @@ func (w *world) act(action string) {
 		w.handle = (w.handle + rapid.IntRange(1, 2).Draw(w.T, "handle")) % 3
 		w.o.service.Spec.External.SecretRef = &v1alpha1.SecretKeyReference{Name: w.secret(), Key: "url"}
 		w.o.service.Generation++
-		delete(w.passed, w.secret()) // a handle that comes back is tried anew
+		delete(w.passed, w.secret()) // a handle that comes back is tried again
 	case "an edit":
 		w.o.service.Generation++
 	case "time":
@@ -628,7 +629,7 @@ func TestOneJobAtATimeAndNoneForWhatPassed(t *testing.T) {
 				t.Fatalf("%d Jobs run: %v", len(w.running), w.running)
 			}
 		}
-		// Left alone, with a Binding that waits and Jobs that succeed, it passes.
+		// If nothing more happens, a Binding waits and the Jobs succeed, the handle passes.
 		w.act("a Binding comes")
 		for range 6 {
 			w.pass(3)

@@ -21,15 +21,15 @@ import (
 )
 
 const (
-	// injectionSettles is how long the Binding of a collector has said what the collector is born with, before it is
-	// created: the API servers learn of it through caches of their own.
+	// injectionSettles is how long the Binding of a collector must have said what the collector is born with, before the
+	// collector is created: the API servers learn of it through their own caches.
 	injectionSettles = time.Second
 
-	// startLasts is how long a Redis may take until it serves: as long as a Deployment may take for a rollout by default. A
-	// StatefulSet has no deadline of its own.
+	// startLasts is how long a Redis may take until it serves: the default time that a Deployment may take for a rollout.
+	// A StatefulSet has no deadline of its own.
 	startLasts = 10 * time.Minute
 
-	// absenceLasts is longer than a cache lags behind.
+	// absenceLasts is longer than the time by which a cache lags behind.
 	absenceLasts = 5 * time.Second
 )
 
@@ -93,9 +93,9 @@ func (o *observation) redisState() condition.State {
 	}
 }
 
-// unlessLate is the state of a workload that does not serve, as long as it may still be starting. A start that takes longer, as
-// that of a Pod which crashes again and again, takes a person. How long it has lasted is read from objects, so that a restart
-// of Bindery does not begin anew.
+// unlessLate is the state of a workload that does not serve, as long as it may still be starting. If the start takes
+// longer, for example because a Pod crashes again and again, a person is needed. How long it has taken is read from
+// objects, so a restart of Bindery does not reset it.
 func (o *observation) unlessLate(p *plan, live *metav1.ObjectMeta, lasts time.Duration, state condition.State) condition.State {
 	if state.Reason != v1alpha1.ReasonProvisioning {
 		return state
@@ -108,8 +108,8 @@ func (o *observation) unlessLate(p *plan, live *metav1.ObjectMeta, lasts time.Du
 	return condition.False(v1alpha1.ReasonNotServing, fmt.Sprintf("for more than %s: %s", lasts, state.Message))
 }
 
-// startsSince is when a workload that does not serve has begun to start: when it was made, or stopped serving, or was given
-// what it has now.
+// startsSince is when a workload that does not serve started to start: when it was created, or stopped serving, or got
+// its current spec.
 func (o *observation) startsSince(live *metav1.ObjectMeta) time.Time {
 	since := live.CreationTimestamp.Time
 	last := func(t time.Time) {
@@ -173,7 +173,7 @@ func (o *observation) planCollector() plan {
 		state = o.unlessLate(&p, &live.ObjectMeta, rollout.OfDeployment(live).Deadline, state)
 	}
 	if o.otherStore() {
-		state = noStore // it goes on with the store that it has
+		state = noStore // it keeps the store that it has
 	}
 	o.setProvisioned(&p.status, p.unlessContested(state))
 	return p
@@ -186,13 +186,13 @@ func (o *observation) collectorStanding() engine.Standing {
 	return engine.NewStanding(&o.service, engine.ClaimName, "")
 }
 
-// otherStore says whether spec.collector.storeRef names a service of another type than a collector can keep its data in.
+// otherStore says whether spec.collector.storeRef names a service of a type that a collector cannot keep its data in.
 func (o *observation) otherStore() bool {
 	return o.children.store != nil && o.children.store.Spec.Type != v1alpha1.TypeRedis
 }
 
-// noStore says so where spec.collector.storeRef is nothing that a collector can keep its data in. A Binding to it would hand
-// out what it has nothing to do with.
+// noStore returns the condition for a spec.collector.storeRef that a collector cannot keep its data in. A Binding to such
+// a service would give away a handle that the collector must not have.
 func (o *observation) noStore() (condition.State, bool) {
 	name, store := o.service.Spec.Collector.StoreRef.Name, o.children.store
 	switch {
@@ -206,15 +206,15 @@ func (o *observation) noStore() (condition.State, bool) {
 	return condition.State{}, false
 }
 
-// withdrawUnborn takes the Binding of a collector back that has no Deployment: one of its name that comes may be somebody
-// else's, and is not to be attached.
+// withdrawUnborn deletes the Binding of a collector that has no Deployment: a Deployment of this name that appears later
+// may be somebody else's, and must not be attached.
 func (o *observation) withdrawUnborn(p *plan) {
 	if o.children.deployment == nil {
 		p.withdraw = o.children.binding
 	}
 }
 
-// planBinding applies the Binding of a collector, where it is not as it is to be.
+// planBinding applies the Binding of a collector, if it is not as desired.
 func (o *observation) planBinding(p *plan, binding *v1alpha1.Binding) {
 	have := o.children.binding
 	if have != nil && equality.Semantic.DeepEqual(have.Spec, binding.Spec) &&
@@ -229,11 +229,11 @@ func (o *observation) planBinding(p *plan, binding *v1alpha1.Binding) {
 }
 
 // mayBeBorn says whether the Deployment of a collector may be created: its Binding says what it is born with, and has
-// said so for long enough to be known to every API server. A Deployment that was created before would start its Pods
-// without their store, and roll them over a moment later.
+// said so for long enough that every API server knows it. A Deployment that was created earlier would start its Pods
+// without their store, and replace them a moment later.
 func (o *observation) mayBeBorn(p *plan) bool {
 	if o.children.binding == nil || o.children.binding.Status.Injection == nil {
-		return false // the Binding tells
+		return false // the Binding will send an event
 	}
 	if wait := o.children.injectedSince.Add(injectionSettles).Sub(o.now); wait > 0 {
 		p.lookAgain(wait)
@@ -268,14 +268,14 @@ func (o *observation) collectorState() condition.State {
 		binding.Status.Current == nil {
 		return condition.False(v1alpha1.ReasonStoreNotAttached, fmt.Sprintf("Binding %s: %s", binding.Name, orNotYet(injected.Message)))
 	}
-	// A collector that is being updated serves: its rollout takes no Pod away before another one is ready.
+	// A collector that is being updated serves: its rollout ends no Pod before another one is ready.
 	if live.Status.AvailableReplicas < 1 {
 		return condition.False(v1alpha1.ReasonProvisioning, fmt.Sprintf("Deployment %s has no available Pod: %s", live.Name, whyUnavailable(live)))
 	}
 	return condition.True(v1alpha1.ReasonProvisioned, fmt.Sprintf("Deployment %s serves", live.Name))
 }
 
-// whyUnavailable says why a Deployment has no available Pod, as far as its status tells.
+// whyUnavailable says why a Deployment has no available Pod, as far as its status says.
 func whyUnavailable(live *appsv1.Deployment) string {
 	for _, c := range live.Status.Conditions {
 		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
@@ -295,9 +295,9 @@ func orNotYet(message string) string {
 
 // secretName names the Secret with the handle of a service that Bindery provisions.
 //
-// The Secret of a handle with a password has a name that nobody can know before, so that nobody else can have made it. A
-// BackingService that comes back, with its definition or out of git, finds the one that its apps carry by asking them: none
-// of them changes, and they know the password. A handle without credentials is told by its content.
+// The Secret of a handle with a password has a name that nobody can know in advance, so nobody else can have made it. A
+// BackingService that comes back, with its definition or from git, looks in its apps for the Secret that they carry: none
+// of the apps changes, and they know the password. A handle without credentials is named by its content.
 func (o *observation) secretName() string {
 	s := &o.service
 	switch {
@@ -313,7 +313,7 @@ func (o *observation) secretName() string {
 	return handle.SecretName(s.Name, o.nonce)
 }
 
-// collectorSecretName is the earlier name where an earlier version has made what apps use, or has begun to.
+// collectorSecretName is the earlier name if an earlier version has made what apps use, or has started to.
 func (o *observation) collectorSecretName() string {
 	if earlier := engine.EarlierCollectorSecretName(&o.service); o.children.earlier || o.reserved(earlier) {
 		return earlier
@@ -324,8 +324,8 @@ func (o *observation) collectorSecretName() string {
 // serviceName names the Kubernetes Service that the handle leads to.
 func (o *observation) serviceName() string { return handle.ServiceName(o.service.Name, o.secretName()) }
 
-// ownHandle plans the handle of a service that Bindery provisions: one Secret, made once. It says whether the Secret may be
-// made now: else its name has to be reserved first.
+// ownHandle plans the handle of a service that Bindery provisions: one Secret, made once. It returns whether the Secret
+// may be made now. If not, its name has to be reserved first.
 func (o *observation) ownHandle(p *plan, name string, content func(newPassword func() string) map[string]string) bool {
 	example := content(func() string { return "" })
 	p.status.Endpoint = handle.Endpoint(example)
@@ -342,9 +342,10 @@ func (o *observation) ownHandle(p *plan, name string, content func(newPassword f
 	return true
 }
 
-// usedSecret is the Secret with the password of a Redis that is in use already, although the status does not say so: the
-// server starts with it, which was made after it, so the status was lost or a pass did not come to its end; or apps carry
-// it from a service of this name that was there before, or the claim of that one remembers it. "" = there is none.
+// usedSecret is the Secret with the password of a Redis that is already in use, although the status does not say so; "" =
+// there is none. There are two cases. The server starts with it: the server was made after the Secret, so the status was
+// lost or a pass did not reach its end. Or apps carry it from an earlier service of this name, or the claim of that
+// service remembers it.
 func (o *observation) usedSecret() string {
 	if live := o.children.statefulSet; live != nil && handle.IsOf(o.service.Name, engine.HandleOf(live)) {
 		return engine.HandleOf(live)
@@ -352,13 +353,13 @@ func (o *observation) usedSecret() string {
 	return o.children.carried
 }
 
-// outlives says whether what an app needs in order to start stays when the BackingService goes.
+// outlives says whether the objects that an app needs to start stay when the BackingService is deleted.
 func (o *observation) outlives() bool {
 	return o.service.Spec.DeletionPolicy != v1alpha1.DeletionDelete
 }
 
-// planService applies the Service. The ports of a Service are told apart by their number, so to an apply a port that
-// somebody edited is one that somebody added: the list has to be put right first.
+// planService applies the Service. The ports of a Service are identified by their number. So if somebody edited a port,
+// it looks to an apply like an added port: the list has to be corrected first.
 func (o *observation) planService(p *plan, desired *acorev1.ServiceApplyConfiguration) {
 	live := o.children.service
 	if live == nil {
@@ -376,8 +377,8 @@ func (o *observation) planService(p *plan, desired *acorev1.ServiceApplyConfigur
 	}
 }
 
-// putRight plans to apply a child, which is found as it is, or not at all. One that something else changes again and again
-// is left alone for a while: each answer may restart the service.
+// putRight plans to apply a child, which is found in some state, or not at all. If something else changes the child again
+// and again, the child is not touched for a while: each repair may restart the service.
 func (o *observation) putRight(p *plan, kind, name string, found *metav1.ObjectMeta, desired any) (applied bool) {
 	sight, repairs := o.repairs(found)
 	how := kind
@@ -400,8 +401,8 @@ func (o *observation) putRight(p *plan, kind, name string, found *metav1.ObjectM
 	return true
 }
 
-// repairs says whether an apply answers somebody's change: it creates nothing for the first time, and follows no edit of
-// the spec. The sight tells one change from the next.
+// repairs says whether an apply answers somebody's change: it does not create something for the first time, and does not
+// follow an edit of the spec. The sight distinguishes one change from the next.
 func (o *observation) repairs(found *metav1.ObjectMeta) (sight string, repairs bool) {
 	if found == nil {
 		// A cache that lags behind shows the same absence again.
@@ -412,7 +413,7 @@ func (o *observation) repairs(found *metav1.ObjectMeta) (sight string, repairs b
 	return found.ResourceVersion, err != nil || generation == o.service.Generation
 }
 
-// unlessContested is the state of the children, where none of them is left to somebody else.
+// unlessContested is the state of the children, if none of them is left to somebody else.
 func (p *plan) unlessContested(state condition.State) condition.State {
 	if len(p.contested) == 0 {
 		return state

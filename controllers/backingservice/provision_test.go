@@ -13,7 +13,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// provisioned says that the service has, or has not, served for a while.
+// provisioned says that the service has served, or has not, for this long.
 func provisioned(status metav1.ConditionStatus, since time.Duration) func(*observation) {
 	return func(o *observation) {
 		state := condition.State{Status: status, Reason: v1alpha1.ReasonProvisioning}
@@ -48,7 +48,8 @@ func podsRefused(o *observation) {
 	})
 }
 
-// What has not served for longer than a start takes is said, and a person is called. It is told from what objects say.
+// If a service has not served for longer than a start takes, the status says so, and that a person is needed. This is
+// derived from what objects say.
 func TestAServiceThatDoesNotComeUpCallsAPerson(t *testing.T) {
 	const no, yes = metav1.ConditionFalse, metav1.ConditionTrue
 	long := madeBefore(24*time.Hour, 24*time.Hour)
@@ -93,7 +94,7 @@ func TestAServiceThatDoesNotComeUpCallsAPerson(t *testing.T) {
 	}
 }
 
-// neverVerifies is a Binding that does without a verified handle.
+// neverVerifies is a Binding that does not need a verified handle.
 func neverVerifies(name string) v1alpha1.Binding {
 	b := namingBinding(name, nil)
 	b.Spec.Swap = &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever}

@@ -17,7 +17,7 @@ func TestWhoseAClaimIs(t *testing.T) {
 	for name, test := range map[string]struct {
 		labels   map[string]string
 		template string
-		before   bool // there was a Redis of Bindery's of this name
+		before   bool // there was a Redis of Bindery's with this name
 		want     bool
 	}{
 		"a claim of Bindery's":                             {labels: own, template: engine.ClaimName, want: true},

@@ -15,11 +15,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// resources watches the kinds that spec.resourceRef of some BackingService names: each from when it is first named, and
-// only when Bindery may list it, so that an informer never waits for a right that nobody grants.
+// resources watches the kinds that spec.resourceRef of some BackingService names. The watch of a kind starts when the
+// kind is first named, and only if Bindery may list it, so that an informer never waits for a right that nobody grants.
 type resources struct {
 	live  client.Reader
-	cache cache.Cache // of its own: it keeps nothing of an object but its name
+	cache cache.Cache // a separate one: it keeps only the name of an object
 	start func(source.Source) error
 	find  handler.TypedMapFunc[*unstructured.Unstructured, reconcile.Request]
 
@@ -33,7 +33,7 @@ func newResources(live client.Reader, objects cache.Cache, start func(source.Sou
 	return &resources{live: live, cache: objects, start: start, find: find, watched: map[schema.GroupVersionKind]bool{}}
 }
 
-// watch begins to watch a kind, once. It says whether Bindery may.
+// watch starts to watch a kind, once. It returns whether Bindery may.
 func (r *resources) watch(ctx context.Context, gvk schema.GroupVersionKind) (allowed bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,7 +56,7 @@ func (r *resources) watch(ctx context.Context, gvk schema.GroupVersionKind) (all
 	return true, nil
 }
 
-// StripResource keeps of an object what tells a change of its binding.
+// StripResource keeps only what shows a change of an object's binding.
 func StripResource(object any) (any, error) {
 	u, ok := object.(*unstructured.Unstructured)
 	if !ok {

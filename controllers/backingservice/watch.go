@@ -95,9 +95,8 @@ func (r *reconciler) watch(c controller.Controller, mgr manager.Manager, childre
 	return nil
 }
 
-// serviceChanged lets through what a person did to a BackingService, and what this controller wrote to its status: a pass
-// that was made before the cache had seen the last write may have taken an older status for the one that is there, and
-// have found nothing to write.
+// serviceChanged passes what a person did to a BackingService, and what this controller wrote to its status. The latter
+// is needed: a pass before the cache had seen the last write may have used an older status, and found nothing to write.
 func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	return predicate.TypedFuncs[*v1alpha1.BackingService]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
 		was, is := e.ObjectOld, e.ObjectNew
@@ -105,7 +104,7 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	}}
 }
 
-// comesOrGoes lets through that a service is there, or is gone. Its type cannot change meanwhile.
+// comesOrGoes passes the creation and the deletion of a service. Its type cannot change in between.
 func comesOrGoes() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	return predicate.TypedFuncs[*v1alpha1.BackingService]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
 		return e.ObjectOld.UID != e.ObjectNew.UID
@@ -117,7 +116,8 @@ func (r *reconciler) collectorsOf(ctx context.Context, store *v1alpha1.BackingSe
 	return r.servicesBy(ctx, store.Namespace, StoreField, store.Name)
 }
 
-// servicesOfBinding enqueues the services that a Binding names or has put into a workload, or has just let go of.
+// servicesOfBinding enqueues the services that a Binding names or has put into a workload, and those that it did before
+// this change.
 func (r *reconciler) servicesOfBinding() handler.TypedEventHandler[*v1alpha1.Binding, reconcile.Request] {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	enqueue := func(q queue, was, is *v1alpha1.Binding) {
@@ -129,7 +129,7 @@ func (r *reconciler) servicesOfBinding() handler.TypedEventHandler[*v1alpha1.Bin
 	}
 	return handler.TypedFuncs[*v1alpha1.Binding, reconcile.Request]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.Binding], q queue) {
-			if !e.IsInInitialList { // a restart is no news: each service is looked at anyway
+			if !e.IsInInitialList { // a restart is no change: each service is looked at anyway
 				enqueue(q, nil, e.Object)
 			}
 		},
@@ -154,7 +154,7 @@ func servicesOf(b *v1alpha1.Binding) []string {
 	return services
 }
 
-// happeningsOf says what the change of a Binding means to services: which are concerned, and what has happened to them.
+// happeningsOf says what the change of a Binding means for services: which are concerned, and what has happened to them.
 func happeningsOf(was, is *v1alpha1.Binding) map[string]happening {
 	concerned := map[string]happening{}
 	for _, name := range slices.Concat(servicesOf(was), servicesOf(is)) {
@@ -167,10 +167,11 @@ func happeningsOf(was, is *v1alpha1.Binding) map[string]happening {
 	return concerned
 }
 
-// use is all that the status of a service depends on in a Binding.
+// use is everything in a Binding that the status of a service depends on.
 type use struct {
 	named, verifies bool
-	// awaits is what the Binding says where it may wait for a younger proof: of which one, so that each of them is heard of.
+	// awaits is the Binding's message if it may wait for a younger proof. It names the proof, so each new wait is
+	// noticed.
 	awaits     string
 	attached   bool
 	secretName string

@@ -25,7 +25,7 @@ import (
 var (
 	// errChanged: the workload is not the one any more that the patch was made for.
 	errChanged = errors.New("the workload changed meanwhile")
-	// errRefused: the API server refuses the patch, and will until somebody changes something.
+	// errRefused: the API server refuses the patch, and will refuse it until somebody changes something.
 	errRefused = errors.New("refused")
 )
 
@@ -43,15 +43,15 @@ func (r *reconciler) applyPatch(ctx context.Context, key Key, ops []podtemplate.
 	return planner.WorkloadOf(object), nil
 }
 
-// patchError tells the errors apart that a patch of somebody else's object can meet.
+// patchError classifies the errors that a patch of somebody else's object can return.
 func patchError(key Key, err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return errChanged
 	case apierrors.IsInvalid(err):
-		// A test operation that fails is answered with the same code as an object that fails validation, but names
-		// no kind, because no object came out of it.
+		// A failed test operation gets the same code as an object that fails validation. But the answer names no kind,
+		// because the patch produced no object.
 		if errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Kind == "") {
 			return errChanged
 		}
@@ -63,8 +63,8 @@ func patchError(key Key, err error) error {
 	}
 }
 
-// applyStatuses writes each status that changed, and then the Events that the change is worth. It returns how long a status
-// is held back that says nothing new but how far a rollout is.
+// applyStatuses writes each status that changed, and then the Events for the change. It returns how long a status is held
+// back that reports nothing new except how far a rollout is.
 func (r *reconciler) applyStatuses(ctx context.Context, o planner.Observation, statuses map[string]v1alpha1.BindingStatus) (time.Duration, error) {
 	var (
 		errs []error
@@ -82,7 +82,7 @@ func (r *reconciler) applyStatuses(ctx context.Context, o planner.Observation, s
 		was := b.Status
 		b.Status = now
 		if err := r.client.Status().Update(ctx, &b, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
-			// A Binding that is gone has no status to write; the watch brings the workload back here.
+			// A Binding that is gone has no status to write; the watch enqueues the workload again.
 			if !apierrors.IsNotFound(err) {
 				errs = append(errs, fmt.Errorf("writing the status of Binding %s: %w", b.Name, err))
 			}
@@ -97,8 +97,8 @@ func (r *reconciler) applyStatuses(ctx context.Context, o planner.Observation, s
 	return held, errors.Join(errs...)
 }
 
-// sayWaiting says of a Deployment that has waited for a while what it waits for. It may have no Binding whose status could.
-// It returns how soon to say it again.
+// sayWaiting records what a Deployment waits for, if it has waited for a while. The Deployment may have no Binding whose
+// status could say it. sayWaiting returns how soon to say it again.
 func (r *reconciler) sayWaiting(key Key, o planner.Observation, waits string) (again time.Duration) {
 	if o.Workload == nil || waits == "" {
 		r.waits.forget(key)
@@ -113,7 +113,7 @@ func (r *reconciler) sayWaiting(key Key, o planner.Observation, waits string) (a
 	return again
 }
 
-// recordPatch says what a patch did that no status tells.
+// recordPatch records what a patch did, if no status says it.
 func (r *reconciler) recordPatch(ctx context.Context, after *planner.Workload, o *planner.Observation, p planner.Plan) {
 	log.FromContext(ctx).Info("changed the workload", "generation", after.Object.Generation)
 	if p.Reinjects {

@@ -7,35 +7,35 @@ import (
 )
 
 const (
-	// DefaultBurstWindow is longer than kubectl takes from one object of a file to the next, also where each takes two round
-	// trips to an API server far away, and short beside any rollout.
+	// DefaultBurstWindow is longer than the time that kubectl takes from one object of a file to the next, even if each
+	// object takes two round trips to an API server far away. It is short compared with any rollout.
 	DefaultBurstWindow = time.Second
 
-	// shortestWindow is how long is waited where changes are seen to come fast.
+	// shortestWindow is how long to wait if changes are seen to come fast.
 	shortestWindow = 250 * time.Millisecond
-	// burstLimit is how many windows are waited for somebody who never stops.
+	// burstLimit is how many windows to wait, at most, if the changes never stop.
 	burstLimit = 5
-	// pauses is how many times the pause between two changes has to pass for a sign that nothing more will come.
+	// pauses is how many times the pause between two changes has to pass before no more changes are expected.
 	pauses = 4
 )
 
-// bursts holds a workload back until nothing was changed about it for a while, so that four Bindings which one
-// `kubectl apply` brings one after the other become one rollout.
+// bursts holds a workload back until nothing about it has changed for a while, so that four Bindings which one `kubectl
+// apply` creates one after the other become one rollout.
 //
-// How long that is depends on how fast changes come, which is seen in the whole namespace: whoever applies a hundred
-// Bindings in a second need not be waited for; whoever has written one may be about to write the next.
+// How long that takes depends on how fast changes come, measured over the whole namespace: if somebody applies a hundred
+// Bindings in a second, the wait can be short; if somebody has written one, the next one may follow soon.
 type bursts struct {
 	mu sync.Mutex
-	// window is the most that is waited after a change.
+	// window is the longest wait after a change.
 	window time.Duration
 	seen   map[Key]burst
 	flows  map[string]flow // by namespace
-	swept  time.Time       // when flows were last looked through for those that have ended
+	swept  time.Time       // when ended flows were last removed
 }
 
 type burst struct{ first, last time.Time }
 
-// flow is changes that come one soon after the other.
+// flow is a series of changes that follow each other closely.
 type flow struct {
 	first, last time.Time
 	pauses      int // between the first and the last
@@ -65,10 +65,10 @@ func (b *bursts) changed(namespace string, keys []Key, now time.Time) {
 	}
 }
 
-// ended says whether nothing has come for so long that what comes next has nothing to do with it.
+// ended says whether nothing has changed for so long that the next change is not part of this flow.
 func (b *bursts) ended(f flow, now time.Time) bool { return now.Sub(f.last) > b.window }
 
-// sweep forgets the namespaces that are at rest, once in a while.
+// sweep forgets the namespaces without recent changes, from time to time.
 func (b *bursts) sweep(now time.Time) {
 	if now.Sub(b.swept) <= b.window {
 		return
@@ -96,7 +96,7 @@ func (b *bursts) wait(key Key, now time.Time) time.Duration {
 	return 0
 }
 
-// quiet is how long nothing must have changed.
+// quiet is how long nothing must change.
 func (b *bursts) quiet(namespace string) time.Duration {
 	f := b.flows[namespace]
 	if f.pauses == 0 {

@@ -1,14 +1,15 @@
 // Package binding attaches backing services to workloads.
 //
-// The controller is keyed by workload, not by Binding: all Bindings of one workload are planned together, so that an app
-// which is attached to four services rolls once, and two Bindings that claim one variable meet in one place. Each pass is
-// three steps:
+// The controller is keyed by workload, not by Binding: all Bindings of one workload are planned together. So an app that
+// is attached to four services has one rollout, and two Bindings that claim the same variable are seen in the same place.
+// Each pass has three steps:
 //
 //	observe.go   reads: the Bindings, their services, the workload
 //	../planner   decides: pure
 //	apply.go     writes: at most one patch of the workload, at most one status per Binding
 //
-// What is Bindery's in a Pod template is written down in an annotation of the workload, by the same patch (internal/ledger).
+// The same patch that changes a Pod template also writes down, in an annotation of the workload, what in the template is
+// Bindery's (internal/ledger).
 package binding
 
 import (
@@ -42,11 +43,12 @@ import (
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 const (
-	// staleRetry is how soon a status is written again when the cache had not seen the last write.
+	// staleRetry is how soon a status is written again if the cache had not seen the last write.
 	staleRetry = 100 * time.Millisecond
 
-	// workers plan different workloads at once. A namespace that is alone has half of them (shares.go). One more goroutine
-	// takes what comes out of the queue, so that what may not be worked on yet is parked, and stands in nobody's way.
+	// workers plan different workloads at the same time. If only one namespace has work, it gets half of them
+	// (shares.go). One more goroutine takes keys from the queue, so that a workload that must wait is parked and does not
+	// block the others.
 	workers = 16
 )
 
@@ -65,8 +67,8 @@ type reconciler struct {
 	written  *written.Book[Key, v1alpha1.Binding, *v1alpha1.Binding]
 }
 
-// Add adds the controller to the manager. The window is the most that a workload is held back after each change of a
-// Binding or a service of it.
+// Add adds the controller to the manager. The window is the longest time that a workload is held back after each change
+// of one of its Bindings or services.
 func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
 	if window <= 0 {
 		return fmt.Errorf("the burst window is %s: want more than 0", window)
@@ -99,7 +101,7 @@ func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
 	return r.watch(c, mgr.GetCache())
 }
 
-// share has the workers shared out among the namespaces. What is parked goes back into the controller's own queue.
+// share makes the namespaces share the workers. What is parked goes back into the controller's own queue.
 func (r *reconciler) share(c controller.TypedController[Key]) error {
 	err := c.Watch(source.TypedFunc[Key](func(_ context.Context, queue workqueue.TypedRateLimitingInterface[Key]) error {
 		r.shares = newShares(workers, queue.Add)
@@ -111,10 +113,10 @@ func (r *reconciler) share(c controller.TypedController[Key]) error {
 	return nil
 }
 
-// Reconcile brings one workload, and the status of its Bindings, to what the Bindings ask for.
+// Reconcile makes one workload, and the status of its Bindings, what the Bindings ask for.
 func (r *reconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
 	if !r.shares.enter(key) {
-		return reconcile.Result{}, nil // it comes back when the turn of its namespace has come
+		return reconcile.Result{}, nil // it comes back when it is its namespace's turn
 	}
 	defer r.shares.leave(key)
 	if wait := r.bursts.wait(key, r.now()); wait > 0 {
@@ -150,7 +152,7 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 	}
 	held, err := r.applyStatuses(ctx, o, p.Statuses)
 	if apierrors.IsConflict(err) {
-		// The cache has not seen our last write yet. There is nothing wrong with it.
+		// The cache has not seen our last write yet. This is not an error.
 		return reconcile.Result{RequeueAfter: staleRetry}, nil
 	}
 	if err != nil {
@@ -160,8 +162,8 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 	return reconcile.Result{RequeueAfter: soonest(retryAfter, held, said, until(p.Wake, o.Now))}, nil
 }
 
-// change carries out the patch of a plan, and plans again with the workload as it is then. It says how soon to try again
-// where the patch was refused, now or a while ago.
+// change carries out the patch of a plan, and plans again with the resulting workload. It returns how soon to try again
+// if the patch was refused, now or earlier.
 func (r *reconciler) change(ctx context.Context, key Key, o *planner.Observation, p *planner.Plan) (retryAfter time.Duration, err error) {
 	o.Refusal, retryAfter = r.refusals.wait(key, o.Sight(), o.Now)
 	if o.Refusal != "" {
@@ -182,7 +184,7 @@ func (r *reconciler) change(ctx context.Context, key Key, o *planner.Observation
 		o.Workload, o.Seen = after, r.rollouts.look(key, after, o.Now)
 	}
 	if *p = planner.Make(*o); len(p.Patch) > 0 {
-		// The API server took the patch, and the answer is not what it makes.
+		// The API server accepted the patch, but its answer does not show the result of the patch.
 		o.Refusal = planner.UndoneAtOnce(key)
 		*p = planner.Make(*o)
 	}
@@ -195,8 +197,8 @@ func (r *reconciler) change(ctx context.Context, key Key, o *planner.Observation
 	return retryAfter, nil
 }
 
-// look observes and plans. Where the plan takes the cache for stale, all is read past it: then it is the workload that was
-// made of something that is gone, as after a restore of older objects.
+// look observes and plans. If the plan finds the cache stale, everything is read again from the API server. If it still
+// looks stale then, the workload was made from something that is gone, as after older objects were restored.
 func (r *reconciler) look(ctx context.Context, key Key) (planner.Observation, planner.Plan, error) {
 	o, err := r.observe(ctx, key, r.client)
 	if err != nil {
@@ -213,7 +215,7 @@ func (r *reconciler) look(ctx context.Context, key Key) (planner.Observation, pl
 	return o, planner.Make(o), nil
 }
 
-// until is how long it is to a time, at least a moment; 0 where there is no such time.
+// until is how long it is until a time, at least a moment; 0 if there is no such time.
 func until(at, now time.Time) time.Duration {
 	if at.IsZero() {
 		return 0
@@ -221,7 +223,7 @@ func until(at, now time.Time) time.Duration {
 	return max(at.Sub(now), time.Millisecond)
 }
 
-// soonest is the shortest of some durations, of which 0 means never.
+// soonest is the shortest of some durations; 0 means never.
 func soonest(durations ...time.Duration) time.Duration {
 	shortest := time.Duration(0)
 	for _, d := range durations {

@@ -9,7 +9,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
-// Key names a workload. It is what the queue of this controller holds: all Bindings of one workload are planned together.
+// Key names a workload. The queue of this controller holds Keys: all Bindings of one workload are planned together.
 type Key = planner.Key
 
 // Kinds returns an empty object of each kind of workload, as the cache keeps it: the metadata alone.
@@ -23,7 +23,7 @@ func Kinds() []*metav1.PartialObjectMetadata {
 
 func gvkOf(kind string) schema.GroupVersionKind { return appsv1.SchemeGroupVersion.WithKind(kind) }
 
-// newObject returns an empty workload of a kind. The schema of a Binding knows no other kinds than these.
+// newObject returns an empty workload of a kind. The schema of a Binding allows only these kinds.
 func newObject(key Key) client.Object {
 	meta := metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}
 	switch key.Kind {

@@ -18,7 +18,7 @@ import (
 // DefinitionName is the CustomResourceDefinition of Bindings.
 const DefinitionName = "bindings.bindery.dev"
 
-// Definition returns an empty object of the kind that the cache keeps of DefinitionName.
+// Definition returns an empty object of the kind in which the cache keeps DefinitionName.
 func Definition() *metav1.PartialObjectMetadata {
 	return metadataOf(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
 }
@@ -29,9 +29,9 @@ func metadataOf(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {
 	return object
 }
 
-// observe reads all that a plan for one workload depends on. The workload itself is read past the cache, which has no
-// Pod templates; what a detachment depends on is read past the cache too, because a cache that lags behind must not take
-// a variable away.
+// observe reads everything that a plan for one workload depends on. The workload itself is read from the API server,
+// because the cache has no Pod templates. What a detachment depends on is also read from the API server, because a cache
+// that lags behind must not remove a variable.
 func (r *reconciler) observe(ctx context.Context, key Key, from client.Reader) (planner.Observation, error) {
 	o := planner.Observation{Now: r.now(), Key: key, Services: map[string]v1alpha1.BackingService{}, Gone: map[string]bool{}}
 	if err := r.observeBindings(ctx, key, &o, from); err != nil {
@@ -52,8 +52,8 @@ func (r *reconciler) observe(ctx context.Context, key Key, from client.Reader) (
 	return o, r.observeDefinition(ctx, key, &o)
 }
 
-// observeBindings reads the Bindings of a workload, and their services, out of the cache or past it. Only the cache has an
-// index of them.
+// observeBindings reads the Bindings of a workload, and their services, from the cache or from the API server. Only the
+// cache has an index of them.
 func (r *reconciler) observeBindings(ctx context.Context, key Key, o *planner.Observation, from client.Reader) error {
 	options := []client.ListOption{client.InNamespace(key.Namespace)}
 	if from == client.Reader(r.client) {
@@ -68,7 +68,7 @@ func (r *reconciler) observeBindings(ctx context.Context, key Key, o *planner.Ob
 	names := map[string]bool{}
 	for _, b := range bindings.Items {
 		if b.DeletionTimestamp != nil {
-			continue // with foreground deletion it stays for a while, and means to go
+			continue // with foreground deletion it stays for a while, but will be deleted
 		}
 		o.Bindings = append(o.Bindings, b)
 		names[b.Spec.ServiceRef.Name] = true
@@ -91,7 +91,7 @@ func (r *reconciler) observeBindings(ctx context.Context, key Key, o *planner.Ob
 	return nil
 }
 
-// observeDefinition finds out, where the ledger names a Binding that is not there, whether it was really deleted.
+// observeDefinition finds out, if the ledger names a Binding that does not exist, whether it was really deleted.
 func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *planner.Observation) error {
 	definition := Definition()
 	if err := r.client.Get(ctx, types.NamespacedName{Name: DefinitionName}, definition); client.IgnoreNotFound(err) != nil {
@@ -113,10 +113,11 @@ func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *planner.
 	}
 	for _, name := range missing {
 		b, exists := found[name]
-		// One of the same name that was made since, for another workload, is not the one that the ledger names.
+		// A Binding of the same name that was created later, for another workload, is not the one that the ledger names.
 		o.Gone[name] = !exists || b.DeletionTimestamp != nil || planner.KeyOf(b) != key
 	}
-	// In this order: a Binding that was found missing while its definition was live was not taken away with it.
+	// This order matters: a Binding that was missing while its definition was still live was not deleted together with
+	// it.
 	definition = Definition()
 	if err := r.live.Get(ctx, types.NamespacedName{Name: DefinitionName}, definition); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the definition of Bindings: %w", err)
@@ -131,12 +132,12 @@ func (r *reconciler) observeDefinition(ctx context.Context, key Key, o *planner.
 	return nil
 }
 
-// aFew is how many objects are read past the cache one by one. To list a namespace is one request, however much somebody
-// has made the names of.
+// aFew is how many objects are read from the API server one by one. To list a namespace is one request, no matter how
+// many names somebody has invented.
 const aFew = 3
 
-// lookUp reads objects of a namespace by their names; those that do not exist are not in the answer. Where all is not nil,
-// it lists them all, for when that costs less.
+// lookUp reads objects of a namespace by their names; those that do not exist are not in the answer. If all is not nil,
+// lookUp lists all objects when that costs less.
 func lookUp[T any, P interface {
 	*T
 	client.Object

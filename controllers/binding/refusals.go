@@ -7,11 +7,12 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/contest"
 )
 
-// refusalRetry is how soon a refused change is tried again at first: what refused it (a policy, a quota) sends no event.
+// refusalRetry is how soon a refused change is first tried again: the cause of the refusal (a policy, a quota) sends no
+// event.
 const refusalRetry = time.Minute
 
-// refusals remembers the changes of workloads that were refused. Each is tried again more and more rarely, and at once when
-// it is made of something else than before. It is a memory of the process: a restart forgives all.
+// refusals remembers the changes of workloads that were refused. Each is tried again more and more rarely, and at once
+// when it is made from something else than before. It is kept in memory only: a restart forgets everything.
 type refusals struct {
 	book *contest.Book[Key]
 
@@ -20,7 +21,7 @@ type refusals struct {
 }
 
 type refusal struct {
-	// sight is what the change was made of.
+	// sight identifies what the change was made from.
 	sight string
 	// message says why it was refused.
 	message string
@@ -31,7 +32,7 @@ func newRefusals() *refusals {
 	return &refusals{book: contest.New[Key](), last: map[Key]refusal{}}
 }
 
-// add notes that a change was refused. It says how long to wait.
+// add notes that a change was refused. It returns how long to wait.
 func (r *refusals) add(key Key, sight, message string, now time.Time) time.Duration {
 	r.book.PutRight(key, "", now)
 	wait := max(refusalRetry, r.book.Wait(key, now))
@@ -41,7 +42,7 @@ func (r *refusals) add(key Key, sight, message string, now time.Time) time.Durat
 	return wait
 }
 
-// wait says why a change was refused that is not to be tried now, and how long not; "" = it may be tried.
+// wait returns why a change was refused that must not be tried now, and how long to wait; "" = it may be tried.
 func (r *refusals) wait(key Key, sight string, now time.Time) (message string, wait time.Duration) {
 	r.mu.Lock()
 	last, refused := r.last[key]

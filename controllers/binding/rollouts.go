@@ -9,12 +9,12 @@ import (
 	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
-// progressEvery is how often, at most, a status is written for nothing but how far a rollout is. It keeps a quick swap at
-// two writes of the status, and a slow one readable.
+// progressEvery is how often, at most, a status is written only to report how far a rollout is. With it, a quick swap
+// needs only two writes of the status, and a slow one stays readable.
 const progressEvery = 5 * time.Second
 
-// rollouts remembers what was seen of the rollouts that are watched. An operator that starts anew begins to watch anew:
-// a rollout then takes a little longer to count as settled.
+// rollouts remembers what was seen of the rollouts that are watched. An operator that restarts begins to watch again from
+// zero: a rollout then takes a little longer to count as settled.
 type rollouts struct {
 	mu   sync.Mutex
 	seen map[Key]watched
@@ -27,7 +27,7 @@ type watched struct {
 
 func newRollouts() *rollouts { return &rollouts{seen: map[Key]watched{}} }
 
-// look adds what is there now, and returns all that was seen.
+// look adds the current state, and returns everything that was seen.
 func (r *rollouts) look(key Key, w *planner.Workload, now time.Time) rollout.Seen {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -41,14 +41,15 @@ func (r *rollouts) look(key Key, w *planner.Workload, now time.Time) rollout.See
 	return next.Seen
 }
 
-// forget drops what was seen of a workload whose rollout nobody waits for.
+// forget drops what was seen of a workload whose rollout nothing waits for.
 func (r *rollouts) forget(key Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.seen, key)
 }
 
-// holdProgress says how long to hold a status back that says nothing new but how far a rollout is; 0 = write it now.
+// holdProgress returns how long to hold back a status that reports nothing new except how far a rollout is; 0 = write it
+// now.
 func (r *rollouts) holdProgress(key Key, was, now v1alpha1.BindingStatus, at time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

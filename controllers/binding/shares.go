@@ -5,9 +5,10 @@ import (
 	"sync"
 )
 
-// shares keeps one namespace from holding up the others: of the workers, a namespace may take one more only while more are
-// free than it has already. So a namespace that is alone has half of them, the next one half of what is left, and there is
-// a worker left for one that comes later. What a namespace may not do yet is parked, and costs no worker.
+// shares prevents that one namespace delays the others: a namespace may take one more worker only while more workers are
+// free than it has already. So a namespace that is alone gets half of them, the next one half of the rest, and a worker
+// is left for a namespace that comes later. A workload whose namespace may not take a worker yet is parked, and uses no
+// worker.
 type shares struct {
 	workers int
 	// again puts a workload into the queue.
@@ -17,11 +18,12 @@ type shares struct {
 	busy int
 	// taken are the workers of each namespace that has any.
 	taken map[string]int
-	// parked are the workloads that wait, by namespace, in the order in which they came; waiting the namespaces that have
-	// any, in the order of their turns.
+	// parked are the workloads that wait, by namespace, in the order in which they came. waiting are the namespaces that
+	// have any, in the order of their turns.
 	parked  map[string][]Key
 	waiting []string
-	// called says of each workload that was parked whether it has a worker by now, which it comes for.
+	// called says of each parked workload whether a worker is reserved for it by now. The workload then comes back to
+	// take it.
 	called map[Key]bool
 }
 
@@ -52,7 +54,7 @@ func (s *shares) enter(key Key) bool {
 	return false
 }
 
-// leave gives a worker back, and calls who may have it now.
+// leave gives a worker back, and calls the next workload that may have it.
 func (s *shares) leave(key Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +66,8 @@ func (s *shares) leave(key Key) {
 	}
 }
 
-// callNext gives a worker to the first workload of the first namespace that may take one, whose turn comes last then.
+// callNext gives a worker to the first workload of the first namespace that may take one. That namespace's next turn is
+// then the last.
 func (s *shares) callNext() bool {
 	at := slices.IndexFunc(s.waiting, s.mayTake)
 	if at < 0 {

@@ -39,7 +39,7 @@ func (d *desk) work() {
 	}
 }
 
-// end has a worker finish.
+// end makes a worker finish.
 func (d *desk) end(i int) Key {
 	key := d.busy[i]
 	d.busy = slices.Delete(d.busy, i, i+1)
@@ -99,8 +99,8 @@ func TestNamespacesTakeTurnsWhereAllWorkersAreBusy(t *testing.T) {
 	}
 }
 
-// Whatever comes and ends in whatever order: no more are at work than there are workers, nobody is forgotten, and nobody waits
-// while half of the workers are free.
+// No matter what comes and ends, and in what order: no more workloads are worked on than there are workers, none is
+// forgotten, and none waits while half of the workers are free.
 func TestEverybodyHasATurn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := newDesk(rapid.IntRange(1, 6).Draw(t, "workers"))
@@ -110,7 +110,7 @@ func TestEverybodyHasATurn(t *testing.T) {
 				d.end(rapid.IntRange(0, len(d.busy)-1).Draw(t, "which"))
 			} else {
 				key := Key{Namespace: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "namespace"), Name: fmt.Sprint(rapid.IntRange(0, 5).Draw(t, "name"))}
-				// A queue gives out no workload that is worked on, and has none twice.
+				// A queue does not hand out a workload that is being worked on, and holds none twice.
 				if !slices.Contains(d.busy, key) && !slices.Contains(d.queue, key) {
 					d.queue, asked[key] = append(d.queue, key), true
 				}

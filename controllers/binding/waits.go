@@ -6,16 +6,16 @@ import (
 )
 
 const (
-	// waitPatience is how long a Deployment waits for its Bindings until that is worth an Event: what is applied together is
-	// attached by then.
+	// waitPatience is how long a Deployment waits for its Bindings before an Event says so: Bindings that are applied
+	// together with it are attached by then.
 	waitPatience = 10 * time.Second
 
-	// waitAgain is how often the Event is repeated. Kubernetes keeps Events for an hour, and a Deployment that waits for a
-	// Binding that never comes has nothing else that says so.
+	// waitAgain is how often the Event is repeated. Kubernetes keeps Events for an hour. If a Deployment waits for a
+	// Binding that never comes, nothing else says so.
 	waitAgain = 30 * time.Minute
 )
 
-// waitsSaid remembers what was said of Deployments that wait for their Bindings.
+// waitsSaid remembers what was said about Deployments that wait for their Bindings.
 type waitsSaid struct {
 	mu   sync.Mutex
 	last map[Key]waitSaid
@@ -28,7 +28,7 @@ type waitSaid struct {
 
 func newWaitsSaid() *waitsSaid { return &waitsSaid{last: map[Key]waitSaid{}} }
 
-// due says whether to say now what a Deployment waits for, and how soon to ask again.
+// due says whether to report now what a Deployment waits for, and how soon to ask again.
 func (w *waitsSaid) due(key Key, message string, created, now time.Time) (say bool, again time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

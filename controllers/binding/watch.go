@@ -70,7 +70,7 @@ func (r *reconciler) watch(c controller.TypedController[Key], objects cache.Cach
 	return nil
 }
 
-// bindingChanged lets through what a person did to a Binding, and not what this controller wrote to its status.
+// bindingChanged passes what a person did to a Binding, but not what this controller wrote to its status.
 func bindingChanged() predicate.TypedPredicate[*v1alpha1.Binding] {
 	return predicate.TypedFuncs[*v1alpha1.Binding]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.Binding]) bool {
 		return e.ObjectOld.Generation != e.ObjectNew.Generation || e.ObjectOld.UID != e.ObjectNew.UID ||
@@ -78,7 +78,7 @@ func bindingChanged() predicate.TypedPredicate[*v1alpha1.Binding] {
 	}}
 }
 
-// serviceChanged lets through a change of what a plan looks at.
+// serviceChanged passes a change of what a plan looks at.
 func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	return predicate.TypedFuncs[*v1alpha1.BackingService]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
 		was, is := e.ObjectOld, e.ObjectNew
@@ -89,7 +89,7 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	}}
 }
 
-// provedAgain lets through that a handle which had passed has passed again, where nothing else may have changed.
+// provedAgain passes the event that a handle which had passed has passed again, even if nothing else has changed.
 func provedAgain() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	return predicate.TypedFuncs[*v1alpha1.BackingService]{
 		CreateFunc: func(event.TypedCreateEvent[*v1alpha1.BackingService]) bool { return false },
@@ -114,8 +114,8 @@ func (r *reconciler) workloadsOfService(ctx context.Context, s *v1alpha1.Backing
 	return keys
 }
 
-// workloadsNotOn are those that a Binding is to move to a service, and that are not on its handle yet. Nobody has edited
-// anything, so there is no burst to wait for.
+// workloadsNotOn are the workloads that a Binding shall move to a service, and that are not on its handle yet. Nobody has
+// edited anything, so there is no burst to wait for.
 func (r *reconciler) workloadsNotOn(ctx context.Context, s *v1alpha1.BackingService) []Key {
 	return r.keys(ctx, s.Namespace, ServiceField, s.Name, func(b *v1alpha1.Binding) bool {
 		at := b.Status.Current
@@ -123,8 +123,8 @@ func (r *reconciler) workloadsNotOn(ctx context.Context, s *v1alpha1.BackingServ
 	})
 }
 
-// workloadIfAttached enqueues a workload that has a Binding, or that a Binding has left something on, or that waits for one.
-// A cluster has many that have neither: they cost an index lookup and nothing else.
+// workloadIfAttached enqueues a workload if it has a Binding, if a Binding has left something on it, or if it waits for
+// one. A cluster has many workloads without any of these: they cost only an index lookup.
 func (r *reconciler) workloadIfAttached(kind string) handler.TypedMapFunc[*metav1.PartialObjectMetadata, Key] {
 	return func(ctx context.Context, object *metav1.PartialObjectMetadata) []Key {
 		key := Key{Namespace: object.Namespace, Kind: kind, Name: object.Name}
@@ -138,12 +138,12 @@ func (r *reconciler) workloadIfAttached(kind string) handler.TypedMapFunc[*metav
 
 func anyBinding(*v1alpha1.Binding) bool { return true }
 
-// keys returns the workloads of the Bindings that an index finds, and that are wanted.
+// keys returns the workloads of those Bindings that an index finds and that are wanted.
 func (r *reconciler) keys(ctx context.Context, namespace, field, value string, wanted func(*v1alpha1.Binding) bool) []Key {
 	var bindings v1alpha1.BindingList
 	if err := r.client.List(ctx, &bindings, client.InNamespace(namespace), client.MatchingFields{field: value},
 		client.UnsafeDisableDeepCopy); err != nil {
-		// The cache answers this, so it cannot fail but for an index that does not exist.
+		// The cache answers this, so it can fail only if the index does not exist.
 		logr.FromContextOrDiscard(ctx).Error(err, "listing Bindings", "field", field, "value", value)
 		return nil
 	}
@@ -157,7 +157,7 @@ func (r *reconciler) keys(ctx context.Context, namespace, field, value string, w
 	return keys
 }
 
-// logConstructor names the workload in each line.
+// logConstructor adds the workload to each log line.
 func logConstructor(base logr.Logger) func(*Key) logr.Logger {
 	base = base.WithName("binding")
 	return func(key *Key) logr.Logger {

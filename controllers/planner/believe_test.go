@@ -13,7 +13,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
 
-// madeUp is an annotation with so many attachments of Bindings that never were.
+// madeUp is an annotation with count attachments of Bindings that never existed.
 func madeUp(count int) string {
 	attachments := make([]string, count)
 	for i := range attachments {
@@ -28,7 +28,7 @@ func (w *world) write(annotation string) *world {
 	return w
 }
 
-// A ledger that is not believed, in whatever state the app is, changes nothing of its Pod template.
+// A ledger that is not believed changes nothing in the Pod template of an app, no matter what state the app is in.
 func TestWhatIsNotBelievedTouchesNothing(t *testing.T) {
 	for what, annotation := range map[string]string{
 		"nothing":                   "",
@@ -89,7 +89,7 @@ func TestWhatIsMadeUpDoesNotHoldUpASwap(t *testing.T) {
 	}
 }
 
-// Bindery writes no more than it will believe, and says so.
+// Bindery writes no more than it will believe later, and says so.
 func TestMoreBindingsThanALedgerHasRoomForAreRefused(t *testing.T) {
 	w := newWorld(t).deploy().service("s")
 	for i := range ledger.MaxAttachments {
@@ -114,8 +114,8 @@ func TestMoreBindingsThanALedgerHasRoomForAreRefused(t *testing.T) {
 	}
 }
 
-// Whatever is written into the annotation of an app that runs: no variable of a Binding that exists goes, and nothing of the
-// owner's but what the annotation says is Bindery's.
+// No matter what is written into the annotation of a running app: no variable of an existing Binding is removed, and
+// nothing of the owner's is removed except what the annotation says is Bindery's.
 func TestWhateverIsWrittenIntoTheAnnotation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		own := corev1.EnvVar{Name: "OWN", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{

@@ -9,19 +9,19 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// change is what a decision makes of the workload.
+// change is what a decision changes on the workload.
 type change struct {
 	*decision
-	// ledger is what the annotation is to say.
+	// ledger is what the annotation shall say.
 	ledger ledger.Ledger
-	// detached are the variables that go because their Binding is gone, by the name of the Binding.
+	// detached are the variables that are removed because their Binding is gone, by the name of the Binding.
 	detached map[string][]string
 	patch    []podtemplate.Op
 	// waits says what a Deployment that has not started waits for; "" = it does not wait.
 	waits string
-	// awaits: what a Binding that is gone has left stays until another one, which waits for a proof, takes it over.
+	// awaits: what a Binding that is gone has left stays until another Binding, which waits for a proof, takes it over.
 	awaits bool
-	// sayAt is when a status is written that stays as it is until then; zero = there is none.
+	// sayAt is the time until which a status is held back and stays as it is; it is written then. Zero = there is none.
 	sayAt time.Time
 }
 
@@ -33,8 +33,8 @@ func (d *decision) change() *change {
 	return c
 }
 
-// nextLedger says what the ledger will be when the verdicts are carried out, and which variables go because their
-// Binding is gone.
+// nextLedger says what the ledger will be when the verdicts are carried out, and which variables are removed because
+// their Binding is gone.
 func (c *change) nextLedger() (next ledger.Ledger, detached map[string][]string) {
 	next.Workload = c.Key.Full()
 	wanted := podtemplate.Entries{}
@@ -67,13 +67,14 @@ func (c *change) nextLedger() (next ledger.Ledger, detached map[string][]string)
 	return next, detached
 }
 
-// mayDetach says whether a Binding that is not there any more was deleted by somebody who meant it.
+// mayDetach says whether a Binding that does not exist any more was deleted on purpose.
 func (c *change) mayDetach(a ledger.Attachment) bool {
 	return c.Gone[a.Binding] && c.Definition.Live && a.DefinitionUID == c.Definition.UID && !c.NamespaceTerminating
 }
 
-// attachment is what the ledger shall say about a Binding that has something in the Pod template. Where nothing of it
-// changes, it stays as it is, with the generations that it was made from: the ledger alone is no reason to write.
+// attachment is what the ledger shall say about a Binding that has something in the Pod template. If nothing of that
+// changes, the entry stays as it is, with the generations that it was made from: a change of the ledger alone is no
+// reason to write.
 func (c *change) attachment(b v1alpha1.Binding, v verdict) ledger.Attachment {
 	was, known := c.recorded.Find(b.Name)
 	if !known {
@@ -107,7 +108,7 @@ func (c *change) attachment(b v1alpha1.Binding, v verdict) ledger.Attachment {
 	return now.WithEntries(v.want)
 }
 
-// putBack is what the ledger shall say of an attachment that is rolled back.
+// putBack is what the ledger shall say about an attachment that is rolled back.
 func (c *change) putBack(b v1alpha1.Binding, was ledger.Attachment, v verdict) ledger.Attachment {
 	a := ledger.Attachment{
 		Binding: b.Name, BindingUID: string(b.UID), BindingGeneration: b.Generation, DefinitionUID: c.Definition.UID,
@@ -140,8 +141,8 @@ func (c *change) makePatch() []podtemplate.Op {
 	return append(podtemplate.Guard(c.Workload.Object), ops...)
 }
 
-// before is what an attachment that is about to change can be rolled back to: what is carried now, where that has proved
-// itself, or else what that came after.
+// before is what an attachment that is about to change can be rolled back to: what is carried now, if that has proved
+// itself, or else what was carried before that.
 func (c *change) before(b v1alpha1.Binding, was ledger.Attachment, known bool, want podtemplate.Entries) *ledger.Carried {
 	if c.isReturn(b, want) {
 		return nil // it worked before; if it does not now, that is not because of the handle

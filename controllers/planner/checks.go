@@ -54,7 +54,7 @@ func (f *facts) checkContainers(b v1alpha1.Binding, v *verdict, _ map[podtemplat
 	}
 }
 
-// checkType refuses a service of another type under a variable that the app reads as the type it has now.
+// checkType refuses a service of another type for a variable that the app reads as the type it has now.
 func (f *facts) checkType(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
 	if f.checkStore(b, v); v.blocked() {
 		return
@@ -94,12 +94,12 @@ func (f *facts) checkSlots(b v1alpha1.Binding, v *verdict, owners map[podtemplat
 	}
 }
 
-// envFromCounts says which variable an app gets where there are two.
+// envFromCounts says which variable an app gets if there are two of the same name.
 const envFromCounts = ". If one of them has the name of a variable of this Binding, the app gets that of the Binding; " +
 	"spec.envFrom: Forbid keeps such containers as they are"
 
-// envFrom says where a container of a Binding may have a variable of the same name from; "" = nowhere. The variable of the
-// Binding is the one that counts (PodSpec: values of env take precedence).
+// envFrom says from where a container of a Binding may already have a variable of the same name; "" = from nowhere. The
+// variable of the Binding takes precedence (PodSpec: values of env take precedence).
 func (f *facts) envFrom(b v1alpha1.Binding) string {
 	for _, slot := range f.slots(b) {
 		if sources := podtemplate.EnvFrom(f.Workload.pod(), slot); len(sources) > 0 {
@@ -109,7 +109,7 @@ func (f *facts) envFrom(b v1alpha1.Binding) string {
 	return ""
 }
 
-// checkEnvFrom leaves a container alone that may have a variable already, where the Binding asks for that.
+// checkEnvFrom does not touch a container that may have a variable already, if the Binding asks for that.
 func (f *facts) checkEnvFrom(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
 	if b.Spec.EnvFrom != v1alpha1.EnvFromForbid {
 		return

@@ -13,7 +13,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/rollout"
 )
 
-// course is how the rollout of the attachments goes.
+// course is how the rollout of the attachments proceeds.
 //
 // An attachment is in one state at a time (v1alpha1.AttachmentState), and status.current says which:
 //
@@ -22,21 +22,21 @@ import (
 //	Failed, or rolled back: then another attachment takes its place, the one from before.
 type course struct {
 	*facts
-	// state of the rollout, as far as it is known. Where the workload's status lags behind, that is what was known before.
+	// state of the rollout, as far as it is known. If the workload's status lags behind, this is what was known before.
 	state rollout.State
 	// failure of the rollout; nil = none so far.
 	failure *failure
 }
 
-// failure is a rollout that one of Bindery's patches began and that went wrong. Which of the attachments that came in with
-// it is to blame cannot be told, so it is about all of them.
+// failure is a rollout that was started by a patch from Bindery and that failed. It cannot be told which of the
+// attachments that were added with it is to blame, so the failure is about all of them.
 type failure struct {
 	state condition.State
-	// unsettled are the attachments whose rollout it was, by the name of the Binding.
+	// unsettled are the attachments that this rollout was for, by the name of the Binding.
 	unsettled map[string]ledger.Attachment
 }
 
-// follow finds out how the rollout goes.
+// follow finds out how the rollout proceeds.
 func (f *facts) follow() *course {
 	c := &course{facts: f, state: f.Workload.Rollout}
 	if c.state.Phase == rollout.Unseen && f.Seen.State().Phase != "" {
@@ -61,7 +61,7 @@ func (c *course) isSettled(b v1alpha1.Binding, a ledger.Attachment) bool {
 	return c.isOf(b.Status.Current, a) && b.Status.Current.SettledAt != nil
 }
 
-// isOver says whether nothing is waited for any more.
+// isOver says whether there is nothing more to wait for.
 func isOver(current *v1alpha1.Attachment) bool {
 	return current.SettledAt != nil && current.State != v1alpha1.AttachmentDraining
 }
@@ -77,13 +77,13 @@ func (c *course) findUnsettled() map[string]ledger.Attachment {
 	return unsettled
 }
 
-// began is when spec.swap.timeout began to count for an attachment.
+// began is the time from which spec.swap.timeout counts for an attachment.
 func (c *course) began(b v1alpha1.Binding, a ledger.Attachment) metav1.Time {
 	current := b.Status.Current
 	switch {
 	case !c.isOf(current, a) || current.Rollout == nil:
 		return a.Since
-	case current.Rollout.Template != c.Workload.templateDigest(), // the owner has begun another rollout
+	case current.Rollout.Template != c.Workload.templateDigest(), // the owner has started another rollout
 		current.State != v1alpha1.AttachmentRollingOut && current.State != v1alpha1.AttachmentFailed && c.runs():
 		return c.second()
 	}
@@ -93,8 +93,8 @@ func (c *course) began(b v1alpha1.Binding, a ledger.Attachment) metav1.Time {
 // runs says whether Pods are being replaced, and nothing holds that.
 func (c *course) runs() bool { return !c.state.Phase.Held() && !c.isSteady() }
 
-// isSteady says whether every Pod is new and available. One that is added, because the workload is scaled, takes nothing away
-// from that.
+// isSteady says whether every Pod is new and available. A Pod that is added because the workload is scaled up does not
+// change that.
 func (c *course) isSteady() bool { return c.state.Phase.Proved() || !c.Seen.Steady.IsZero() }
 
 // settles says whether every Pod has been new and available for the settling time.
@@ -105,8 +105,8 @@ func (c *course) settles(b v1alpha1.Binding) bool {
 	return c.alarm.due(c.Seen.Steady.Add(b.Spec.Swap.Settling()))
 }
 
-// failed says what went wrong with the rollout; the zero value = nothing so far. Nothing is judged where the workload's own
-// status lags behind, nor while something holds the rollout.
+// failed says what went wrong with the rollout; the zero value = nothing so far. Nothing is judged while the workload's
+// own status lags behind, and nothing while something holds the rollout.
 func (c *course) failed(unsettled map[string]ledger.Attachment) condition.State {
 	if c.Workload.Rollout.Phase == rollout.Unseen || c.state.Phase.Held() {
 		return condition.State{}
@@ -124,7 +124,7 @@ func (c *course) failed(unsettled map[string]ledger.Attachment) condition.State 
 			began = latest(began, c.began(b, a).Time)
 		}
 	}
-	// A Deployment that was stuck before says so for a moment after the next patch too.
+	// A Deployment that was stuck before still says so for a moment after the next patch.
 	if c.state.Phase == rollout.Stuck && !c.state.StuckSince.Before(began) {
 		return condition.False(v1alpha1.ReasonProgressDeadlineExceeded, c.Key.String()+": "+c.state.Message)
 	}
@@ -147,7 +147,7 @@ func (c *course) missedTimeout(unsettled map[string]ledger.Attachment) condition
 		if !ok || limit == 0 {
 			continue
 		}
-		// The beginning has no fraction of a second, and nobody is to be rolled back early.
+		// The start time has no fraction of a second, and no Binding shall be rolled back too early.
 		if c.alarm.due(latest(c.began(b, a).Add(limit+time.Second), c.Seen.Began().Add(min(limit, watchAtLeast)))) {
 			return condition.False(v1alpha1.ReasonProgressDeadlineExceeded, fmt.Sprintf(
 				"the rollout of %s did not end within spec.swap.timeout of Binding %s, %s: %s", c.Key, b.Name, limit, c.progress()))
@@ -166,7 +166,8 @@ func (c *course) progress() string {
 	return text
 }
 
-// enter writes the state that an attachment is in, and the rollout that it is about. The rollout failed where failed says so.
+// enter writes the state that an attachment is in, and the rollout that the state is about. The rollout failed if failed
+// says so.
 func (c *course) enter(b v1alpha1.Binding, a ledger.Attachment, current *v1alpha1.Attachment, failed bool) {
 	if isOver(current) {
 		return
@@ -203,7 +204,7 @@ func (c *course) enter(b v1alpha1.Binding, a ledger.Attachment, current *v1alpha
 	}
 }
 
-// rolledOut says what there is to say of the rollout of an attachment that has not failed.
+// rolledOut returns the condition RolledOut of an attachment that has not failed.
 func (c *course) rolledOut(b v1alpha1.Binding, current *v1alpha1.Attachment) condition.State {
 	state := c.state
 	carry := fmt.Sprintf("%d of %d Pods of %s carry %s", min(state.Figures.Updated, state.Figures.Want), state.Figures.Want, c.Key, current.SecretName)
@@ -226,7 +227,7 @@ func (c *course) rolledOut(b v1alpha1.Binding, current *v1alpha1.Attachment) con
 		return condition.False(v1alpha1.ReasonRolloutOnDelete, carry+": "+state.Message)
 	case rollout.QuotaExceeded:
 		return condition.False(v1alpha1.ReasonRolloutQuotaExceeded, carry+": "+state.Message)
-	case rollout.Stuck: // of an older rollout: the workload's controller has not begun this one
+	case rollout.Stuck: // of an older rollout: the workload's controller has not started this one
 		return condition.False(v1alpha1.ReasonRollingOut, carry+": waiting for its first new Pod")
 	case rollout.Unseen, rollout.Progressing, rollout.Draining, rollout.Complete:
 	}

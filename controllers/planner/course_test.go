@@ -34,7 +34,7 @@ func (w *world) image(image string) *world {
 	return byHand(w, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = image })
 }
 
-// pods is what the Deployment controller says of its Pods.
+// pods sets what the Deployment controller says about its Pods.
 func (w *world) pods(updated, available, all, terminating int32) *world {
 	w.deployment.Status = appsv1.DeploymentStatus{
 		ObservedGeneration: w.deployment.Generation, Replicas: all, UpdatedReplicas: updated, AvailableReplicas: available, TerminatingReplicas: &terminating,
@@ -49,7 +49,7 @@ func (w *world) condition(conditionType appsv1.DeploymentConditionType, status c
 	return w
 }
 
-// under has a policy of the cluster change each Deployment that is written.
+// under makes a policy of the cluster change each Deployment that is written.
 func under(w *world, policy func(*appsv1.Deployment)) *world {
 	w.policy = policy
 	return w
@@ -70,7 +70,7 @@ func mirrors(d *appsv1.Deployment) {
 	}
 }
 
-// startSwap is a world in which the swap from visits to visits2 begins, under a policy of the cluster.
+// startSwap is a world in which the swap from visits to visits2 starts, under a policy of the cluster.
 func startSwap(t reporter, policy func(*appsv1.Deployment)) *world {
 	return under(attached(t).later(time.Minute).edit("b", serviceRef("visits2")), policy).pass(time.Second)
 }
@@ -95,7 +95,8 @@ func swapPolicy(timeout, settling time.Duration) func(*v1alpha1.Binding) {
 	}
 }
 
-// The app ends on the new service with every Pod healthy, or on the old one as before; and nothing is judged that was not seen.
+// The app ends on the new service with every Pod healthy, or on the old one as before. Nothing is judged that was not
+// seen.
 func TestARolloutIsJudgedRightly(t *testing.T) {
 	const rolledBack, succeeded, inProgress = "visits>visits2 RolledBack, >visits Succeeded", "visits>visits2 Succeeded, >visits Succeeded", "visits>visits2 InProgress, >visits Succeeded"
 	quotaIsFull := func(w *world) *world {

@@ -22,13 +22,14 @@ type decision struct {
 	waitUntil time.Time
 }
 
-// verifyPatience is how long a change waits for the verification of another Binding's handle. A Job ends, or is ended after a
-// minute; but one that something suspends (a queue of Jobs) must not hold up what has nothing to do with it.
+// verifyPatience is how long a change waits for the verification of another Binding's handle. A Job ends, or is ended
+// after a minute. But a Job that something suspends (a queue of Jobs) must not delay what has nothing to do with it.
 const verifyPatience = 90 * time.Second
 
-// decide gives a verdict on each Binding. A variable that one Binding gives up is free for another one in the same plan, so
-// that a variable which changes hands costs one rollout: the verdicts are made again with what was given up, until nothing
-// more comes free. Each round only unblocks, so there are no more rounds than Bindings.
+// decide gives a verdict on each Binding. A variable that one Binding gives up is free for another Binding in the same
+// plan, so that a variable that moves from one Binding to another costs one rollout. For this, the verdicts are made
+// again with the given-up variables free, until no more variables become free. Each round only unblocks Bindings, so
+// there are no more rounds than Bindings.
 func (c *course) decide() *decision {
 	kept := c.held
 	for {
@@ -47,7 +48,7 @@ func (c *course) decide() *decision {
 	}
 }
 
-// judge looks at each Binding in turn, the oldest first, where each variable has the owner that is given.
+// judge looks at each Binding in turn, the oldest first. The owner of each variable is given.
 func (d *decision) judge(owners map[podtemplate.Slot]string) map[string]verdict {
 	verdicts := map[string]verdict{}
 	for _, b := range d.Bindings {
@@ -79,8 +80,9 @@ func (d *decision) judge(owners map[podtemplate.Slot]string) map[string]verdict 
 	return verdicts
 }
 
-// lost is what a workload had from a Binding before it was created again, or replaced: what it would have been born with.
-// It gets that back also while it cannot have what the Binding asks for now; nothing where a variable is not free.
+// lost is what a workload had from a Binding before the workload was created again or replaced: what it would have been
+// born with. The workload gets that back even if it cannot have what the Binding asks for now. It gets nothing back if
+// one of the variables is not free.
 func (d *decision) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) podtemplate.Entries {
 	if !d.hasContainers(b) || d.isForeign(b) {
 		return nil
@@ -110,8 +112,9 @@ func (d *decision) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) 
 	return entries
 }
 
-// waitForOthers holds a change back while the handle of another Binding of the workload is being verified, so that what is
-// applied together is one rollout. Later trials hold nobody, and what a workload has lost is put back at once.
+// waitForOthers holds a change back while the handle of another Binding of the workload is being verified, so that
+// changes which are applied together cost one rollout. Later trials hold no change back, and what a workload has lost is
+// put back at once.
 func (d *decision) waitForOthers() {
 	var (
 		verifying   string
@@ -138,13 +141,13 @@ func (d *decision) waitForOthers() {
 	}
 }
 
-// verifiedBy is until when others wait for the verification that a Binding waits for: its first one, or one that renews the
-// proof. It is the past where it waits for none.
+// verifiedBy is the time until which others wait for the verification that a Binding waits for: its first one, or one
+// that renews the proof. It is in the past if the Binding waits for none.
 func (d *decision) verifiedBy(v verdict, s *v1alpha1.BackingService) time.Time {
 	trial := s.Status.Verification
 	switch {
 	case v.unproved && (trial == nil || trial.EndedAt != nil):
-		return d.Now.Add(verifyPatience) // it begins in this very moment
+		return d.Now.Add(verifyPatience) // it starts at this moment
 	case v.unproved, v.obstacle.Reason == v1alpha1.ReasonServiceNotVerified && trial != nil &&
 		present(s, v1alpha1.ConditionVerified, "").Reason == v1alpha1.ReasonVerifying:
 		return trial.StartedAt.Add(verifyPatience)
@@ -166,8 +169,8 @@ func (d *decision) judgeService(b v1alpha1.Binding) verdict {
 	return v
 }
 
-// owners says which Binding each variable belongs to: the one that keeps it; where none does, the oldest that asks for
-// it. What a Binding that is gone has left is free, and one that is not for this workload asks for nothing.
+// owners says which Binding each variable belongs to: the Binding that keeps it or, if none does, the oldest one that
+// asks for it. What a Binding that is gone has left is free. A Binding that is not for this workload asks for nothing.
 func (d *decision) owners(kept map[string]podtemplate.Entries) map[podtemplate.Slot]string {
 	owners := map[podtemplate.Slot]string{}
 	for _, b := range d.Bindings {
@@ -188,12 +191,12 @@ func (d *decision) owners(kept map[string]podtemplate.Entries) map[podtemplate.S
 	return owners
 }
 
-// reinjects says whether the verdicts put back what had vanished.
+// reinjects says whether the verdicts put back what has vanished.
 func (d *decision) reinjects() bool {
 	return slices.ContainsFunc(d.Bindings, func(b v1alpha1.Binding) bool { return d.vanished(b, d.verdicts[b.Name].want) })
 }
 
-// warnings are what the owner should know of what is put in.
+// warnings are what the owner should know about what is put in.
 func (d *decision) warnings() map[string]string {
 	warnings := map[string]string{}
 	for _, b := range d.Bindings {

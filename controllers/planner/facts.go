@@ -14,19 +14,19 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// facts are an observation, and what was read out of it.
+// facts are an observation, and what was derived from it.
 type facts struct {
 	Observation
 	alarm    *alarm
 	recorded ledger.Ledger
-	// held is what of Bindery's is in the Pod template now, by the name of the Binding that it came from.
+	// held is what Bindery has in the Pod template now, by the name of the Binding that it came from.
 	held map[string]podtemplate.Entries
 }
 
 // alarm is the next time that a plan depends on.
 type alarm struct{ now, at time.Time }
 
-// due says whether a time has come, and has the plan made again when it comes.
+// due says whether a time has come. If it has not, the plan is made again at that time.
 func (a *alarm) due(at time.Time) bool {
 	if !a.now.Before(at) {
 		return true
@@ -48,7 +48,7 @@ func read(o Observation) *facts {
 }
 
 // isStale says whether a Binding or a service in the cache is older than the one that the Pod template was made from.
-// That happens when an operator takes over from another one, and would swap an app back for a moment.
+// That happens when an operator takes over from another one. Without this check, it would swap an app back for a moment.
 func (f *facts) isStale() bool {
 	for _, b := range f.Bindings {
 		a, ok := f.recorded.Find(b.Name)
@@ -66,8 +66,8 @@ func (f *facts) isStale() bool {
 	return false
 }
 
-// forgetOlder corrects a ledger that an owner has brought back, as `kubectl rollout undo` does together with the Pod
-// template: what it says of the rollout it was written for is over.
+// forgetOlder corrects a ledger that an owner has restored, as `kubectl rollout undo` does together with the Pod
+// template: the rollout that this ledger was written for is over, and so is what it says about it.
 func (f *facts) forgetOlder() {
 	for i, a := range f.recorded.Attachments {
 		for _, b := range f.Bindings {
@@ -80,8 +80,8 @@ func (f *facts) forgetOlder() {
 	}
 }
 
-// findHeld finds the entries that the ledger names and that still refer to what the ledger says. Where the ledger was
-// lost (an owner may replace all annotations), the status of the Binding knows what it was.
+// findHeld finds the entries that the ledger names and that still refer to what the ledger says. If the ledger was lost
+// (an owner may replace all annotations), the status of the Binding says what it was.
 func (f *facts) findHeld() map[string]podtemplate.Entries {
 	held := map[string]podtemplate.Entries{}
 	taken := map[podtemplate.Slot]bool{}
@@ -114,7 +114,7 @@ func (f *facts) findHeld() map[string]podtemplate.Entries {
 	return held
 }
 
-// bornWith are the entries that a workload is born with: the API server puts them in too, into a new workload, or into a
+// bornWith are the entries that a workload is born with: the API server also puts them into a new workload, or into a
 // container that its owner has renamed.
 func (f *facts) bornWith(b v1alpha1.Binding) podtemplate.Entries {
 	entries := podtemplate.Entries{}
@@ -128,7 +128,7 @@ func (f *facts) bornWith(b v1alpha1.Binding) podtemplate.Entries {
 	return entries
 }
 
-// hadBefore are the entries that the workload had, as the status of a Binding knows them: without their keys.
+// hadBefore are the entries that the workload had, according to the status of a Binding: without their keys.
 func (f *facts) hadBefore(b v1alpha1.Binding) podtemplate.Entries {
 	entries := podtemplate.Entries{}
 	if current := b.Status.Current; current != nil {
@@ -162,7 +162,7 @@ func (f *facts) adopted(b v1alpha1.Binding) ledger.Attachment {
 	return a
 }
 
-// vanished says whether a Binding wants something that this very workload had from it, and that is not there any more.
+// vanished says whether a Binding wants something that this same workload had from it, and that is not there any more.
 func (f *facts) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
 	current := b.Status.Current
 	if current == nil || current.WorkloadUID != string(f.Workload.Object.UID) {
@@ -177,14 +177,15 @@ func (f *facts) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
 	return false
 }
 
-// isReturn says whether a Binding puts back what the app had, and has lost with its workload or by an owner's replace.
+// isReturn says whether a Binding puts back what the app had before and lost: with its workload, or because an owner
+// replaced it.
 func (f *facts) isReturn(b v1alpha1.Binding, want podtemplate.Entries) bool {
 	injection := injectionOf(want)
 	return injection != nil && len(f.held[b.Name]) == 0 && lastSuccess(b.Status).SecretName == injection.SecretName &&
 		injectsSame(injection, b.Status.Injection)
 }
 
-// isOurs says whether an entry of the Pod template was put there by Bindery, for whichever Binding.
+// isOurs says whether an entry of the Pod template was put there by Bindery, for any Binding.
 func (f *facts) isOurs(slot podtemplate.Slot, ref podtemplate.Ref) bool {
 	for _, entries := range f.held {
 		if have, ok := entries[slot]; ok && have == ref {
@@ -194,14 +195,14 @@ func (f *facts) isOurs(slot podtemplate.Slot, ref podtemplate.Ref) bool {
 	return false
 }
 
-// second is the time as an object says it.
+// second is the time with the precision that objects store: whole seconds.
 func (f *facts) second() metav1.Time { return metav1.NewTime(f.Now.Truncate(time.Second)) }
 
-// template is the digest of what is the owner's in the Pod template.
+// template is the digest of what belongs to the owner in the Pod template.
 func (f *facts) template() string { return podtemplate.Digest(f.Workload.Template, f.ours()) }
 
-// podSpec is the digest of what is the owner's in the spec of the Pods. The labels and annotations of the template are not
-// in it: who restarts an app has not mended it.
+// podSpec is the digest of what belongs to the owner in the spec of the Pods. It leaves out the labels and annotations of
+// the template: an owner who only restarts an app has not repaired it.
 func (f *facts) podSpec() string {
 	return podtemplate.Digest(corev1.PodTemplateSpec{Spec: f.Workload.Template.Spec}, f.ours())
 }

@@ -35,7 +35,7 @@ type world struct {
 	definition Definition
 	gone       map[string]bool
 	ending     bool
-	// seen is what was seen of the rollout, and wake when the last plan wants to be made again.
+	// seen is what was seen of the rollout. wake is when the last plan wants to be made again.
 	seen rollout.Seen
 	wake time.Time
 	// policy of the cluster changes each Deployment that is written; nil = none does.
@@ -55,7 +55,7 @@ func newWorld(t reporter) *world {
 	return &world{t: t, now: noon, services: map[string]v1alpha1.BackingService{}, definition: live, gone: map[string]bool{}}
 }
 
-// deploy creates a Deployment that is rolled out, with the containers that are given.
+// deploy creates a Deployment that is rolled out, with the given containers.
 func (w *world) deploy(containers ...corev1.Container) *world {
 	if len(containers) == 0 {
 		containers = []corev1.Container{{Name: "pinger"}}
@@ -68,7 +68,7 @@ func (w *world) deploy(containers ...corev1.Container) *world {
 	return w.rollOut()
 }
 
-// rollOut does what the Deployment controller does, to the end.
+// rollOut does everything that the Deployment controller does for a rollout.
 func (w *world) rollOut() *world {
 	w.deployment.Status = appsv1.DeploymentStatus{
 		ObservedGeneration: w.deployment.Generation, Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1,
@@ -106,7 +106,7 @@ func handleKey(key string) func(*v1alpha1.BackingService) {
 	return func(s *v1alpha1.BackingService) { s.Status.Handle.Key = key }
 }
 
-// bind adds a Binding, a second later than the one before.
+// bind adds a Binding, created one second after the one before.
 func (w *world) bind(name, service string, change ...func(*v1alpha1.Binding)) *world {
 	w.now = w.now.Add(time.Second)
 	b := v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{
@@ -177,7 +177,7 @@ func (w *world) restartOperator() *world {
 	return w
 }
 
-// proved are the services, where those of which nothing else is said have just passed.
+// proved are the services. Those without a stated time of their proof have just passed.
 func (w *world) proved() map[string]v1alpha1.BackingService {
 	services := maps.Clone(w.services)
 	for name, s := range services {
@@ -206,16 +206,16 @@ func (w *world) fails() *world {
 	return w
 }
 
-// loses takes the availability away from a Deployment that has none but new Pods.
+// loses makes a Deployment unavailable that has only new Pods.
 func (w *world) loses() *world {
 	w.rollOut().deployment.Status.AvailableReplicas = 0
 	return w
 }
 
-// crashes is the same for longer than a Pod that somebody has deleted needs to be replaced.
+// crashes does the same, for longer than it takes to replace a Pod that somebody has deleted.
 func (w *world) crashes() *world { return w.loses().pass(70 * time.Second) }
 
-// reconcile makes a plan and carries it out, as Reconcile does. It returns how many writes that took.
+// reconcile makes a plan and carries it out, as Reconcile does. It returns the number of writes.
 func (w *world) reconcile() (writes int) {
 	w.t.Helper()
 	p := Make(w.observation())
@@ -265,7 +265,7 @@ func (w *world) patch(ops []podtemplate.Op) {
 	w.deployment = d
 }
 
-// settle reconciles, rolls out and lets time pass until nothing is written any more.
+// settle reconciles, rolls out and lets time pass until nothing more is written.
 func (w *world) settle() *world {
 	w.t.Helper()
 	for quiet, passes := 0, 0; passes < 30; passes++ {
@@ -288,7 +288,7 @@ func (w *world) settle() *world {
 	return w
 }
 
-// carries is what a container's variable refers to: secret/key, "=value", or "" where there is none.
+// carries is what a container's variable refers to: secret/key, "=value", or "" if there is none.
 func (w *world) carries(container, name string) string {
 	for _, c := range w.deployment.Spec.Template.Spec.Containers {
 		for _, e := range c.Env {

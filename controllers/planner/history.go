@@ -10,7 +10,7 @@ import (
 // historyLimit is how many swaps the status of a Binding remembers.
 const historyLimit = 10
 
-// lastSwap is the newest swap of the history; zero where there is none.
+// lastSwap is the newest swap in the history; zero if there is none.
 func lastSwap(status v1alpha1.BindingStatus) v1alpha1.Swap {
 	if len(status.History) == 0 {
 		return v1alpha1.Swap{}
@@ -28,7 +28,7 @@ func lastSuccess(status v1alpha1.BindingStatus) v1alpha1.Swap {
 	return v1alpha1.Swap{}
 }
 
-// serviceOf is the service that a Secret was the handle of; "" where the history does not know.
+// serviceOf is the service whose handle a Secret was; "" if the history does not know.
 func serviceOf(status v1alpha1.BindingStatus, secretName string) string {
 	for _, swap := range status.History {
 		if swap.SecretName == secretName {
@@ -38,8 +38,8 @@ func serviceOf(status v1alpha1.BindingStatus, secretName string) string {
 	return ""
 }
 
-// noteSwap writes a swap into the history, where an attachment is another one than before. A workload that was deleted and
-// created again, and carries what it did before, is no swap.
+// noteSwap adds a swap to the history if the attachment is another one than before. A workload that was deleted and
+// created again, and carries the same as before, is no swap.
 func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bindingGeneration int64) {
 	if was != nil && was.Service == now.Service && was.SecretName == now.SecretName {
 		return
@@ -63,12 +63,13 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bin
 	push(status, swap)
 }
 
-// noteRolledBack says of the swap that failed that it did. It is not in the history yet where the operator was stopped
-// right after it. The podSpec is that of the Pods that failed, where the workload carried nothing before; else "".
+// noteRolledBack marks the swap that failed as rolled back. The swap is not in the history yet if the operator was
+// stopped right after it. The podSpec is the digest of the Pods that failed, if the workload carried nothing before; else
+// "".
 func noteRolledBack(status *v1alpha1.BindingStatus, a ledger.Attachment, podSpec string) {
 	t := a.RolledBack
 	if status.Previous != nil && status.Previous.Service == a.Service && status.Previous.SecretName == a.Secret {
-		status.Previous = earlier(*status, a) // that one is what the workload carries again
+		status.Previous = earlier(*status, a) // the workload carries that one again
 	}
 	for i, swap := range status.History {
 		if swap.SecretName == t.Secret && swap.StartedAt.Equal(&t.Since) {
@@ -83,7 +84,7 @@ func noteRolledBack(status *v1alpha1.BindingStatus, a ledger.Attachment, podSpec
 	})
 }
 
-// earlier is what the history knows of what a workload carried before it carried an attachment; nil = nothing.
+// earlier is what a workload carried before it carried an attachment, as far as the history knows; nil = nothing.
 func earlier(status v1alpha1.BindingStatus, a ledger.Attachment) *v1alpha1.Attachment {
 	for i, swap := range status.History {
 		if swap.To != a.Service || swap.SecretName != a.Secret || swap.From == "" {
@@ -98,7 +99,7 @@ func earlier(status v1alpha1.BindingStatus, a ledger.Attachment) *v1alpha1.Attac
 	return nil
 }
 
-// supersede closes a swap that has not come to its end and will not.
+// supersede closes a swap that has not ended and will not end.
 func supersede(status *v1alpha1.BindingStatus) {
 	if lastSwap(*status).Outcome == v1alpha1.SwapInProgress {
 		status.History[0].Outcome = v1alpha1.SwapSuperseded
@@ -110,7 +111,7 @@ func push(status *v1alpha1.BindingStatus, swap v1alpha1.Swap) {
 	status.History = status.History[:min(len(status.History), historyLimit)]
 }
 
-// noteState says of the newest swap what has become of it, where that is known by now.
+// noteState updates the outcome of the newest swap, if it is known by now.
 func noteState(status *v1alpha1.BindingStatus) {
 	last, current := lastSwap(*status), status.Current
 	switch {

@@ -10,16 +10,17 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// The API server looks through the Bindings of a workload in each request that creates or replaces it, so there is a bound
-// on them. It is far above what apps have; what it costs up to there, `make bench` tells.
+// The API server looks through the Bindings of a workload in each request that creates or replaces it, so their number
+// has a limit. The limit is far above what apps have. `make bench` measures the cost up to it.
 const (
 	mostInjected     = 16 // Bindings of one workload
 	mostInjectedVars = 64 // variables of all of them together
 )
 
-// boundInjections says in the statuses of a workload's Bindings who injects: the API server does all of it or, beyond the
-// bound, nothing. What is to be injected is said all the same: what a workload carries is found again by it, what it has lost
-// is given back, and the Deployment of a collector is not created before.
+// boundInjections says in the statuses of a workload's Bindings who injects: the API server injects all of it or, beyond
+// the limit, nothing. The status says what is to be injected in both cases, for three reasons: with it, Bindery finds
+// again what a workload carries, it gives back what a workload has lost, and the Deployment of a collector is not created
+// earlier.
 func boundInjections(statuses map[string]v1alpha1.BindingStatus) {
 	injected, vars := 0, 0
 	for _, status := range statuses {
@@ -34,14 +35,14 @@ func boundInjections(statuses map[string]v1alpha1.BindingStatus) {
 	}
 	for name, status := range statuses {
 		if status.Injection != nil {
-			status.Injection = status.Injection.DeepCopy() // it may be that of the observation
+			status.Injection = status.Injection.DeepCopy() // it may be the one of the observation
 			status.Injection.By = by
 			statuses[name] = status
 		}
 	}
 }
 
-// injectionOf is what a workload that is created or replaced now carries for a Binding: the same as the one that is there.
+// injectionOf is what a workload that is created or replaced now carries for a Binding: the same as the existing one.
 func injectionOf(want podtemplate.Entries) *v1alpha1.Injection {
 	keys, secret := map[string]string{}, ""
 	for slot, ref := range want {
@@ -62,14 +63,14 @@ func newInjection(secret string, keys map[string]string) *v1alpha1.Injection {
 	return injection
 }
 
-// injectsSame says whether two injections are of the same variables, whoever injects them.
+// injectsSame says whether two injections are of the same variables, no matter who injects them.
 func injectsSame(a, b *v1alpha1.Injection) bool {
 	return a != nil && b != nil && a.SecretName == b.SecretName && slices.Equal(a.Env, b.Env)
 }
 
-// injectionsAtBirth are what a workload that does not exist yet is to be born with, by the name of the Binding. Where the
-// service cannot be attached, that is what the workload had, if there was one. Of two Bindings that ask for one variable of
-// one container, the older one has it.
+// injectionsAtBirth are what a workload that does not exist yet shall be born with, by the name of the Binding. If the
+// service cannot be attached, that is what the workload had before, if there was one. If two Bindings ask for the same
+// variable of the same container, the older one gets it.
 func (f *facts) injectionsAtBirth() map[string]*v1alpha1.Injection {
 	injections := map[string]*v1alpha1.Injection{}
 	var taken []v1alpha1.Binding
@@ -105,7 +106,7 @@ func (f *facts) injectionAtBirth(b v1alpha1.Binding) *v1alpha1.Injection {
 	return newInjection(s.Status.Handle.SecretName, keys)
 }
 
-// claimsSame says whether two Bindings ask for one variable of one container.
+// claimsSame says whether two Bindings ask for the same variable of the same container.
 func claimsSame(a v1alpha1.Binding, of *v1alpha1.Injection, b v1alpha1.Binding, and *v1alpha1.Injection) bool {
 	sameContainer := len(a.Spec.Containers) == 0 || len(b.Spec.Containers) == 0 ||
 		slices.ContainsFunc(a.Spec.Containers, func(name string) bool { return slices.Contains(b.Spec.Containers, name) })

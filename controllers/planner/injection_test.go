@@ -36,8 +36,9 @@ func (w *world) injections() (known, byController int) {
 	return known, byController
 }
 
-// Beyond a bound none of the Bindings of a workload is injected by the API server, and up to it all are: before the workload
-// exists, while it does, and when it is gone again. What is to be injected is known all the same.
+// Beyond a limit, the API server injects none of the Bindings of a workload; up to the limit, it injects all of them.
+// That holds before the workload exists, while it exists, and when it is gone again. What is to be injected is known in
+// both cases.
 func TestTheAPIServerInjectsAllBindingsOrNone(t *testing.T) {
 	for name, test := range map[string]struct {
 		vars []int // of each Binding
@@ -76,7 +77,7 @@ func TestTheAPIServerInjectsAllBindingsOrNone(t *testing.T) {
 	}
 }
 
-// A Binding that goes can bring the others back below the bound.
+// When a Binding is removed, the others can be below the limit again.
 func TestBelowTheBoundAgain(t *testing.T) {
 	w := newWorld(t).service("visits").many(32, 32, 1).settle()
 	if known, byController := w.unbind("b2").settle().injections(); known != 2 || byController != 0 {
@@ -84,7 +85,7 @@ func TestBelowTheBoundAgain(t *testing.T) {
 	}
 }
 
-// A Binding whose variables another one has takes no part.
+// A Binding whose variables belong to another Binding is not counted.
 func TestABindingInConflictIsNotCounted(t *testing.T) {
 	w := newWorld(t).service("visits").many(32, 32)
 	w.bind("younger", "visits", env("VARIABLE_0_0", v1alpha1.KeyURI)).settle()
@@ -93,8 +94,8 @@ func TestABindingInConflictIsNotCounted(t *testing.T) {
 	}
 }
 
-// The operator of a version that knew no bound has left workloads that are beyond it. They keep what they have, and get it back
-// like all others.
+// The operator of an older version, which had no limit, has left workloads that are beyond it. They keep what they have,
+// and get it back like all others.
 func TestAnUpgradeChangesNothingBeyondTheBound(t *testing.T) {
 	w := newWorld(t).service("visits").many(slices.Repeat([]int{32}, 20)...).deploy().settle()
 	for i := range w.bindings {
@@ -119,7 +120,8 @@ func TestAnUpgradeChangesNothingBeyondTheBound(t *testing.T) {
 	}
 }
 
-// What a workload gets back has worked before, whoever puts it in: where its Pods fail now, that is not because of the handle.
+// What a workload gets back has worked before, no matter who puts it in. If its Pods fail now, that is not because of the
+// handle.
 func TestWhatIsGotBackBeyondTheBoundIsNotRolledBack(t *testing.T) {
 	w := newWorld(t).service("visits").many(32, 32, 1).deploy().settle().rollOut().later(time.Minute).settle()
 	before := w.variables()

@@ -17,8 +17,8 @@ func KeyOf(b *v1alpha1.Binding) Key {
 	return Key{Namespace: b.Namespace, Kind: b.Spec.WorkloadRef.Kind, Name: b.Spec.WorkloadRef.Name}
 }
 
-// String is how the workload is called in messages, within its namespace.
+// String is the name of the workload in messages, within its namespace.
 func (k Key) String() string { return k.Kind + "/" + k.Name }
 
-// Full is how the workload is called in the cluster.
+// Full is the name of the workload in the cluster.
 func (k Key) Full() string { return ledger.WorkloadName(k.Namespace, k.Kind, k.Name) }

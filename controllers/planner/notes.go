@@ -11,7 +11,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// Reasons of Events that are no reasons of a condition.
+// Reasons of Events that are not reasons of a condition.
 const (
 	eventAttached = "Attached"
 	eventSwapped  = "Swapped"
@@ -30,7 +30,7 @@ type Note struct {
 	Text   string
 }
 
-// Transitions are the Events that a change of status is worth. A status that stays as it is makes none.
+// Transitions are the Events that a change of status causes. A status that stays as it is causes none.
 func Transitions(key Key, was, now v1alpha1.BindingStatus) []Note {
 	var events []Note
 	ready := condition.Find(now.Conditions, v1alpha1.ConditionReady)
@@ -64,7 +64,7 @@ func attachmentEvent(key Key, was, now *v1alpha1.Attachment) (Note, bool) {
 		strings.Join(now.Env, ", "), key, now.Service, was.Service)}, true
 }
 
-// OnlyProgress says whether two statuses differ in nothing but how far a rollout is.
+// OnlyProgress says whether two statuses differ only in how far a rollout is.
 func OnlyProgress(was, now v1alpha1.BindingStatus) bool {
 	for _, status := range []v1alpha1.BindingStatus{was, now} {
 		switch condition.Find(status.Conditions, v1alpha1.ConditionReady).Reason {

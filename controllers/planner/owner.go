@@ -7,14 +7,14 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// A Binding that a BackingService owns was written by Bindery, with Bindery's rights, for whoever wrote the BackingService: the
-// one that attaches a provisioned collector to its store. So it does no more than that. It touches no workload but the
-// one of that same BackingService, and carries no handle but that of a store.
+// A Binding that a BackingService owns was written by Bindery, with Bindery's rights, for the author of the
+// BackingService: it attaches a provisioned collector to its store. So it may do no more than that. It touches no
+// workload except the one of that same BackingService, and carries no handle except that of a store.
 
-// storeType is what a provisioned collector keeps its data in.
+// storeType is the type of service that a provisioned collector keeps its data in.
 const storeType = v1alpha1.TypeRedis
 
-// ownerOf is the BackingService that owns a Binding; nil where none does.
+// ownerOf is the BackingService that owns a Binding; nil if none does.
 func ownerOf(b v1alpha1.Binding) *metav1.OwnerReference {
 	owner := metav1.GetControllerOf(&b)
 	if owner == nil || owner.Kind != "BackingService" ||

@@ -16,14 +16,14 @@ func owner(apiVersion, kind, uid string, controls bool) []metav1.OwnerReference 
 	return []metav1.OwnerReference{{APIVersion: apiVersion, Kind: kind, Name: "logs", UID: types.UID(uid), Controller: &controls}}
 }
 
-// ownedBy has a Binding belong to the BackingService logs, as the one of a collector does.
+// ownedBy makes a Binding belong to the BackingService logs, like the Binding of a collector.
 func ownedBy(uid string) func(*v1alpha1.Binding) {
 	return func(b *v1alpha1.Binding) {
 		b.OwnerReferences = owner("bindery.dev/v1alpha1", "BackingService", uid, true)
 	}
 }
 
-// own has the Deployment belong to a BackingService.
+// own makes the Deployment belong to a BackingService.
 func (w *world) own(uid string) *world {
 	w.deployment.OwnerReferences = owner("bindery.dev/v1alpha1", "BackingService", uid, true)
 	return w
@@ -35,9 +35,9 @@ func TestABindingOfABackingServiceTouchesOnlyItsWorkload(t *testing.T) {
 	}}}
 	for name, test := range map[string]struct {
 		world *world
-		// carries is what REDIS_URL refers to, and injected what Injected of the Binding b says.
+		// carries is what REDIS_URL refers to. injected is the condition Injected of the Binding b.
 		carries, injected string
-		// born: something of this name would be born with the variable.
+		// born: a workload of this name would be born with the variable.
 		born bool
 	}{
 		"its own workload is attached": {

@@ -13,7 +13,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// attached is a world in which the app is attached to the service visits, and a second service is there.
+// attached is a world in which the app is attached to the service visits, and a second service exists.
 func attached(t reporter) *world {
 	return newWorld(t).deploy().service("visits").service("visits2").bind("b", "visits").settle()
 }
@@ -269,7 +269,7 @@ func byHand(w *world, change func(*appsv1.Deployment)) *world {
 	return w
 }
 
-// rolledBack swaps, and then does what `kubectl rollout undo` does: it puts template and annotations back.
+// rolledBack swaps, and then does what `kubectl rollout undo` does: it restores template and annotations.
 func rolledBack(w *world) *world {
 	before := w.deployment.DeepCopy()
 	w.edit("b", serviceRef("visits2")).settle()
@@ -287,7 +287,8 @@ func missed(w *world) *world {
 	return w
 }
 
-// copied is what an owner makes who exports a workload and applies it under another name: here the original was another one.
+// copied is what an owner gets who exports a workload and applies it under another name. In this test, the original was
+// another one.
 func copied(w *world) *world {
 	annotation := w.deployment.Annotations[v1alpha1.AttachmentsAnnotation]
 	w.deployment.Annotations[v1alpha1.AttachmentsAnnotation] = strings.ReplaceAll(annotation, "shop/Deployment/pinger", "shop/Deployment/original")
@@ -307,7 +308,7 @@ func TestASwapCostsOnePatchAndTwoStatusWrites(t *testing.T) {
 	if got := w.says("b", v1alpha1.ConditionReady); got != "False/RollingOut" {
 		t.Errorf("Ready=%s during the rollout", got)
 	}
-	for _, status := range []appsv1.DeploymentStatus{ // what the Deployment controller says on its way
+	for _, status := range []appsv1.DeploymentStatus{ // what the Deployment controller says in the meantime
 		{ObservedGeneration: 3, Replicas: 1},
 		{ObservedGeneration: 3, Replicas: 2, UpdatedReplicas: 1},
 		{ObservedGeneration: 3, Replicas: 2, UpdatedReplicas: 1, AvailableReplicas: 1},
@@ -406,7 +407,7 @@ func TestWhatSomethingKeepsTakingAwayIsNotFoughtFor(t *testing.T) {
 	if p := Make(w.observation()); !p.Reinjects {
 		t.Fatal("the plan does not say that it puts the variable back")
 	}
-	for range 2 { // the status that is written does not make it forget
+	for range 2 { // the status that is written does not make the planner forget
 		o := w.observation()
 		o.Contested = true
 		p := Make(o)

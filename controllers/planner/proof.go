@@ -10,13 +10,13 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/proof"
 )
 
-// proofPatience is how long nothing is written about a Binding that waits for a younger proof whose trial is under way. Most
-// are over by then, and a swap costs no status more than it did.
+// proofPatience is how long nothing is written about a Binding that waits for a younger proof while the trial for it is
+// running. Most trials end within this time, so a swap needs no more writes of the status than before.
 const proofPatience = 5 * time.Second
 
-// checkProof holds a Binding back that would move its app to a service on a proof that is too old. The controller of
-// BackingServices has the handle tried again meanwhile. What is on the service, or only gets back what it had, needs no proof;
-// nor is one made for a change that the API server does not take.
+// checkProof holds a Binding back if it would move its app to a service whose proof is too old. In the meantime, the
+// controller of BackingServices has the handle tried again. An app that is on the service already, or only gets back what
+// it had, needs no proof. No proof is made for a change that the API server does not accept.
 func (f *facts) checkProof(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
 	status := &v.service.Status
 	if !b.Spec.Swap.Verifies() || f.Refusal != "" || proof.IsYoung(status, f.Now) || f.isOn(b, v.service) {
@@ -34,7 +34,7 @@ func (f *facts) checkProof(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slo
 		v.service.Name, proof.At(status).UTC().Format(time.RFC3339), f.Key))
 }
 
-// carries says whether entries are in the Pod template already, as where another Binding put them there.
+// carries says whether entries are in the Pod template already, for example because another Binding put them there.
 func (f *facts) carries(want podtemplate.Entries) bool {
 	for slot, ref := range want {
 		if presence, have := podtemplate.Lookup(f.Workload.pod(), slot); presence != podtemplate.Refers || have != ref {
@@ -48,8 +48,8 @@ func (d *decision) anyUnproved() bool {
 	return slices.ContainsFunc(d.Bindings, func(b v1alpha1.Binding) bool { return d.verdicts[b.Name].unproved })
 }
 
-// isAwaited says whether a Binding that waits for a younger proof will take over one of the variables that a Binding which is
-// gone has left. They stay until then, so that they change hands in one rollout.
+// isAwaited says whether a Binding that waits for a younger proof will take over one of the variables that a deleted
+// Binding has left. The variables stay until then, so that the change costs one rollout.
 func (c *change) isAwaited(left podtemplate.Entries) bool {
 	for _, b := range c.Bindings {
 		if !c.verdicts[b.Name].unproved || !c.Now.Before(c.waitUntil) {

@@ -23,12 +23,12 @@ func provedAt(at time.Time) func(*v1alpha1.BackingService) {
 	}
 }
 
-// ages has a service whose proof is too old.
+// ages makes the proof of a service too old.
 func (w *world) ages(service string) *world {
 	return w.service(service, provedAt(w.now.Add(-10*proof.MaxAge)))
 }
 
-// renews begins the trial that renews a proof.
+// renews starts the trial that renews a proof.
 func (w *world) renews(service string) *world {
 	return w.service(service, provedAt(w.now.Add(-proof.MaxAge)), func(s *v1alpha1.BackingService) {
 		s.Status.Verification.StartedAt, s.Status.Verification.EndedAt = metav1.NewTime(w.now), nil
@@ -83,7 +83,7 @@ func TestAnAppIsMovedOnAYoungProof(t *testing.T) {
 	}
 }
 
-// changed lets a test do to a world what nothing else does.
+// changed lets a test change a world in a way that nothing else does.
 func (w *world) changed(how func(*world)) *world {
 	how(w)
 	return w
@@ -106,7 +106,7 @@ func TestWhatIsSaidOfAnOldProof(t *testing.T) {
 	}
 }
 
-// A trial that is soon over costs no write of a status. One that takes longer is said.
+// A trial that ends soon costs no write of a status. A trial that takes longer is reported.
 func TestAShortTrialIsNotSaid(t *testing.T) {
 	w := attached(t).renews("visits2").edit("b", serviceRef("visits2"))
 	if writes := w.reconcile(); writes != 0 || !w.wake.Equal(w.now.Add(proofPatience)) {
@@ -120,7 +120,7 @@ func TestAShortTrialIsNotSaid(t *testing.T) {
 	}
 }
 
-// What changes together is one rollout, also where only one of the services has to be tried again.
+// Changes that are made together cost one rollout, even if only one of the services has to be tried again.
 func TestWhatChangesTogetherWaitsForTheOldProof(t *testing.T) {
 	w := newWorld(t).deploy().service("one").bind("a", "one", env("A", "uri")).bind("b", "one", env("B", "uri")).settle()
 	w.service("two").ages("three").edit("a", serviceRef("two")).edit("b", serviceRef("three"))
@@ -139,7 +139,7 @@ func TestWhatChangesTogetherWaitsForTheOldProof(t *testing.T) {
 	if w.generations != 2 || w.carries("pinger", "A") != "two-1/uri" || w.carries("pinger", "B") != "three-1/uri" {
 		t.Errorf("%d rollouts to %s and %s", w.generations, w.carries("pinger", "A"), w.carries("pinger", "B"))
 	}
-	// A trial that has no end (a queue has suspended its Job) holds up nothing else for ever.
+	// A trial that does not end (a queue has suspended its Job) does not delay anything else for ever.
 	w.service("four").renews("five").edit("a", serviceRef("four")).edit("b", serviceRef("five"))
 	w.reconcile()
 	w.later(verifyPatience).settle()
@@ -148,7 +148,7 @@ func TestWhatChangesTogetherWaitsForTheOldProof(t *testing.T) {
 	}
 }
 
-// What a Binding that is gone has left stays until the one that takes it over has its proof, and not for ever.
+// What a deleted Binding has left stays until the Binding that takes it over has its proof, but not for ever.
 func TestAVariableThatChangesHandsWaitsForTheProof(t *testing.T) {
 	w := attached(t).renews("visits2").unbind("b").bind("c", "visits2")
 	w.reconcile()
@@ -167,7 +167,7 @@ func TestAVariableThatChangesHandsWaitsForTheProof(t *testing.T) {
 	}
 }
 
-// A change that the API server does not take asks for no proof before it is to be tried again.
+// A change that the API server does not accept asks for no proof before it is tried again.
 func TestARefusedChangeAsksForNoProof(t *testing.T) {
 	w := attached(t).ages("visits2").edit("b", serviceRef("visits2"))
 	o := w.observation()

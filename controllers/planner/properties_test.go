@@ -14,9 +14,9 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
 
-// Whatever people do, in whichever order: after each step the controller comes to rest, with at most one change of the
-// Pod template; what the owner wrote is never touched; no variable is there twice because of Bindery; and what every
-// Ready Binding asks for is there.
+// No matter what people do, and in what order, all of this holds: after each step the controller comes to rest, with at
+// most one change of the Pod template; what the owner wrote is never touched; no variable is there twice because of
+// Bindery; and what every Ready Binding asks for is there.
 func TestWhateverPeopleDo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t).service("visits").service("visits2").service("queue", ofType(v1alpha1.TypeRabbitMQ))
@@ -33,7 +33,7 @@ func TestWhateverPeopleDo(t *testing.T) {
 	})
 }
 
-// variables are all variables of the Pod template, whatever their order.
+// variables are all variables of the Pod template, in a fixed order.
 func (w *world) variables() []string {
 	var all []string
 	for _, c := range w.deployment.Spec.Template.Spec.Containers {
@@ -45,8 +45,8 @@ func (w *world) variables() []string {
 	return all
 }
 
-// Whatever people do, and the rollout that comes of it fails: the Pod template is as it was before, after at most one change
-// there and one back; and nothing is tried again by itself.
+// No matter what people do, if the rollout that follows fails: the Pod template is as it was before, after at most one
+// change and one rollback. Nothing is tried again by itself.
 func TestWhateverFails(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t).service("visits").service("visits2").service("queue", ofType(v1alpha1.TypeRabbitMQ)).deploy(ownContainers(t)...)
@@ -94,7 +94,7 @@ func act(t *rapid.T, w *world) string {
 		w.now = w.now.Add(1e9)
 		w.deploy(ownContainers(t)...)
 	case action == "owner" && w.deployment != nil:
-		// The owner replaces the Pod template, and perhaps the annotations.
+		// The owner replaces the Pod template, and sometimes the annotations too.
 		w.deployment.Spec.Template.Spec.Containers = ownContainers(t)
 		w.deployment.Generation++
 		if rapid.Bool().Draw(t, "annotations too") {
@@ -120,7 +120,7 @@ func act(t *rapid.T, w *world) string {
 	return action
 }
 
-// ownContainers are containers as an owner writes them: with a variable that is theirs, or without.
+// ownContainers are containers as an owner writes them: with a variable of the owner's, or without.
 func ownContainers(t *rapid.T) []corev1.Container {
 	return rapid.SampledFrom([][]corev1.Container{
 		{{Name: "app"}},
@@ -146,7 +146,7 @@ func checkReady(t *rapid.T, w *world) {
 	}
 }
 
-// checkOwners looks at who wrote what is in the Pod template.
+// checkOwners checks who wrote what is in the Pod template.
 func checkOwners(t *rapid.T, w *world) {
 	if w.deployment == nil {
 		return

@@ -13,14 +13,15 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// revisionAnnotation counts the templates of a Deployment. Its controller writes it, and it is no edit.
+// revisionAnnotation counts the templates of a Deployment. The Deployment controller writes it, so it is no edit by an
+// owner.
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
-// triedAgain ends what is said of a change that was refused.
+// triedAgain ends the message about a change that was refused.
 const triedAgain = "It is tried again more and more rarely, and at once when the Binding, its service or the workload is edited"
 
-// tooMuch says what of a ledger is beyond what Bindery will believe later; "" = nothing. What is in the workload already
-// stays, whoever put it there.
+// tooMuch says what in a ledger is beyond what Bindery will believe later; "" = nothing. What is in the workload already
+// stays, no matter who put it there.
 func (c *change) tooMuch() string {
 	excess := c.ledger.Excess()
 	if excess == "" {
@@ -41,18 +42,18 @@ func (d *decision) refuse(refusal string) {
 	}
 }
 
-// RefusedBy is what is said of a change that the API server refused.
+// RefusedBy is the message about a change that the API server refused.
 func RefusedBy(key Key, answer string) string {
 	return fmt.Sprintf("the API server refused the change of %s: %s. %s", key, answer, triedAgain)
 }
 
-// UndoneAtOnce is what is said of a change that the API server took, and that is not there.
+// UndoneAtOnce is the message about a change that the API server accepted, but that is not there afterwards.
 func UndoneAtOnce(key Key) string {
 	return fmt.Sprintf("the API server took the change of %s, but something undid it at once, as a mutating webhook may. %s", key, triedAgain)
 }
 
-// Sight tells what somebody can edit, and a change of the workload is made of, from what it was before. It is short,
-// because it is remembered.
+// Sight identifies the state of everything that somebody can edit and that a change of the workload is made from. If this
+// state changes, the result is different. It is short, because it is remembered.
 func (o *Observation) Sight() string {
 	type object struct {
 		UID        types.UID

@@ -11,11 +11,11 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// mostTries is how often one handle is tried for one edit of a Binding, where the owner changes the Pods in between.
+// mostTries is how often one handle is tried for one edit of a Binding, if the owner changes the Pods in between.
 const mostTries = 5
 
-// answerFailure rolls back what came in with a rollout that failed, all of it together, but for what a newer edit leads away
-// from anyway.
+// answerFailure rolls back everything that was put in with a rollout that failed, all of it together. The exception is
+// what a newer edit replaces anyway.
 func (d *decision) answerFailure() {
 	if d.failure == nil {
 		return
@@ -48,7 +48,7 @@ func (d *decision) answerFailure() {
 	}
 }
 
-// barred finds an attachment that cannot be rolled back because one of its variables is somebody else's by now.
+// barred finds an attachment that cannot be rolled back because one of its variables now belongs to somebody else.
 func (d *decision) barred(back map[string]ledger.Attachment) (name, why string) {
 	taken := map[podtemplate.Slot]bool{}
 	for other, v := range d.verdicts {
@@ -73,7 +73,7 @@ func (d *decision) barred(back map[string]ledger.Attachment) (name, why string) 
 	return "", ""
 }
 
-// rollBack makes a verdict say that what was before is put back.
+// rollBack makes a verdict put back what was there before.
 func (d *decision) rollBack(b v1alpha1.Binding, a ledger.Attachment, v *verdict) {
 	message := fmt.Sprintf("the swap to BackingService %s failed, and %s carries BackingService %s as before: %s. %s", a.Service, d.Key,
 		a.From.Service, d.failure.state.Message, d.mend(a))
@@ -101,7 +101,7 @@ func (d *decision) mend(a ledger.Attachment) string {
 	return mend
 }
 
-// staysBecause says why an attachment whose rollout failed is not rolled back; "" = it is.
+// staysBecause says why an attachment whose rollout failed is not rolled back; "" = it is rolled back.
 func (d *decision) staysBecause(b v1alpha1.Binding, a ledger.Attachment) string {
 	switch {
 	case d.isForeign(b):
@@ -120,15 +120,16 @@ func (d *decision) staysBecause(b v1alpha1.Binding, a ledger.Attachment) string 
 	return ""
 }
 
-// otherImages says whether the workload has other containers or images than the API server stored with the attachment. What
-// else an owner changes meanwhile (a restart, a label, a mutating policy of theirs) does not make an app fail that has worked.
+// otherImages says whether the workload has other containers or images than the API server stored with the attachment.
+// Other changes that an owner makes in the meantime (a restart, a label, a mutating policy) do not make an app fail that
+// has worked.
 func (d *decision) otherImages(b v1alpha1.Binding, a ledger.Attachment) bool {
 	current := b.Status.Current
 	return d.isOf(current, a) && current.Rollout != nil && current.Rollout.Images != podtemplate.Images(d.Workload.pod())
 }
 
-// wasRolledBack is what is to be said of a handle that was tried by this very spec of the Binding and rolled back; "" =
-// it was not.
+// wasRolledBack is the message about a handle that was tried with this same spec of the Binding and rolled back; "" = it
+// was not.
 func (f *facts) wasRolledBack(b v1alpha1.Binding, s *v1alpha1.BackingService) string {
 	if s == nil || s.Status.Handle == nil {
 		return ""
@@ -151,9 +152,9 @@ func (f *facts) wasRolledBack(b v1alpha1.Binding, s *v1alpha1.BackingService) st
 	return ""
 }
 
-// mayTryAgain says whether a first attachment that was rolled back is worth one more try. The app runs without its variable,
-// and what may have been the fault is gone: its owner has changed the spec of its Pods, or a rollout that was stuck before has
-// come to its end.
+// mayTryAgain says whether a first attachment that was rolled back gets one more try. The app runs without its variable,
+// and the possible cause is gone: the owner has changed the spec of the Pods, or a rollout that was stuck before has
+// ended.
 func (f *facts) mayTryAgain(b v1alpha1.Binding) bool {
 	last := lastSwap(b.Status)
 	if f.Workload == nil || last.Outcome != v1alpha1.SwapRolledBack || last.PodSpec == "" {

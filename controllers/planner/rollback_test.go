@@ -24,7 +24,7 @@ func timeout(d time.Duration) func(*v1alpha1.Binding) {
 
 func duration(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
-// swapped is a world in which the swap from visits to visits2 has just begun.
+// swapped is a world in which the swap from visits to visits2 has just started.
 func swapped(t reporter, change ...func(*v1alpha1.Binding)) *world {
 	w := attached(t)
 	w.later(time.Minute).edit("b", func(b *v1alpha1.Binding) {
@@ -45,7 +45,7 @@ func (w *world) stuck() *world {
 	return w
 }
 
-// pass makes time pass, a plan each second.
+// pass makes time pass, with one plan each second.
 func (w *world) pass(d time.Duration) *world {
 	for end := w.now.Add(d); w.now.Before(end); {
 		w.later(time.Second).reconcile()
@@ -198,7 +198,7 @@ func paused(w *world) *world {
 	return w
 }
 
-// forgetful loses what was written to the status since the swap began: the operator was stopped before it wrote it.
+// forgetful loses what was written to the status since the swap started: the operator was stopped before it wrote that.
 func forgetful(w *world) *world {
 	before := attached(w.t).status("b")
 	w.bindings[0].Status = before
@@ -207,21 +207,22 @@ func forgetful(w *world) *world {
 	return w.rollOut()
 }
 
-// undone is a world in which the owner has gone back to the template before, while its service cannot be attached.
+// undone is a world in which the owner has gone back to the template before, while the service of that template cannot be
+// attached.
 func undone(w *world) *world {
 	before := attached(w.t).deployment
 	w.deployment.Spec.Template, w.deployment.Annotations = before.Spec.Template, before.Annotations
 	w.deployment.Generation++
 	w.service("visits2", notReady)
 	w.edit("b", func(*v1alpha1.Binding) {})
-	// Another handle, so that the app is not on it already.
+	// The handle is another one, so that the app is not on it already.
 	s := w.services["visits2"]
 	s.Status.Handle.SecretName = "visits2-9"
 	w.services["visits2"] = s
 	return w.rollOut().pass(time.Second)
 }
 
-// Four that came in with one patch go out with one.
+// Four attachments that were put in with one patch are rolled back with one patch.
 func TestWhatCameInTogetherIsRolledBackTogether(t *testing.T) {
 	w := newWorld(t).deploy().service("s").service("s2").bind("a", "s", env("A", "uri")).bind("b", "s", env("B", "uri")).settle()
 	w.edit("a", serviceRef("s2")).edit("b", serviceRef("s2")).bind("c", "s2", env("C", "uri")).pass(time.Second)
@@ -240,7 +241,7 @@ func TestWhatCameInTogetherIsRolledBackTogether(t *testing.T) {
 	}
 }
 
-// A Binding that settled long ago is not touched by the failure of another one's rollout.
+// A Binding that settled long ago is not touched when the rollout of another one fails.
 func TestWhatHasSettledIsNotRolledBack(t *testing.T) {
 	w := newWorld(t).deploy().service("s").service("s2").bind("a", "s", env("A", "uri")).settle()
 	w.bind("b", "s2", env("B", "uri")).pass(time.Second).rollOut().pass(time.Second).crashes().settle()
@@ -301,7 +302,7 @@ func TestAServiceThatWasNotVerifiedLeavesTheAppOnWhatItHas(t *testing.T) {
 	}
 }
 
-// What is applied together is one rollout, also where one of its services takes longer to verify.
+// Changes that are applied together cost one rollout, even if one of the services takes longer to verify.
 func TestOneRolloutForWhatIsVerifiedOneAfterTheOther(t *testing.T) {
 	w := newWorld(t)
 	verifying := func(s *v1alpha1.BackingService) {
@@ -356,7 +357,7 @@ func TestAnotherTypeUnderTheSameVariableIsRefused(t *testing.T) {
 	}
 }
 
-// What a workload is born with is known before it exists, and found again when it was born with it.
+// What a workload is born with is known before it exists, and is found again after the workload was born with it.
 func TestBornAttached(t *testing.T) {
 	w := newWorld(t).service("visits").bind("b", "visits").bind("younger", "visits").settle()
 	want := &v1alpha1.Injection{SecretName: "visits-1", Env: []v1alpha1.InjectedVar{{Name: "REDIS_URL", Key: "uri"}}}
@@ -380,7 +381,8 @@ func TestBornAttached(t *testing.T) {
 	}
 }
 
-// A service that restarts while a workload is born with its handle is no reason to take the workload for somebody else's.
+// A service restarts while a workload is born with its handle. That is no reason to treat the workload as somebody
+// else's.
 func TestBornAttachedToAServiceThatRestarts(t *testing.T) {
 	w := newWorld(t).service("visits").bind("b", "visits").settle().service("visits", notReady)
 	entry := corev1.EnvVar{Name: "REDIS_URL", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
@@ -391,7 +393,7 @@ func TestBornAttachedToAServiceThatRestarts(t *testing.T) {
 	}
 }
 
-// What failed is not what the next workload of the name is born with.
+// The next workload of the same name is not born with what failed.
 func TestNotBornWithWhatWasRolledBack(t *testing.T) {
 	w := swapped(t).rollOut().pass(time.Second).crashes().settle()
 	w.deployment = nil
@@ -403,7 +405,7 @@ func TestNotBornWithWhatWasRolledBack(t *testing.T) {
 	}
 }
 
-// The app stays on what it has, also where its workload is replaced meanwhile.
+// The app stays on what it has, even if its workload is replaced in the meantime.
 func TestAWorkloadThatIsReplacedGetsBackWhatItHad(t *testing.T) {
 	unverified := func(s *v1alpha1.BackingService) { s.Status.Conditions = s.Status.Conditions[:1] }
 	w := byHand(attached(t).service("visits2", unverified).edit("b", serviceRef("visits2")).settle(), func(d *appsv1.Deployment) {
@@ -437,7 +439,7 @@ func TestAWorkloadIsNotBornWithWhatWasNotVerified(t *testing.T) {
 	}
 }
 
-// What was before stays known when a swap is rolled back.
+// The previous attachment stays known when a swap is rolled back.
 func TestPreviousAfterARolloutThatWasRolledBack(t *testing.T) {
 	w := attached(t).service("visits3").later(time.Minute).edit("b", serviceRef("visits2")).settle()
 	w.later(time.Minute).edit("b", serviceRef("visits3")).pass(time.Second).rollOut().pass(time.Second).crashes().settle()

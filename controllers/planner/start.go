@@ -12,13 +12,13 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// A Deployment that is created before its Bindings starts Pods without their variables. Its owner may have it wait: it names
-// the Bindings in an annotation, and is created paused, by a policy or by its owner. A paused Deployment that is new makes no
-// ReplicaSet. The patch after which it carries something from each of these Bindings resumes it, and that is its first
-// ReplicaSet.
+// A Deployment that is created before its Bindings starts Pods without their variables. Its owner can make it wait: the
+// Deployment names the Bindings in an annotation, and is created paused, by a policy or by its owner. A new Deployment
+// that is paused makes no ReplicaSet. One patch of Bindery is the first after which the Deployment carries something from
+// each of these Bindings. That patch also resumes the Deployment, which then makes its first ReplicaSet.
 //
-// The Deployment controller writes a revision on what has started. So a pause of a Deployment that has one is its owner's, and
-// Bindery never ends it.
+// The Deployment controller writes a revision on a Deployment that has started. So if a Deployment with a revision is
+// paused, its owner paused it, and Bindery never ends that pause.
 
 // waitsFor are the Bindings that a workload waits for before it starts; none = it does not wait.
 func (w *Workload) waitsFor() []string {
@@ -28,11 +28,11 @@ func (w *Workload) waitsFor() []string {
 	return awaitedBy(w.Object.Annotations)
 }
 
-// mostAwaited is how many names are read: one more than a workload can have Bindings. A Deployment that names more waits until
-// its owner corrects it.
+// mostAwaited is how many names are read: one more than the number of Bindings that a workload can have. A Deployment
+// that names more waits until its owner corrects it.
 const mostAwaited = ledger.MaxAttachments + 1
 
-// awaitedBy reads the names of Bindings out of the annotations of a Deployment.
+// awaitedBy reads the names of Bindings from the annotations of a Deployment.
 func awaitedBy(annotations map[string]string) []string {
 	if !MayWait(annotations) {
 		return nil
@@ -46,8 +46,8 @@ func awaitedBy(annotations map[string]string) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// MayWait says, by the annotations of a Deployment, whether it waits for Bindings if it is paused: it names some, and has not
-// started. The policy that pauses it has the same rule.
+// MayWait says, from the annotations of a Deployment, whether it waits for Bindings if it is paused: it names some, and
+// has not started. The policy that pauses it uses the same rule.
 func MayWait(annotations map[string]string) bool {
 	_, started := annotations[revisionAnnotation]
 	return !started && strings.ContainsFunc(annotations[v1alpha1.WaitForBindingsAnnotation], func(r rune) bool { return !separates(r) })
@@ -55,7 +55,7 @@ func MayWait(annotations map[string]string) bool {
 
 func separates(r rune) bool { return strings.ContainsRune(", \t\n\f\r", r) }
 
-// missing are the Bindings that the workload waits for and that it carries nothing from.
+// missing are the Bindings that the workload waits for and does not carry anything from yet.
 func (c *change) missing() []string {
 	return slices.DeleteFunc(c.Workload.waitsFor(), func(name string) bool {
 		a, known := c.ledger.Find(name)
@@ -63,13 +63,13 @@ func (c *change) missing() []string {
 	})
 }
 
-// starts says whether a Deployment that waits has what it waits for.
+// starts says whether a Deployment that waits has everything it waits for.
 func (c *change) starts() bool {
 	return len(c.Workload.waitsFor()) > 0 && len(c.missing()) == 0
 }
 
-// start returns the operations that resume a Deployment, where it has what it waits for. That the annotation is still the
-// same is tested because the generation says nothing about annotations.
+// start returns the operations that resume a Deployment, if it has everything it waits for. They also test that the
+// annotation is unchanged, because the generation says nothing about annotations.
 func (c *change) start() []podtemplate.Op {
 	if !c.starts() {
 		return nil
@@ -82,7 +82,8 @@ func (c *change) start() []podtemplate.Op {
 	}
 }
 
-// fromStart has the rollout of what went in while a Deployment waited begin when it starts: it may have waited for hours.
+// fromStart lets the rollout of what was put in while a Deployment waited begin when the Deployment starts: it may have
+// waited for hours.
 func (c *change) fromStart() ledger.Ledger {
 	next := c.ledger
 	if !c.starts() {
@@ -128,7 +129,7 @@ func (c *change) waiting(refusal string) string {
 // maxName is the length of the longest name that an object can have.
 const maxName = 253
 
-// alsoWaiting adds to what is said of a Binding that the workload waits for it.
+// alsoWaiting adds to the message about a Binding that the workload waits for it.
 func (c *change) alsoWaiting(b v1alpha1.Binding, obstacle condition.State) condition.State {
 	if c.waits != "" && obstacle != (condition.State{}) && slices.Contains(c.Workload.waitsFor(), b.Name) {
 		obstacle.Message += ". " + c.waits

@@ -15,7 +15,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// waits makes the Deployment a new one that is paused, and that waits for these Bindings.
+// waitsFor makes the Deployment a new one that is paused, and that waits for these Bindings.
 func (w *world) waitsFor(bindings string) *world {
 	w.deployment.Annotations = map[string]string{v1alpha1.WaitForBindingsAnnotation: bindings}
 	w.deployment.Spec.Paused = true
@@ -36,7 +36,7 @@ func TestADeploymentStartsWhenItIsAttached(t *testing.T) {
 		world *world
 		// held: it is still paused.
 		held bool
-		// carries is what REDIS_URL refers to, and changes how many patches changed the spec.
+		// carries is what REDIS_URL refers to. changes is how many patches changed the spec.
 		carries string
 		changes int
 	}{
@@ -96,7 +96,7 @@ func TestADeploymentStartsWhenItIsAttached(t *testing.T) {
 	}
 }
 
-// bornWith has the API server put in what the policy would.
+// bornWith makes the API server put in what the policy would.
 func bornWith(w *world) *world {
 	w.bindings[0].Status.Injection = &v1alpha1.Injection{SecretName: "visits-1", Env: []v1alpha1.InjectedVar{{Name: "REDIS_URL", Key: "uri"}}}
 	w.deployment.Spec.Template.Spec.Containers[0].Env = append(w.deployment.Spec.Template.Spec.Containers[0].Env,
@@ -169,7 +169,7 @@ func TestWhatIsSaidWhileADeploymentWaits(t *testing.T) {
 	}
 }
 
-// names are so many names of Bindings.
+// names are count names of Bindings.
 func names(count int) string {
 	var all strings.Builder
 	for i := range count {
@@ -178,7 +178,7 @@ func names(count int) string {
 	return all.String()
 }
 
-// A refused patch leaves the Deployment as it is, and says so.
+// A refused patch leaves the Deployment as it is, and the status says so.
 func TestADeploymentThatCannotBeStarted(t *testing.T) {
 	w := newWorld(t).deploy().waitsFor("b").service("visits").bind("b", "visits")
 	o := w.observation()
@@ -188,7 +188,7 @@ func TestADeploymentThatCannotBeStarted(t *testing.T) {
 		t.Errorf("the plan is %v, %t, %q", p.Patch, p.Starts, p.Waits)
 	}
 
-	// It carries everything, and only the pause is left.
+	// The Deployment carries everything, and only has to be resumed.
 	w.reconcile()
 	w.byOwner(func(d *appsv1.Deployment) { d.Spec.Paused = true })
 	o = w.observation()
@@ -224,13 +224,13 @@ func TestTheClockOfARolloutBeginsWhenTheDeploymentStarts(t *testing.T) {
 		t.Errorf("within its minute, Binding b says %s", got)
 	}
 	w.later(12 * time.Second).reconcile()
-	// It was never available without the variable, so it keeps it.
+	// It was never available without the variable, so it keeps the variable.
 	if got := w.says("b", v1alpha1.ConditionReady); got != "False/ProgressDeadlineExceeded" || w.deployment.Spec.Paused {
 		t.Errorf("after its minute, Binding b says %s, and the Deployment is paused: %t", got, w.deployment.Spec.Paused)
 	}
 }
 
-// A Deployment without replicas waits too: Ready would say that every Pod carries the handle.
+// A Deployment without replicas waits too: otherwise Ready would say that every Pod carries the handle.
 func TestADeploymentWithoutReplicasWaits(t *testing.T) {
 	w := newWorld(t).deploy().waitsFor("b,c").service("visits").bind("b", "visits")
 	w.deployment.Spec.Replicas = new(int32(0))

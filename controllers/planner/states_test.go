@@ -13,8 +13,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// The diagram in docs/concepts.md has the states that an attachment can be in, by the names that the API gives them: what comes
-// before the first patch is a reason of Verified, and what comes after the second one an outcome.
+// The diagram in docs/concepts.md has the states that an attachment can be in, with the names that the API gives them.
+// Before the first patch they are reasons of Verified; after the second one they are outcomes.
 func TestTheDiagramHasEachState(t *testing.T) {
 	text, err := os.ReadFile("../../docs/concepts.md")
 	if err != nil {

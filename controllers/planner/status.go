@@ -11,7 +11,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// needsPerson are the reasons that no watch event will mend.
+// needsPerson are the reasons that no watch event will resolve.
 var needsPerson = []string{
 	v1alpha1.ReasonConflict, v1alpha1.ReasonContainerNotFound, v1alpha1.ReasonKeyNotFound, v1alpha1.ReasonEnvRequired,
 	v1alpha1.ReasonTypeMismatch, v1alpha1.ReasonEnvFrom, v1alpha1.ReasonTimeoutTooShort, v1alpha1.ReasonPatchRefused,
@@ -40,7 +40,7 @@ func (f *facts) absentStatuses() map[string]v1alpha1.BindingStatus {
 	return statuses
 }
 
-// statuses are the statuses of the Bindings, where the workload carries what the ledger says.
+// statuses are the statuses of the Bindings, if the workload carries what the ledger says.
 func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 	statuses := map[string]v1alpha1.BindingStatus{}
 	for _, b := range c.Bindings {
@@ -55,7 +55,7 @@ func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 			status.Injection = injectionOf(v.want)
 		}
 		if c.isForeign(b) {
-			status.Injection = nil // nor is anything born into it
+			status.Injection = nil // a new workload is not born with anything either
 		}
 		says := conditions{serviceReady: v.serviceReady, injected: c.alsoWaiting(b, v.obstacle), rolledOut: notInjected,
 			needsPerson: v.needsPerson && v.blocked()}
@@ -72,7 +72,7 @@ func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 	return statuses
 }
 
-// injected is what there is to say of what the Pod template carries.
+// injected returns the condition Injected for what the Pod template carries.
 func (c *change) injected(b v1alpha1.Binding, v verdict) string {
 	text := fmt.Sprintf("%s carries the handle of BackingService %s", c.Key, v.service.Name)
 	if from := c.envFrom(b); from != "" {
@@ -91,7 +91,8 @@ func (c *change) sayRolledOut(b v1alpha1.Binding, v verdict, status *v1alpha1.Bi
 	return c.rolledOut(b, status.Current)
 }
 
-// setCurrent writes what the Pod template carries for a Binding and how far its rollout is, and remembers what it carried before.
+// setCurrent writes what the Pod template carries for a Binding and how far its rollout is, and remembers what it carried
+// before.
 func (c *change) setCurrent(status *v1alpha1.BindingStatus, b v1alpha1.Binding, v verdict) {
 	was := status.Current
 	a, ok := c.ledger.Find(b.Name)
@@ -125,28 +126,28 @@ func (c *change) setCurrent(status *v1alpha1.BindingStatus, b v1alpha1.Binding, 
 	noteState(status)
 }
 
-// sameAttachment says whether two attachments differ in nothing but their times.
+// sameAttachment says whether two attachments differ only in their times.
 func sameAttachment(a, b *v1alpha1.Attachment) bool {
 	return a != nil && b != nil && a.Service == b.Service && a.SecretName == b.SecretName &&
 		a.WorkloadUID == b.WorkloadUID && a.WorkloadGeneration == b.WorkloadGeneration && slices.Equal(a.Env, b.Env)
 }
 
-// isStalled says whether a person is waited for.
+// isStalled says whether the Binding waits for a person.
 func isStalled(conditions []metav1.Condition) bool {
 	return condition.Find(conditions, v1alpha1.ConditionStalled).Status == metav1.ConditionTrue
 }
 
 var notInjected = condition.False(v1alpha1.ReasonNotInjected, "there is no rollout to wait for: see the condition Injected")
 
-// conditions of a Binding, but for those that sum up the others.
+// conditions of a Binding, without those that sum up the others.
 type conditions struct {
 	serviceReady, injected, rolledOut condition.State
-	// needsPerson: what is said of injected needs one, whatever its reason.
+	// needsPerson: the condition Injected needs a person, no matter what its reason is.
 	needsPerson bool
 }
 
-// setConditions writes all conditions of a Binding. Ready is what the first of Injected and RolledOut says that does not
-// hold. ServiceReady is no part of it: an app whose service restarts has not lost its handle.
+// setConditions writes all conditions of a Binding. Ready repeats the first of Injected and RolledOut that is not true.
+// ServiceReady is no part of it: an app whose service restarts has not lost its handle.
 func setConditions(status *v1alpha1.BindingStatus, generation int64, now time.Time, c conditions) {
 	ready := condition.True(v1alpha1.ReasonReady, c.rolledOut.Message)
 	if c.rolledOut.Reason == v1alpha1.ReasonNoPods {

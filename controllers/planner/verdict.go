@@ -11,23 +11,23 @@ import (
 
 // verdict is what was decided about one Binding.
 type verdict struct {
-	// want is what the Pod template shall carry from the Binding. Where the Binding is blocked, that is what it carries.
+	// want is what the Pod template shall carry from the Binding. If the Binding is blocked, that is what it carries now.
 	want podtemplate.Entries
-	// service that want comes from; nil where the Binding is blocked.
+	// service that want comes from; nil if the Binding is blocked.
 	service *v1alpha1.BackingService
 	// serviceReady is the condition of that name.
 	serviceReady condition.State
-	// obstacle says why the Binding is blocked; zero where it is not.
+	// obstacle says why the Binding is blocked; zero if it is not.
 	obstacle condition.State
-	// needsPerson: the obstacle is one that only a person can take away, whatever its reason.
+	// needsPerson: only a person can remove the obstacle, no matter what its reason is.
 	needsPerson bool
-	// unproved: nothing but the age of the service's proof is in the way.
+	// unproved: the only obstacle is the age of the service's proof.
 	unproved bool
-	// unsaidUntil is until when the status stays as it is; zero = it is written now.
+	// unsaidUntil is the time until which the status stays as it is; zero = it is written now.
 	unsaidUntil time.Time
-	// failed says why the rollout failed, where it was not rolled back.
+	// failed says why the rollout failed, if it was not rolled back.
 	failed condition.State
-	// rolledBack is what the ledger is to say of a rollout that is rolled back now.
+	// rolledBack is what the ledger shall say about a rollout that is rolled back now.
 	rolledBack *ledger.RolledBack
 }
 

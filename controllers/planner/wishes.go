@@ -84,7 +84,8 @@ func variables(entries podtemplate.Entries) []string {
 	return slices.Compact(names)
 }
 
-// service returns the service of a Binding, whether it can be attached, and whether only a person can change that.
+// service returns the service of a Binding, whether the service can be attached, and whether only a person can change
+// that.
 func (f *facts) service(b v1alpha1.Binding) (s *v1alpha1.BackingService, ready condition.State, needsPerson bool) {
 	name := b.Spec.ServiceRef.Name
 	found, ok := f.Services[name]
@@ -106,7 +107,7 @@ func (f *facts) service(b v1alpha1.Binding) (s *v1alpha1.BackingService, ready c
 	return s, condition.True(v1alpha1.ReasonServiceReady, fmt.Sprintf("BackingService %s is Ready", name)), false
 }
 
-// present is a condition of a service, where it is about the present spec.
+// present is a condition of a service, if it is about the current spec.
 func present(s *v1alpha1.BackingService, conditionType, otherwise string) metav1.Condition {
 	if c := meta.FindStatusCondition(s.Status.Conditions, conditionType); c != nil && c.ObservedGeneration == s.Generation {
 		return *c
@@ -114,8 +115,9 @@ func present(s *v1alpha1.BackingService, conditionType, otherwise string) metav1
 	return metav1.Condition{Message: otherwise}
 }
 
-// isOn says whether the app is on the handle of this service already. To stay there needs no service that is Ready: a
-// Redis that restarts is no reason to touch an app, nor to leave an app that its owner replaced without its variable.
+// isOn says whether the app is on the handle of this service already. An app that stays on it does not need a service
+// that is Ready. A Redis that restarts is no reason to touch an app. It is also no reason to leave an app without its
+// variable after its owner replaced it.
 func (f *facts) isOn(b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
 	if s == nil || s.Status.Handle == nil {
 		return false
@@ -126,6 +128,6 @@ func (f *facts) isOn(b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
 	if current := b.Status.Current; current != nil {
 		return current.Service == s.Name && current.SecretName == s.Status.Handle.SecretName
 	}
-	// It is born with it, or will be put on it as if it had been.
+	// The app is born with it, or will be put on it as if it had been born with it.
 	return b.Status.Injection != nil && b.Status.Injection.SecretName == s.Status.Handle.SecretName
 }

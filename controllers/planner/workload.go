@@ -23,11 +23,11 @@ type Workload struct {
 	Rollout  rollout.State
 	// Ordered: a StatefulSet that replaces a Pod only when all others are available.
 	Ordered bool
-	// Paused: a Deployment that makes no ReplicaSet for a new Pod template.
+	// Paused: a Deployment that does not make a ReplicaSet for a new Pod template.
 	Paused bool
 }
 
-// WorkloadOf reads what a plan needs to know out of a workload; nil where the object is none.
+// WorkloadOf reads from a workload what a plan needs to know; nil if the object is no workload.
 func WorkloadOf(object metav1.Object) *Workload {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
@@ -44,8 +44,8 @@ func WorkloadOf(object metav1.Object) *Workload {
 
 func (w *Workload) pod() corev1.PodSpec { return w.Template.Spec }
 
-// RolloutName tells one rollout of one workload from all others: each Pod template has its own. The generation does not
-// tell them apart, because replicas and annotations raise it too.
+// RolloutName identifies one rollout of one workload: each Pod template has its own name. The generation cannot identify
+// it, because changes of replicas and annotations raise it too.
 func (w *Workload) RolloutName() string { return string(w.Object.UID) + "/" + w.templateDigest() }
 
 func (w *Workload) templateDigest() string { return podtemplate.Digest(w.Template, nil) }

@@ -1,5 +1,5 @@
-// Package catalog says what each type of backing service speaks: the variable that apps usually find it in, the schemes
-// of its handle, its port, and how far a handle of it can be tried. It is data; it decides nothing.
+// Package catalog says what each type of backing service speaks: the variable that apps usually read, the schemes of its
+// handle, its port, and how far a handle of it can be tried. It is only data; it decides nothing.
 package catalog
 
 import (
@@ -11,14 +11,14 @@ import (
 
 // Entry is what Bindery knows about one type.
 type Entry struct {
-	// Variable is the usual name of the environment variable that carries the handle. Empty: there is none, the user
+	// Variable is the usual name of the environment variable that carries the handle. Empty: there is none, and the user
 	// must name one.
 	Variable string
 	// Schemes that a handle usually begins with, without "://". Empty: any scheme, or no URL at all.
 	Schemes []string
-	// Dialects are other schemes that clients of the type take. See Speaks.
+	// Dialects are other schemes that clients of the type accept. See Speaks.
 	Dialects []string
-	// Token is true where the handle is a credential by itself, so that it cannot be written as a plain URL.
+	// Token is true if the handle is a credential by itself, so that it cannot be written as a plain URL.
 	Token bool
 	// DefaultPort of the protocol, for a handle that names none. 0: it depends on the scheme, or there is none.
 	DefaultPort int32
@@ -55,7 +55,7 @@ var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypeGeneric:    {},
 }
 
-// schemePorts are the ports of schemes that have another one than their type, or whose type has none.
+// schemePorts are the ports of schemes whose port differs from that of their type, or whose type has none.
 var schemePorts = map[string]int32{
 	"http": 80, "https": 443, "couchdb": 5984, "couchdbs": 6984,
 	"amqp": 5672, "amqps": 5671, "pyamqp": 5672, "librabbitmq": 5672, "rabbitmq": 5672, "amqp+ssl": 5671, "amqp+tls": 5671,
@@ -63,7 +63,7 @@ var schemePorts = map[string]int32{
 	"sentinel": 26379, "redis+sentinel": 26379, "rediss+sentinel": 26379, "redis-sentinel": 26379, "rediss-sentinel": 26379,
 }
 
-// Lookup returns the entry of a type. A type that the catalog does not know is answered like generic.
+// Lookup returns the entry of a type. A type that the catalog does not know is treated like generic.
 func Lookup(t v1alpha1.ServiceType) Entry { return entries[t] }
 
 // Types returns every type of the catalog.
@@ -75,14 +75,14 @@ func Types() []v1alpha1.ServiceType {
 	return types
 }
 
-// Passed returns what it means that a handle of a type was tried and nothing was found wrong, as the reason of the
-// condition Verified: Verified, Reachable or NotProbed. The Job that tries a handle can say no more than that it is
-// Complete to somebody who may read neither its Pod nor its log, so the type alone decides:
+// Passed returns what it means if a handle of a type was tried and nothing was found wrong, as the reason of the
+// condition Verified: Verified, Reachable or NotProbed. Somebody who may not read the Pod or the log of the Job that
+// tries a handle sees only that the Job is Complete. So the type alone decides:
 //
-//   - a type with a probe of its own was spoken to, with the credentials of the handle: Verified;
-//   - a type whose handles all lead to a host and a port had a connection opened: Reachable;
-//   - a token, and a handle that may name neither (s3://bucket): NotProbed. Where such a handle does name a host and a port,
-//     a connection to it was opened as well.
+//   - a type with a probe of its own: the probe spoke with the service, with the credentials of the handle: Verified;
+//   - a type whose handles all lead to a host and a port: a connection was opened: Reachable;
+//   - a token, and a handle that may have neither host nor port (s3://bucket): NotProbed. If such a handle does name a host
+//     and a port, a connection to it was opened as well.
 func Passed(t v1alpha1.ServiceType) string {
 	entry := Lookup(t)
 	if entry.Probed {
@@ -94,7 +94,7 @@ func Passed(t v1alpha1.ServiceType) string {
 	return v1alpha1.ReasonReachable
 }
 
-// Port returns the port that a handle of this type and scheme means when it names none. 0: not known.
+// Port returns the port that a handle of this type and scheme uses if it names none. 0: not known.
 func Port(t v1alpha1.ServiceType, scheme string) int32 {
 	if port, ok := schemePorts[scheme]; ok {
 		return port
@@ -114,16 +114,16 @@ func Port(t v1alpha1.ServiceType, scheme string) int32 {
 type Fit int
 
 const (
-	// Unknown is a scheme that no type of the catalog has. A client of any type may take it.
+	// Unknown is a scheme that no type of the catalog has. A client of any type may accept it.
 	Unknown Fit = iota
-	// Own is one that clients of the type take.
+	// Own is one that clients of the type accept.
 	Own
-	// Foreign is one that clients of another type take, and none of this one.
+	// Foreign is one that clients of another type accept, but none of this type.
 	Foreign
 )
 
-// Speaks says how a scheme fits a type. What a dialect is called after has no end (postgresql+asyncpg, jdbc:mysql:loadbalance),
-// so one word of it is enough.
+// Speaks says how a scheme fits a type. The number of possible dialects is unlimited (postgresql+asyncpg,
+// jdbc:mysql:loadbalance), so one matching word is enough.
 func Speaks(t v1alpha1.ServiceType, scheme string) Fit {
 	entry, words := Lookup(t), Words(scheme)
 	if len(entry.Schemes) == 0 || slices.ContainsFunc(words, entry.takes) {
@@ -137,7 +137,8 @@ func Speaks(t v1alpha1.ServiceType, scheme string) Fit {
 	return Unknown
 }
 
-// Words are the parts of a scheme: jdbc, mysql and loadbalance; postgresql and asyncpg. A scheme without either is one word.
+// Words are the parts of a scheme: jdbc, mysql and loadbalance; postgresql and asyncpg. A scheme without '+' and ':' is
+// one word.
 func Words(scheme string) []string {
 	return strings.FieldsFunc(scheme, func(r rune) bool { return r == '+' || r == ':' })
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// What it means that nothing was found wrong is written out here, type by type, because it is a promise.
+// The meaning of a passed probe is written out here, type by type, because it is a promise.
 func TestWhatItMeansToPass(t *testing.T) {
 	want := map[string][]v1alpha1.ServiceType{
 		"Verified": {"collector", "http", "redis"},
-		// Every handle of theirs leads to a host and a port.
+		// All handles of these types lead to a host and a port.
 		"Reachable": {"beanstalkd", "couchdb", "memcached", "mysql", "postgresql", "rabbitmq", "smtp"},
-		// Their handles are tokens, or need not name a host and a port.
+		// The handles of these types are tokens, or need not name a host and a port.
 		"NotProbed": {"generic", "googlemaps", "lastfm", "loggly", "newrelic", "postmark", "s3", "twitter"},
 	}
 	got := map[string][]v1alpha1.ServiceType{}
@@ -32,7 +32,7 @@ func TestWhatItMeansToPass(t *testing.T) {
 	}
 }
 
-// docs/concepts.md has a table of it, one row for each meaning, with the types in its first column.
+// docs/concepts.md has a table of this, one row for each meaning, with the types in the first column.
 func TestTheDocumentSaysWhatItMeansToPass(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/concepts.md")
 	if err != nil {

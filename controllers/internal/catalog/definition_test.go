@@ -16,8 +16,8 @@ var update = flag.Bool("update", false, "write the rules into the markers of the
 
 const markersFile = "../../../api/v1alpha1/backingservice_types.go"
 
-// The API server refuses spec.external.url where its scheme is known to be of another type. It does so by a pattern, which is
-// made of the catalog here: what differs is written by -update; then run `make generate`.
+// The API server refuses spec.external.url if its scheme is known to belong to another type. It uses a pattern, which is
+// made from the catalog here: -update writes what differs; then run `make generate`.
 func TestTheDefinitionHasTheSchemes(t *testing.T) {
 	text, err := os.ReadFile(markersFile)
 	if err != nil {
@@ -50,7 +50,7 @@ func typesWithSchemes() []v1alpha1.ServiceType {
 	return kinds
 }
 
-// schemePattern matches a URL of which one word of the scheme is one of the types'.
+// schemePattern matches a URL whose scheme contains a word of one of the types.
 func schemePattern(kinds ...v1alpha1.ServiceType) string {
 	var words []string
 	for _, kind := range kinds {

@@ -11,27 +11,27 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// messageLimit is the longest message that the schema of metav1.Condition takes, in characters.
+// messageLimit is the longest message that the schema of metav1.Condition allows, in characters.
 const messageLimit = 32768
 
-// State is what a condition says, without when.
+// State is what a condition says, without the time.
 type State struct {
 	Status  metav1.ConditionStatus
 	Reason  string
 	Message string
 }
 
-// True returns a condition that holds.
+// True returns a condition that is true.
 func True(reason, message string) State {
 	return State{Status: metav1.ConditionTrue, Reason: reason, Message: message}
 }
 
-// False returns a condition that does not hold; its message names the object at fault and the mend.
+// False returns a condition that is false; its message names the object with the problem and how to solve it.
 func False(reason, message string) State {
 	return State{Status: metav1.ConditionFalse, Reason: reason, Message: message}
 }
 
-// Set writes a condition. The time of its last transition moves only when its status does.
+// Set writes a condition. The time of its last transition changes only when its status does.
 func Set(conditions *[]metav1.Condition, conditionType string, s State, generation int64, now time.Time) {
 	meta.SetStatusCondition(conditions, metav1.Condition{
 		Type:               conditionType,
@@ -43,8 +43,8 @@ func Set(conditions *[]metav1.Condition, conditionType string, s State, generati
 	})
 }
 
-// SetStalled writes Stalled=True where only a person can help, and removes the condition where not: kstatus reads its
-// absence as "not stalled".
+// SetStalled writes Stalled=True if only a person can help. Otherwise it removes the condition: kstatus reads its absence
+// as "not stalled".
 func SetStalled(conditions *[]metav1.Condition, stalled bool, s State, generation int64, now time.Time) {
 	if !stalled {
 		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionStalled)
@@ -53,14 +53,14 @@ func SetStalled(conditions *[]metav1.Condition, stalled bool, s State, generatio
 	Set(conditions, v1alpha1.ConditionStalled, True(s.Reason, s.Message), generation, now)
 }
 
-// IsTrue says whether a condition holds for this generation of the spec. A condition about an older generation does
-// not count: nobody has looked at the new one yet.
+// IsTrue says whether a condition is true for this generation of the spec. A condition about an older generation does not
+// count: nobody has looked at the new one yet.
 func IsTrue(conditions []metav1.Condition, conditionType string, generation int64) bool {
 	c := meta.FindStatusCondition(conditions, conditionType)
 	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == generation
 }
 
-// Find returns a condition, or a zero one when there is none.
+// Find returns a condition, or a zero one if there is none.
 func Find(conditions []metav1.Condition, conditionType string) metav1.Condition {
 	if c := meta.FindStatusCondition(conditions, conditionType); c != nil {
 		return *c

@@ -1,5 +1,5 @@
-// Package contest keeps Bindery from fighting for what is its own: it remembers what was put right before, and says how
-// long to leave it alone before it is put right again. It is a memory of the process: a restart forgives all.
+// Package contest keeps Bindery from fighting about its own objects: it remembers what was corrected before, and says how
+// long to wait before it is corrected again. This is kept in memory only: a restart forgets everything.
 package contest
 
 import (
@@ -8,19 +8,19 @@ import (
 )
 
 const (
-	// free is how often a thing is put right at once. A person who edits it does so once; only something that manages it,
-	// and knows better, does so again and again.
+	// free is how often a thing is corrected at once. A person who edits it does so once. Only something that manages it
+	// too does so again and again.
 	free = 3
 
-	// After that it is put right more and more rarely: each time may restart somebody's Pods.
+	// After that it is corrected more and more rarely: each time may restart somebody's Pods.
 	pauseMin = time.Minute
 	pauseMax = time.Hour
 
-	// forget is how long the thing must have stayed right for all to be forgiven.
+	// forget is how long the thing must have stayed correct until everything is forgotten.
 	forget = 10 * time.Minute
 )
 
-// Book remembers what was put right, by key. The zero value is not usable: make one with New.
+// Book remembers what was corrected, by key. The zero value is not usable: make one with New.
 type Book[K comparable] struct {
 	mu   sync.Mutex
 	seen map[K]entry
@@ -35,8 +35,8 @@ type entry struct {
 // New makes an empty Book.
 func New[K comparable]() *Book[K] { return &Book[K]{seen: map[K]entry{}} }
 
-// PutRight notes that a thing was put right. The sight names the state that it was found in: the same one twice is a cache
-// that has not seen the last write, and counts once. An empty sight always counts.
+// PutRight notes that a thing was corrected. The sight identifies the state that it was found in. The same sight twice
+// means that the cache has not seen the last write, and counts once. An empty sight always counts.
 func (b *Book[K]) PutRight(key K, sight string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -47,7 +47,7 @@ func (b *Book[K]) PutRight(key K, sight string, now time.Time) {
 	b.seen[key] = entry{count: e.count + 1, last: now, sight: sight}
 }
 
-// Wait says how long to leave a thing as it is; 0 = put it right now.
+// Wait says how long to leave a thing as it is; 0 = correct it now.
 func (b *Book[K]) Wait(key K, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -70,7 +70,7 @@ func (b *Book[K]) Forget(key K) {
 	delete(b.seen, key)
 }
 
-// pause after the last time that a thing was put right.
+// pause after the last time that a thing was corrected.
 func (e entry) pause() time.Duration {
 	if e.count < free {
 		return 0

@@ -66,7 +66,7 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 	}
 }
 
-// Whoever changes a thing as often as he can makes Bindery answer him less than 40 times in a day.
+// If somebody changes a thing as often as possible, Bindery still corrects it less than 40 times in a day.
 func TestAFightIsNeverFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b, now, answers := New[string](), noon, 0

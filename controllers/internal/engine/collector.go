@@ -22,7 +22,7 @@ const (
 	collectorUID       int64 = 65532
 )
 
-// CollectorSecret returns the content of the handle's Secret of a provisioned collector, which knows no credentials.
+// CollectorSecret returns the content of the handle's Secret of a provisioned collector, which has no credentials.
 // serviceName is the Service that the handle leads to.
 func CollectorSecret(s *v1alpha1.BackingService, serviceName string) map[string]string {
 	return handle.HTTP(v1alpha1.TypeCollector, handle.Host(serviceName, s.Namespace), CollectorPort)
@@ -33,21 +33,21 @@ func CollectorService(s *v1alpha1.BackingService, name string) *acorev1.ServiceA
 	return service(s, name, CollectorPort)
 }
 
-// CollectorSecretName names the handle's Secret of a provisioned collector, by its content.
+// CollectorSecretName is the name of the handle's Secret of a provisioned collector. It depends on the content.
 func CollectorSecretName(s *v1alpha1.BackingService) string {
 	return handle.OwnContentName(s.Name, v1alpha1.TypeCollector, CollectorSecret(s, handle.OwnServiceName(s.Name))[v1alpha1.KeyURI])
 }
 
-// EarlierCollectorSecretName is what earlier versions of Bindery called it.
+// EarlierCollectorSecretName is the name that earlier versions of Bindery gave it.
 func EarlierCollectorSecretName(s *v1alpha1.BackingService) string {
 	return handle.ContentName(s.Name, v1alpha1.TypeCollector, CollectorSecret(s, s.Name)[v1alpha1.KeyURI])
 }
 
-// CollectorBindingName is the Binding that attaches a provisioned collector to its Redis.
+// CollectorBindingName is the name of the Binding that attaches a provisioned collector to its Redis.
 func CollectorBindingName(service string) string { return service + "-store" }
 
-// CollectorBinding attaches a provisioned collector to its Redis: Bindery uses itself, so a collector changes its store
-// in the way in which every app does.
+// CollectorBinding attaches a provisioned collector to its Redis. Bindery uses itself here, so a collector changes its
+// store in the same way as every app.
 func CollectorBinding(s *v1alpha1.BackingService) *v1alpha1.Binding {
 	b := &v1alpha1.Binding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -68,7 +68,8 @@ func CollectorBinding(s *v1alpha1.BackingService) *v1alpha1.Binding {
 	return b
 }
 
-// CollectorDeployment is the workload of a provisioned collector. It says nothing of REDIS_URL, which is the Binding's.
+// CollectorDeployment is the workload of a provisioned collector. It does not set REDIS_URL, which belongs to the
+// Binding.
 func CollectorDeployment(s *v1alpha1.BackingService, standing Standing, images Images) *aappsv1.DeploymentApplyConfiguration {
 	replicas := int32(2)
 	if s.Spec.Collector.Replicas != nil {
@@ -77,7 +78,7 @@ func CollectorDeployment(s *v1alpha1.BackingService, standing Standing, images I
 	spec := aappsv1.DeploymentSpec().
 		WithReplicas(replicas).
 		WithSelector(ametav1.LabelSelector().WithMatchLabels(standing.selector)).
-		// No Pod goes before another one has taken its place.
+		// No Pod ends before another one has replaced it.
 		WithStrategy(aappsv1.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).
 			WithRollingUpdate(aappsv1.RollingUpdateDeployment().
 				WithMaxUnavailable(intstr.FromInt32(0)).WithMaxSurge(intstr.FromInt32(1)))).
@@ -115,10 +116,10 @@ func collectorPod(s *v1alpha1.BackingService, images Images) *acorev1.PodSpecApp
 			WithEnv(goMemory(*granted.Limits)).
 			WithResources(granted).
 			WithSecurityContext(containerSecurity()).
-			// Ready asks the Redis: a rollout to a store that does not answer stops at its first Pod.
+			// Ready asks the Redis: a rollout to a store that does not answer stops at the first new Pod.
 			WithReadinessProbe(probe("/readyz").WithPeriodSeconds(2).WithFailureThreshold(3)).
 			WithLivenessProbe(probe("/healthz").WithPeriodSeconds(10).WithFailureThreshold(6)).
-			// The kube-proxies learn a moment later that the Pod is ending: it goes on serving until they have.
+			// The kube-proxies learn with a delay that the Pod is ending, so it continues to serve until they know.
 			WithLifecycle(acorev1.Lifecycle().WithPreStop(acorev1.LifecycleHandler().
 				WithSleep(acorev1.SleepAction().WithSeconds(5)))))
 }

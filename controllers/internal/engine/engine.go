@@ -1,8 +1,8 @@
-// Package engine makes the objects that a provisioned backing service consists of: one function per object, from the
-// spec of the BackingService to an apply configuration. It decides what is desired, and neither reads nor writes.
+// Package engine makes the objects that a provisioned backing service consists of: one function per object, from the spec
+// of the BackingService to an apply configuration. It decides what is desired. It does not read or write anything.
 //
-// The objects are Bindery's own: they are applied server-side with force, and belong to the BackingService through an
-// owner reference, so that they go with it without a finalizer.
+// The objects are Bindery's own. They are applied server-side with force, and belong to the BackingService through an
+// owner reference, so that they are deleted with it without a finalizer.
 package engine
 
 import (
@@ -26,23 +26,23 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
-// Images are the images that an installation runs where a BackingService names none.
+// Images are the images that an installation runs if a BackingService names none.
 type Images struct {
 	// Redis with a tag, for example docker.io/library/redis:7.4.6-alpine.
 	Redis string
 	// Collector with a tag.
 	Collector string
-	// Probe has the operator's own program, with a tag. The Jobs that verify a handle run it.
+	// Probe is the image with the operator's own program, with a tag. The Jobs that verify a handle run it.
 	Probe string
-	// ProbeResources of these Jobs, in place of the default ones.
+	// ProbeResources of these Jobs, instead of the default ones.
 	ProbeResources v1alpha1.Resources
 }
 
-// Internal says whether a key of a handle's Secret is for Bindery's own Pods, and none to offer to an app.
+// Internal says whether a key of a handle's Secret is only for Bindery's own Pods, and not for an app.
 func Internal(key string) bool { return key == RedisACLKey || key == RedisProbeKey }
 
-// labels of every object of a service. The name is one that no other software's objects have: the charts of Redis call
-// theirs redis, with the release as the instance, and what selects those must not select Bindery's Pods.
+// labels of every object of a service. The name is one that no other software uses for its objects: the charts of Redis
+// use the name redis, with the release as the instance, and their selectors must not select Bindery's Pods.
 func labels(s *v1alpha1.BackingService) map[string]string {
 	return map[string]string{
 		"app.kubernetes.io/name":     "bindery-" + string(s.Spec.Type),
@@ -52,23 +52,24 @@ func labels(s *v1alpha1.BackingService) map[string]string {
 	}
 }
 
-// selector of the Pods of a service, which no Pods of anybody else's match.
+// selector of the Pods of a service. It matches nobody else's Pods.
 func selector(s *v1alpha1.BackingService) map[string]string {
 	return map[string]string{v1alpha1.ServiceLabel: s.Name}
 }
 
-// ClaimName and LegacyClaimName are the claim templates of a Redis: its claim is called CLAIM-NAME-0. A StatefulSet of
-// somebody else's would not call its own so. The legacy name is that of Redis servers that Bindery made before.
+// ClaimName and LegacyClaimName are the claim templates of a Redis: its claim has the name CLAIM-NAME-0. Somebody else's
+// StatefulSet would not use this name for its claims. The legacy name is that of Redis servers that earlier versions of
+// Bindery made.
 const (
 	ClaimName       = "bindery-data"
 	LegacyClaimName = "data"
 )
 
-// ClaimOf names the claim of a Redis.
+// ClaimOf is the name of the claim of a Redis.
 func ClaimOf(template, service string) string { return template + "-" + service + "-0" }
 
-// Standing is what cannot be changed any more in the workload of a service that exists. An earlier version of Bindery may
-// have made it otherwise, and to make it again would restart the service, or lose sight of its volume.
+// Standing is what cannot be changed any more in the workload of an existing service. An earlier version of Bindery may
+// have made it differently. Making it again would restart the service, or lose its volume.
 type Standing struct {
 	// selector of the Pods, and the labels that the Pods have.
 	selector, labels map[string]string
@@ -79,8 +80,8 @@ type Standing struct {
 	claimLabels, claimAnnotations map[string]string
 }
 
-// NewStanding is that of a service whose workload does not exist yet. claim is the claim template, and secretName the
-// handle's Secret, which the claim remembers.
+// NewStanding is the Standing of a service whose workload does not exist yet. claim is the claim template, and secretName
+// the handle's Secret, which the claim remembers.
 func NewStanding(s *v1alpha1.BackingService, claim, secretName string) Standing {
 	return Standing{
 		selector: selector(s), labels: labels(s), serviceName: handle.ServiceName(s.Name, secretName),
@@ -88,7 +89,7 @@ func NewStanding(s *v1alpha1.BackingService, claim, secretName string) Standing 
 	}
 }
 
-// StandingOfStatefulSet is that of a Redis which exists.
+// StandingOfStatefulSet is the Standing of an existing Redis.
 func StandingOfStatefulSet(s *v1alpha1.BackingService, live *appsv1.StatefulSet) Standing {
 	standing := standingOf(s, live.Spec.Selector)
 	standing.serviceName = live.Spec.ServiceName
@@ -98,7 +99,7 @@ func StandingOfStatefulSet(s *v1alpha1.BackingService, live *appsv1.StatefulSet)
 	return standing
 }
 
-// StandingOfDeployment is that of a collector which exists.
+// StandingOfDeployment is the Standing of an existing collector.
 func StandingOfDeployment(s *v1alpha1.BackingService, live *appsv1.Deployment) Standing {
 	return standingOf(s, live.Spec.Selector)
 }
@@ -112,8 +113,8 @@ func standingOf(s *v1alpha1.BackingService, live *metav1.LabelSelector) Standing
 	return standing
 }
 
-// Owner is the owner reference of every object of a service. It does not block the deletion of the owner: nothing of
-// Bindery's ever holds a deletion up.
+// Owner is the owner reference of every object of a service. It does not block the deletion of the owner: no object of
+// Bindery's ever blocks a deletion.
 func Owner(s *v1alpha1.BackingService) *ametav1.OwnerReferenceApplyConfiguration {
 	return ametav1.OwnerReference().
 		WithAPIVersion(v1alpha1.GroupVersion.String()).WithKind("BackingService").
@@ -148,18 +149,19 @@ func containerSecurity() *acorev1.SecurityContextApplyConfiguration {
 		WithCapabilities(acorev1.Capabilities().WithDrop("ALL"))
 }
 
-// What Bindery runs writes to the node's disk nothing but its log, and the kubelet bounds that: at 50Mi by default, at 250Mi
-// with some providers, and it keeps as much of the container before. diskLimit is above both, and is there for what writes
-// where it should not; one who exceeds it is evicted. No disk is requested, because the scheduler finds no node for a Pod
-// that requests some where the kubelet does not count it (localStorageCapacityIsolation: false, as in rootless clusters); it
-// is written down, because a request that is not there is as large as the limit.
+// What Bindery runs writes only its log to the node's disk, and the kubelet limits that: to 50Mi by default, to 250Mi
+// with some providers. The kubelet also keeps as much for the previous container. diskLimit is above both. It is there
+// for a program that writes where it should not: a Pod that exceeds the limit is evicted. The request is 0, because on
+// nodes whose kubelet does not count disk space (localStorageCapacityIsolation: false, as in rootless clusters) the
+// scheduler finds no node for a Pod that requests some. The 0 is written down, because without a request the limit counts
+// as the request.
 var (
 	diskRequest = resource.MustParse("0")
 	diskLimit   = resource.MustParse("512Mi")
 )
 
-// resources of a container: what the user asks for, with the defaults for what the user leaves out. Where a default and
-// what the user asks for are at odds, so that the API server would refuse them, the default gives way.
+// resources of a container: what the user asks for, with defaults for what the user leaves out. If a default conflicts
+// with what the user asks for, so that the API server would refuse them, the default is changed.
 func resources(user *v1alpha1.Resources, requests, limits corev1.ResourceList) *acorev1.ResourceRequirementsApplyConfiguration {
 	requests, limits = maps.Clone(requests), maps.Clone(limits)
 	if _, ok := requests[corev1.ResourceEphemeralStorage]; !ok {
@@ -192,8 +194,9 @@ func limitsOf(user *v1alpha1.Resources) map[string]resource.Quantity {
 	return user.Limits
 }
 
-// goMemory tells a program in Go what its container may have. Near it the program collects its garbage, which otherwise grows
-// with what is in use until the kernel ends the program. The tenth that is left is for what is not Go's: the kernel's buffers.
+// goMemory tells a Go program how much memory its container may have. Close to this limit, the program collects its
+// garbage. Otherwise the garbage grows with the memory in use, until the kernel kills the program. The remaining tenth is
+// for memory that is not Go's: the kernel's buffers.
 func goMemory(limits corev1.ResourceList) *acorev1.EnvVarApplyConfiguration {
 	return acorev1.EnvVar().WithName("GOMEMLIMIT").WithValue(strconv.FormatInt(limits.Memory().Value()/10*9, 10))
 }
@@ -215,8 +218,8 @@ func withTag(image, tag string) string {
 	return repository + ":" + tag
 }
 
-// Rendered is the value of the annotation bindery.dev/rendered: the generation that an object was made of, and a digest
-// of what was made of it.
+// Rendered is the value of the annotation bindery.dev/rendered: the generation that an object was made from, and a digest
+// of the result.
 func Rendered(s *v1alpha1.BackingService, spec any) string {
 	text, err := json.Marshal(spec)
 	if err != nil {
@@ -226,8 +229,8 @@ func Rendered(s *v1alpha1.BackingService, spec any) string {
 	return fmt.Sprintf("%d/%s", s.Generation, hex.EncodeToString(sum[:8]))
 }
 
-// Outdated says whether an object stands as an earlier version of Bindery made it from the same generation of the
-// BackingService. It is left so until the user changes the spec: an upgrade restarts nothing.
+// Outdated says whether an object is as an earlier version of Bindery made it from the same generation of the
+// BackingService. It stays like that until the user changes the spec: an upgrade restarts nothing.
 func Outdated(have, want string) bool {
 	haveGeneration, _, ok := strings.Cut(have, "/")
 	wantGeneration, _, _ := strings.Cut(want, "/")

@@ -47,7 +47,7 @@ func TestGolden(t *testing.T) {
 	})
 	logs := collector(v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "store"}})
 	secret := handle.SecretName("visits", handle.NewNonce([]byte("0123456789abc")))
-	// What has a Secret of an earlier version, such as visits-abc, is made as that version made it.
+	// A service with a Secret of an earlier version, such as visits-abc, is made as that version made it.
 	for name, object := range map[string]any{
 		"redis-service":             RedisService(plain, handle.OwnServiceName("visits")),
 		"redis-service-earlier":     RedisService(plain, "visits"),
@@ -98,7 +98,7 @@ func TestRedisSecretHasEveryKeyAndTheAccessListADigest(t *testing.T) {
 		"type": "redis", "provider": "bindery", "host": "bindery-visits.shop.svc", "port": "6379", "username": "default",
 		"password": "p4ss", "uri": "redis://default:p4ss@bindery-visits.shop.svc:6379/0",
 		"probe-password": "pr0be",
-		// The digests are what `printf p4ss | sha256sum` prints, and the same of pr0be.
+		// The digests are what `printf p4ss | sha256sum` prints, and the same for pr0be.
 		"users.acl": "user default on #bfadce1a771b84e26389a63eb21e48e007a843f20de798df70ec1cb399b4b422 ~* &* " +
 			"+@all -@admin +role +config|get +client|list\n" +
 			"user probe on #512e1c8519956ee0ef910fd06d4663c9ee652e72ac686aa0326d08a570c76b0a resetkeys resetchannels -@all +ping\n",
@@ -148,7 +148,8 @@ func TestImageOfRedis(t *testing.T) {
 	}
 }
 
-// What the user asks for counts, resource by resource; a default that the API server would refuse beside it gives way.
+// What the user asks for is used, resource by resource. A default that the API server would refuse together with it is
+// changed.
 func TestResourcesOfAContainer(t *testing.T) {
 	list := func(memory, disk string) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory), corev1.ResourceEphemeralStorage: resource.MustParse(disk)}
@@ -232,7 +233,8 @@ const (
 	legacyCollector = `{spec: {selector: {matchLabels: {app.kubernetes.io/instance: visits, app.kubernetes.io/name: collector}}}}`
 )
 
-// What an earlier Bindery made keeps what cannot be changed: its selector, the labels that its Pods must have, and its claim.
+// What an earlier Bindery made keeps what cannot be changed: its selector, the labels that its Pods must have, and its
+// claim.
 func TestWhatStandsIsKept(t *testing.T) {
 	s := redis(v1alpha1.RedisSource{Storage: &v1alpha1.Storage{Size: resource.MustParse("1Gi")}})
 	var live appsv1.StatefulSet
@@ -257,7 +259,7 @@ func TestWhatStandsIsKept(t *testing.T) {
 	if got := *rendered.Spec.Template.Spec.Volumes[0].Secret.SecretName; got != "visits-old" {
 		t.Errorf("the Secret is %s", got)
 	}
-	for _, name := range []string{"visits", "bindery-visits"} { // whatever the Secret says
+	for _, name := range []string{"visits", "bindery-visits"} { // no matter what the Secret says
 		live.Spec.ServiceName = name
 		if got := *RedisStatefulSet(s, StandingOfStatefulSet(s, &live), HandleOf(&live), images).Spec.ServiceName; got != name {
 			t.Errorf("serviceName is %s, and was %s", got, name)
@@ -275,7 +277,7 @@ func TestWhatStandsIsKept(t *testing.T) {
 	}
 }
 
-// The charts of Redis label what they make with their own name and that of the release.
+// The charts of Redis label their objects with their own name and that of the release.
 func TestNothingOfAChartIsSelectedNorSelects(t *testing.T) {
 	s := redis(v1alpha1.RedisSource{})
 	chart := map[string]string{"app.kubernetes.io/name": "redis", "app.kubernetes.io/instance": "visits"}
@@ -290,7 +292,7 @@ func TestNothingOfAChartIsSelectedNorSelects(t *testing.T) {
 	}
 }
 
-// A Pod that tries the handle must not get into the Service, or into the StatefulSet, of what it tries.
+// A Pod that tries the handle must not become part of the Service or the StatefulSet that it tries.
 func TestAVerifyPodIsNoPodOfTheService(t *testing.T) {
 	s := redis(v1alpha1.RedisSource{})
 	job := VerifyJob(s, tried("a", "uri", 1), "visits-1", images, v1alpha1.ProbeContainer)
@@ -299,7 +301,7 @@ func TestAVerifyPodIsNoPodOfTheService(t *testing.T) {
 	}
 }
 
-// A LimitRange may ask for more than the default, or for less, and a mesh may be what the service is in.
+// A LimitRange may require more than the default, or less, and the service may be in a mesh.
 func TestWhatAVerifyPodIsGiven(t *testing.T) {
 	list := func(cpu, memory string) map[string]resource.Quantity {
 		return map[string]resource.Quantity{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)}

@@ -23,8 +23,8 @@ const (
 	// RedisPort is the port of a provisioned Redis.
 	RedisPort int32 = 6379
 
-	// RedisUser is the name in the handle of a provisioned Redis: the user that Redis itself has from the start, which
-	// clients mean that send a password alone.
+	// RedisUser is the name in the handle of a provisioned Redis: the user that Redis itself has from the start. It is
+	// also the user that a client logs in as if it sends only a password.
 	RedisUser = "default"
 
 	// RedisACLKey is the key of the handle's Secret that holds the access list of Redis: digests, no password.
@@ -41,27 +41,28 @@ const (
 
 	redisACLVolume = "acl"
 
-	// redisProbeVariable is what the readiness probe's password is called in the container.
+	// redisProbeVariable is the name of the variable with the readiness probe's password in the container.
 	redisProbeVariable = "BINDERY_PROBE_PASSWORD"
 
-	// redisClientBytes is what a client takes that is connected and has little or nothing in flight: its buffers have
-	// 16 KiB each. Redis counts one that stays below this among the smallest, which it disconnects last.
+	// redisClientBytes is the memory of a connected client that has little or nothing in flight: its buffers have 16 KiB
+	// each. Redis counts a client that stays below this among the smallest, which it disconnects last.
 	redisClientBytes = 32 << 10
 
-	// redisMaxClients is the default of Redis, and the most that is asked for.
+	// redisMaxClients is the default of Redis, and the highest value that is set.
 	redisMaxClients = 10000
 )
 
 // redisAppRights are what the user of the handle may do: everything with the data, and nothing with the server. Of the
-// commands of administrators (ACL, CONFIG SET, REPLICAOF, SHUTDOWN, DEBUG, MODULE, SAVE, MONITOR and their like) it has
-// those that only tell: clients and their frameworks ask them of every server, and what they tell is no secret here.
+// administrators' commands (ACL, CONFIG SET, REPLICAOF, SHUTDOWN, DEBUG, MODULE, SAVE, MONITOR and similar ones) it has
+// only those that read: clients and their frameworks send them to every server, and their answers are not secret here.
 const redisAppRights = "+@all -@admin +role +config|get +client|list"
 
 // RedisSecret returns the content of the handle's Secret of a provisioned Redis: the well-known keys, the access list
-// that the server itself starts with, and the password of its second user. The list has the SHA-256 of the passwords
-// alone, so that of the app is neither in the arguments nor in the environment nor in a file of the Pod. The second user
-// can ask whether the server is there, and nothing else: the readiness probe runs as it. It has a password because Redis
-// bounds what a client may send only until it has logged in. serviceName is the Service that the handle leads to.
+// that the server itself starts with, and the password of its second user. The list has only the SHA-256 of the
+// passwords. So the app's password is not in the arguments, not in the environment and not in a file of the Pod. The
+// second user can only ask whether the server is there: the readiness probe runs as this user. It has a password because
+// Redis limits what a client may send only until the client has logged in. serviceName is the Service that the handle
+// leads to.
 func RedisSecret(s *v1alpha1.BackingService, serviceName string, newPassword func() string) map[string]string {
 	password, probePassword := newPassword(), newPassword()
 	content := handle.Redis(handle.Host(serviceName, s.Namespace), RedisPort, RedisUser, password)
@@ -87,7 +88,8 @@ func RedisStatefulSet(s *v1alpha1.BackingService, standing Standing, secretName 
 	spec := aappsv1.StatefulSetSpec().
 		WithReplicas(1).
 		WithServiceName(standing.serviceName).
-		// With the default policy a Pod that never became ready keeps the StatefulSet from replacing it by a mended one.
+		// With the default policy, a Pod that never became ready prevents the StatefulSet from replacing it with a
+		// corrected one.
 		WithPodManagementPolicy(appsv1.ParallelPodManagement).
 		WithSelector(ametav1.LabelSelector().WithMatchLabels(standing.selector)).
 		WithTemplate(pod)
@@ -113,8 +115,8 @@ func redisVolume(standing Standing, storage *v1alpha1.Storage) *acorev1.Persiste
 	if storage.StorageClassName != nil {
 		claim.WithStorageClassName(*storage.StorageClassName)
 	}
-	// The list of claim templates is one value to server-side apply, so it is written here just as the API server keeps
-	// it, defaults and all: else the StatefulSet would never equal what is desired.
+	// Server-side apply treats the list of claim templates as one value. So it is written here exactly as the API server
+	// stores it, including defaults: otherwise the StatefulSet would never equal what is desired.
 	volume := acorev1.PersistentVolumeClaim(standing.claim, "").
 		WithLabels(standing.claimLabels).WithAnnotations(standing.claimAnnotations).
 		WithSpec(claim).
@@ -123,8 +125,9 @@ func redisVolume(standing Standing, storage *v1alpha1.Storage) *acorev1.Persiste
 	return volume
 }
 
-// cacheDisk bounds the directory of a Redis without a volume. It writes nothing there: no snapshots, no append-only file. A
-// client that has it take a snapshot all the same (BGSAVE) finds room for one of the default size, and the one before it.
+// cacheDisk limits the directory of a Redis without a volume. Redis writes nothing there: no snapshots, no append-only
+// file. If a client still makes it take a snapshot (BGSAVE), there is room for one of the default size, and for the
+// previous one.
 var cacheDisk = resource.MustParse("256Mi")
 
 func redisPod(s *v1alpha1.BackingService, standing Standing, secretName string, images Images) *acorev1.PodSpecApplyConfiguration {
@@ -133,7 +136,7 @@ func redisPod(s *v1alpha1.BackingService, standing Standing, secretName string, 
 		WithEnableServiceLinks(false).
 		WithAutomountServiceAccountToken(false).
 		WithSecurityContext(podSecurity(redisUID)).
-		// Redis writes what it has to its volume on SIGTERM, which takes as long as the data is large.
+		// On SIGTERM, Redis writes its data to its volume. The more data, the longer that takes.
 		WithTerminationGracePeriodSeconds(60).
 		WithContainers(redisContainer(s, dataVolume(s, standing), secretName, images)).
 		WithVolumes(acorev1.Volume().WithName(redisACLVolume).WithSecret(acorev1.SecretVolumeSource().
@@ -160,7 +163,7 @@ func redisContainer(s *v1alpha1.BackingService, data, secretName string, images 
 			corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: maxMemory},
 			corev1.ResourceList{corev1.ResourceMemory: *limit})).
 		WithSecurityContext(containerSecurity()).
-		// A server that has just been started is not asked before it can answer.
+		// A server that has just started is not asked before it can answer.
 		WithStartupProbe(redisTCP().WithPeriodSeconds(1).WithFailureThreshold(60)).
 		WithReadinessProbe(redisReadiness().WithPeriodSeconds(2).WithFailureThreshold(3)).
 		WithLivenessProbe(redisLiveness().WithPeriodSeconds(10).WithFailureThreshold(6)).
@@ -169,7 +172,7 @@ func redisContainer(s *v1alpha1.BackingService, data, secretName string, images 
 			acorev1.VolumeMount().WithName(data).WithMountPath("/data"))
 }
 
-// dataVolume is the volume of the Pod that holds the data: that of the claim, where there is one.
+// dataVolume is the volume of the Pod that holds the data: the claim's, if there is a claim.
 func dataVolume(s *v1alpha1.BackingService, standing Standing) string {
 	if s.Spec.Redis.Storage != nil {
 		return standing.claim
@@ -177,7 +180,7 @@ func dataVolume(s *v1alpha1.BackingService, standing Standing) string {
 	return "data"
 }
 
-// HandleOf is the Secret that a Redis which exists starts with; "" where it has none.
+// HandleOf is the Secret that an existing Redis starts with; "" if it has none.
 func HandleOf(live *appsv1.StatefulSet) string {
 	for _, volume := range live.Spec.Template.Spec.Volumes {
 		if volume.Name == redisACLVolume && volume.Secret != nil {
@@ -189,7 +192,7 @@ func HandleOf(live *appsv1.StatefulSet) string {
 
 func redisMaxMemory(r *v1alpha1.RedisSource) resource.Quantity {
 	if r.MaxMemory == nil {
-		return resource.MustParse("128Mi") // an object that was written before the default was
+		return resource.MustParse("128Mi") // an object that was written before this default existed
 	}
 	return *r.MaxMemory
 }
@@ -205,25 +208,26 @@ func redisImage(r *v1alpha1.RedisSource, images Images) string {
 	}
 }
 
-// redisArgs are the whole configuration: there is no file to keep in step. None of them is secret.
+// redisArgs are the whole configuration: there is no file to keep in sync. None of the arguments is secret.
 //
-// What clients have in flight counts as memory, too, and keys are evicted for it. So all of them together may hold a
-// quarter of it, commands that have not wholly arrived and answers that are not taken included: then Redis disconnects the
-// one that holds the most. And there are only as many as can be connected without coming near that, so that a crowd that
-// just sits there does not have the app disconnected.
+// What clients have in flight also counts as memory, and keys are evicted for it. So all clients together may use a
+// quarter of the memory. This includes commands that have not arrived completely and answers that the client has not
+// read. Beyond that, Redis disconnects the client that uses the most. The number of clients is limited so that idle
+// clients alone do not come near that quarter: many idle clients must not cause the app to be disconnected.
 func redisArgs(r *v1alpha1.RedisSource, maxMemory resource.Quantity) []string {
 	args := []string{
 		"--port", strconv.Itoa(int(RedisPort)),
 		"--dir", "/data",
 		"--aclfile", "/etc/redis-acl/" + RedisACLKey,
 		"--maxmemory", strconv.FormatInt(maxMemory.Value(), 10),
-		"--save", "", // no snapshots: the append-only file is what is durable
+		"--save", "", // no snapshots: the append-only file makes the data durable
 	}
 	if inFlight := maxMemory.Value() / 4; inFlight > 0 {
 		most := strconv.FormatInt(inFlight, 10)
 		args = append(args,
 			"--maxclients", strconv.FormatInt(min(max(inFlight/redisClientBytes, 1), redisMaxClients), 10),
-			// The bound on one client is there while its answer is made; that on all is looked at between commands.
+			// The limit for one client applies while its answer is made. The limit for all clients is checked between
+			// commands.
 			"--client-output-buffer-limit", "normal", most, "0", "0")
 		if !olderThanRedis7(r.Version) {
 			args = append(args, "--maxmemory-clients", most)
@@ -235,16 +239,16 @@ func redisArgs(r *v1alpha1.RedisSource, maxMemory resource.Quantity) []string {
 	return append(args, "--appendonly", "yes", "--maxmemory-policy", "noeviction")
 }
 
-// olderThanRedis7 tells a version that does not know maxmemory-clients, and would not start with it.
+// olderThanRedis7 says whether a version does not know maxmemory-clients, and would not start with it.
 func olderThanRedis7(version string) bool {
 	major, _, _ := strings.Cut(version, ".")
 	n, err := strconv.Atoi(major)
 	return err == nil && n < 7
 }
 
-// redisProbePassword has redis-cli log in with the password of the Secret. A Secret of an earlier version has none: then
-// the reference to it stays as it is written here, which is as good as any other, because the user of that Secret takes
-// every password.
+// redisProbePassword makes redis-cli log in with the password of the Secret. A Secret of an earlier version has none.
+// Then the reference to it stays as it is written here, and serves as the password: the user of that Secret accepts every
+// password.
 func redisProbePassword(secretName string) []*acorev1.EnvVarApplyConfiguration {
 	return []*acorev1.EnvVarApplyConfiguration{
 		acorev1.EnvVar().WithName(redisProbeVariable).WithValueFrom(acorev1.EnvVarSource().WithSecretKeyRef(
@@ -253,18 +257,19 @@ func redisProbePassword(secretName string) []*acorev1.EnvVarApplyConfiguration {
 	}
 }
 
-// redisReadiness asks as a client does. Ready means that it answers, and not that it is still loading its data: -e makes
-// an error reply an exit code. One that takes no more clients is not ready.
+// redisReadiness asks as a client does. Ready means that Redis answers and is not still loading its data: -e turns an
+// error reply into an exit code. A Redis that accepts no more clients is not ready.
 func redisReadiness() *acorev1.ProbeApplyConfiguration {
 	return redisCLI("-e", "--user", redisProbeUser, "ping")
 }
 
-// redisLiveness asks without logging in. Alive means that it answers at all, with an error too: that it is loading (to be
-// restarted would make it load from the start), that it takes no more clients, that it wants a password, which is what it
-// says as a rule. A login would be the question that such an error answers, and the connection closed before the next one.
+// redisLiveness asks without logging in. Alive means that Redis answers at all, even with an error. It may answer that it
+// is loading (a restart would make it load from the start), that it accepts no more clients, or that it wants a password,
+// which is the usual answer. If the probe logged in, such an error would be the answer to the login, and the connection
+// would be closed before the next question.
 //
-// --askpass is how redis-cli is kept from logging in: a probe has no standard input, so no password is read, and this takes
-// the place of the one in the environment.
+// --askpass prevents redis-cli from logging in: a probe has no standard input, so no password is read, and that empty
+// password replaces the one in the environment.
 func redisLiveness() *acorev1.ProbeApplyConfiguration { return redisCLI("--askpass", "ping") }
 
 func redisCLI(arguments ...string) *acorev1.ProbeApplyConfiguration {

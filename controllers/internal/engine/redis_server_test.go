@@ -27,7 +27,7 @@ import (
 	"github.com/bindery-dev/bindery/hack/testredis"
 )
 
-// What is rendered is tried here with a real Redis, which has its arguments and its access list.
+// The rendered configuration is tried here with a real Redis, which gets its arguments and its access list.
 
 // pod is the container of a provisioned Redis, and its server.
 type pod struct {
@@ -37,7 +37,8 @@ type pod struct {
 	secret    map[string]string
 }
 
-// earlier is the access list of a Secret that an earlier version has made. It has no password for the probes, either.
+// earlier is the access list of a Secret that an earlier version has made. That Secret has no password for the probes,
+// either.
 const earlier = "user default on #%s ~* &* +@all\nuser probe on nopass resetkeys resetchannels -@all +ping\n"
 
 func withSecretOfEarlier(secret map[string]string) {
@@ -45,7 +46,7 @@ func withSecretOfEarlier(secret map[string]string) {
 	delete(secret, RedisProbeKey)
 }
 
-// run runs a Redis as it is rendered. change is made to its Secret first; arguments come after its own.
+// run runs a Redis as it is rendered. change is applied to its Secret first; arguments come after its own.
 func run(t *testing.T, source v1alpha1.RedisSource, change func(secret map[string]string), arguments ...string) pod {
 	t.Helper()
 	secret := RedisSecret(redis(source), "bindery-visits", rand.Text)
@@ -105,7 +106,7 @@ func (p pod) probe(t *testing.T, rendered *acorev1.ProbeApplyConfiguration) (str
 	return strings.TrimSpace(string(output)), err
 }
 
-// dial opens a connection that has not logged in. The server may refuse it.
+// dial opens a connection that does not log in. The server may refuse it.
 func (p pod) dial(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := net.DialTimeout("tcp", p.Addr(), 5*time.Second)
@@ -116,9 +117,9 @@ func (p pod) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// pour sends until the server takes no more, or hangs up.
+// pour sends until the server accepts no more, or closes the connection.
 func pour(c net.Conn, parts ...string) {
-	_ = c.SetWriteDeadline(time.Now().Add(2 * time.Second)) // else the test waits as long as the server lets it
+	_ = c.SetWriteDeadline(time.Now().Add(2 * time.Second)) // otherwise the test waits as long as the server allows
 	for _, part := range parts {
 		if _, err := c.Write([]byte(part)); err != nil {
 			return
@@ -126,7 +127,7 @@ func pour(c net.Conn, parts ...string) {
 	}
 }
 
-// full fills Redis with clients that do nothing, until it takes no more.
+// full connects idle clients to Redis until it accepts no more.
 func full(t *testing.T, p pod) {
 	t.Helper()
 	most, err := strconv.Atoi(p.container.Args[slices.Index(p.container.Args, "--maxclients")+1])
@@ -149,7 +150,7 @@ func full(t *testing.T, p pod) {
 func TestWhoHasNoCredentialTakesNothingFromTheApp(t *testing.T) {
 	const keys = 500
 	source := v1alpha1.RedisSource{MaxMemory: quantity("64Mi")}
-	value := strings.Repeat("x", 65_000) // half of it is full
+	value := strings.Repeat("x", 65_000) // this value fills half of the memory
 	tests := map[string]struct {
 		secret func(map[string]string)
 		attack func(*testing.T, pod)
@@ -185,7 +186,7 @@ func TestWhoHasNoCredentialTakesNothingFromTheApp(t *testing.T) {
 	}
 }
 
-// largePings has eight clients send a PING of 6 MB, and not take the answer.
+// largePings makes eight clients send a PING of 6 MB and not read the answer.
 func largePings(t *testing.T, p pod) {
 	t.Helper()
 	const size = 6_000_000
@@ -194,8 +195,8 @@ func largePings(t *testing.T, p pod) {
 	}
 }
 
-// endlessCommands has more clients than it takes send as many and as large arguments as it takes of somebody who has not
-// logged in, and the end never.
+// endlessCommands uses more clients than Redis accepts. Each sends as many and as large arguments as Redis accepts before
+// a login, and never ends its command.
 func endlessCommands(t *testing.T, p pod) {
 	t.Helper()
 	large := "$16384\r\n" + strings.Repeat("x", 16384) + "\r\n"
@@ -204,7 +205,7 @@ func endlessCommands(t *testing.T, p pod) {
 	}
 }
 
-// answersNotTaken has clients ask and ask, and take no answer.
+// answersNotTaken makes clients send many questions, and read no answer.
 func answersNotTaken(t *testing.T, p pod) {
 	t.Helper()
 	for range 50 {
@@ -212,7 +213,7 @@ func answersNotTaken(t *testing.T, p pod) {
 	}
 }
 
-// figures reads numbers of INFO.
+// figures reads numbers from INFO.
 func figures(t *testing.T, client *goredis.Client, names ...string) map[string]int64 {
 	t.Helper()
 	text, err := client.Info(t.Context()).Result()
@@ -232,7 +233,7 @@ func figures(t *testing.T, client *goredis.Client, names ...string) map[string]i
 }
 
 func TestProbesOfRedis(t *testing.T) {
-	small := v1alpha1.RedisSource{MaxMemory: quantity("4Mi")} // takes 32 clients
+	small := v1alpha1.RedisSource{MaxMemory: quantity("4Mi")} // allows 32 clients
 	tests := map[string]struct {
 		secret       func(map[string]string)
 		state        func(*testing.T, pod)
@@ -273,7 +274,7 @@ func TestProbesOfRedis(t *testing.T) {
 	}
 }
 
-// loading has Redis load its data, which takes it some seconds.
+// loading makes Redis load its data, which takes some seconds.
 func loading(t *testing.T, p pod) {
 	t.Helper()
 	admin := p.connect(t, "test", "test")
@@ -285,7 +286,7 @@ func loading(t *testing.T, p pod) {
 	go func() { _ = admin.Do(context.WithoutCancel(t.Context()), "DEBUG", "RELOAD").Err() }() // the end of the test ends it
 	app := p.app(t)
 	for app.Ping(t.Context()).Err() == nil {
-		time.Sleep(time.Millisecond) // it has not begun
+		time.Sleep(time.Millisecond) // it has not started
 	}
 	if err := app.Ping(t.Context()).Err(); err == nil || !strings.HasPrefix(err.Error(), "LOADING") {
 		t.Fatalf("PING = %v, want LOADING", err)
@@ -343,7 +344,7 @@ func TestAnAppMayDoEverythingWithItsData(t *testing.T) {
 }
 
 func TestAnAppMayDoNothingWithTheServer(t *testing.T) {
-	// What these two options forbid is not what is tried here.
+	// What these two options forbid is not tested here.
 	p := run(t, v1alpha1.RedisSource{}, nil, "--enable-debug-command", "yes", "--enable-module-command", "yes")
 	app := p.app(t)
 	for name, command := range map[string]string{
@@ -393,7 +394,7 @@ func arguments(command string) []any {
 	return all
 }
 
-// What go-redis sends by itself, and what apps do through it.
+// The commands that go-redis sends by itself, and those that apps send through it.
 func TestGoRedisFindsEverythingItWants(t *testing.T) {
 	p := run(t, v1alpha1.RedisSource{}, nil)
 	client := goredis.NewClient(&goredis.Options{Addr: p.Addr(), Username: RedisUser, Password: p.Password, ClientName: "app", DB: 1})

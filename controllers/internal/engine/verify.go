@@ -11,15 +11,16 @@ import (
 )
 
 const (
-	// VerifyDeadlineSeconds is how long a Job may take until its Pod has ended. It does not count while the Job is suspended.
+	// VerifyDeadlineSeconds is how long a Job may take until its Pod has ended. The time does not count while the Job is
+	// suspended.
 	VerifyDeadlineSeconds int64 = 60
 
-	// verifyPodSeconds is how long the Pod may take from when it has a node, the pull of its image included. The kubelet keeps
-	// the exit codes of the containers of a Pod that it ends; the Job controller, at the Job's deadline, deletes the Pod, and
-	// with it what the probe has found out.
+	// verifyPodSeconds is how long the Pod may take after it got a node, including the pull of its image. When the
+	// kubelet ends a Pod, it keeps the exit codes of the containers. At the Job's deadline, the Job controller deletes
+	// the Pod, and with it what the probe has found out.
 	verifyPodSeconds int64 = 45
 
-	// verifyKeepSeconds is how long a Job that has ended stays, for a person to look at.
+	// verifyKeepSeconds is how long a Job that has ended stays, so that a person can look at it.
 	verifyKeepSeconds int32 = 300
 
 	probeContainer       = "probe"
@@ -31,15 +32,15 @@ const (
 )
 
 // VerifyJob tries one handle once, in the namespace of the service: the kubelet gives the handle to the probe, and the
-// exit code of the probe is what it found out.
+// exit code of the probe is the result.
 //
 // Its Pod does not have the label that the Service and the workload of a provisioned service select.
 //
-// Something may add a container to the Pod that does not end, so that the Pod does not end with the probe. The kubelet ends such
-// a Pod. A probe that has found a fault has its exit code read then. That one has found none is not seen where the probe is the
-// container: the exit code 0 of one container is nothing that a Job tells. As an init container the probe has ended before any
-// added container begins. A fault ends the Pod at once, and that there was none is a condition of the Pod. But a Pod with an
-// init container takes two seconds more.
+// Something may add a container to the Pod that does not end, so that the Pod does not end with the probe. The kubelet
+// then ends such a Pod at its deadline. The exit code of a probe that has found a fault is still read then. But if the
+// probe is the container and has found no fault, that is not seen, because a Job does not report the exit code 0 of one
+// container. If the probe is an init container, it ends before any added container starts: a fault ends the Pod at once,
+// and success is a condition of the Pod. But a Pod with an init container takes two seconds longer.
 func VerifyJob(
 	s *v1alpha1.BackingService, h *v1alpha1.Handle, name string, images Images, placement v1alpha1.ProbePlacement,
 ) *abatchv1.JobApplyConfiguration {
@@ -60,8 +61,8 @@ func VerifyJob(
 			WithTemplate(pod))
 }
 
-// What asks the usual meshes to leave a Pod alone, each in the way of its documentation. Some have changed from an annotation to
-// a label: then there are both.
+// The labels and annotations that ask the usual meshes to leave a Pod alone, each according to the mesh's documentation.
+// Some meshes have changed from an annotation to a label: then both are set.
 //
 //	Istio   sidecar.istio.io/inject           istio.io/latest/docs/setup/additional-setup/sidecar-injection
 //	Linkerd linkerd.io/inject                 linkerd.io/2/features/proxy-injection
@@ -82,11 +83,12 @@ var (
 	}
 )
 
-// verifyFailures has the exit code of a probe that found a fault put into the Job's condition. One that found none ends with
-// 0, and its Job is Complete: a Job that fails alarms people. A Pod that a node or the scheduler had to
-// end says nothing of the service, and has another one take its place.
+// verifyFailures puts the exit code of a probe that found a fault into the Job's condition. A probe that found none ends
+// with 0, and its Job is Complete: a Job that fails alarms people. If a node or the scheduler had to end a Pod, that says
+// nothing about the service, and another Pod replaces it.
 //
-// Of a Pod that failed, although the probe as an init container found no fault, the condition Initialized is put there.
+// If a Pod failed although the probe, as an init container, found no fault, the condition Initialized is put into the
+// Job's condition.
 func verifyFailures(placement v1alpha1.ProbePlacement) *abatchv1.PodFailurePolicyApplyConfiguration {
 	condition := func(t corev1.PodConditionType) *abatchv1.PodFailurePolicyOnPodConditionsPatternApplyConfiguration {
 		return abatchv1.PodFailurePolicyOnPodConditionsPattern().WithType(t).WithStatus(corev1.ConditionTrue)
@@ -119,8 +121,8 @@ func verifyPod(
 			WithResources(granted).
 			WithSecurityContext(containerSecurity())
 	}
-	// A key that is not there leaves the variable out, and the probe says so; without optional the Pod would not
-	// start, and the Job would find out nothing until its deadline.
+	// If the key does not exist, the variable is left out, and the probe reports that. Without optional, the Pod would
+	// not start, and the Job would find out nothing until its deadline.
 	probe := container(probeContainer, "probe", "--type="+string(s.Spec.Type)).
 		WithEnv(acorev1.EnvVar().WithName(ProbeVariable).WithValueFrom(acorev1.EnvVarSource().
 			WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(h.Key).WithOptional(true))), goMemory(*granted.Limits))
@@ -132,14 +134,14 @@ func verifyPod(
 		WithSecurityContext(podSecurity(probeUID)).
 		WithTerminationGracePeriodSeconds(1)
 	if placement == v1alpha1.ProbeInitContainer {
-		// A Pod has to have a container besides.
+		// A Pod must also have a container.
 		return pod.WithInitContainers(probe).WithContainers(container(endContainer, "probe", "--end"))
 	}
 	return pod.WithContainers(probe)
 }
 
-// probeResources are requests that equal the limits, unless somebody says otherwise. So the Pod can be created where a quota
-// asks for each of them, and where a LimitRange bounds their ratio.
+// probeResources are requests that equal the limits, unless somebody says otherwise. So the Pod can be created if a quota
+// requires each of them, and if a LimitRange limits their ratio.
 func probeResources(s *v1alpha1.BackingService, images Images) *acorev1.ResourceRequirementsApplyConfiguration {
 	list := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("64Mi")}
 	limits := list.DeepCopy()

@@ -1,10 +1,10 @@
-// Package exitcode is what `bindery probe` and the controller that runs it as a Job have agreed on: each thing that a probe
-// can find out is one exit code. The Job's podFailurePolicy puts the code into the Job's condition, so the controller
-// needs to read neither Pods nor logs.
+// Package exitcode is the contract between `bindery probe` and the controller that runs it as a Job: each thing that a
+// probe can find out is one exit code. The Job's podFailurePolicy puts the code into the Job's condition, so the
+// controller does not need to read Pods or logs.
 //
-// A Job that fails, and a Pod in Error, call for somebody. So a probe that finds nothing wrong ends with 0, as long as it could
-// find out what its type promises (catalog.Passed). Where a handle is in a form with which it could do less than that, the
-// handle passes all the same, and a code says how much was tried: nobody would know otherwise.
+// A Job that fails, and a Pod in Error, alarm people. So a probe that finds nothing wrong ends with 0, if it could find
+// out what its type promises (catalog.Passed). If the form of a handle allowed the probe less than that, the handle still
+// passes, but the exit code says how much was tried: nobody would know otherwise.
 package exitcode
 
 import (
@@ -14,23 +14,24 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 )
 
-// The exit codes of `bindery probe`. 1 and 2 are what Go programs end with when they panic or are called wrongly, and
-// from 126 on a shell and a kernel have their own: none of these says anything about the service.
+// The exit codes of `bindery probe`. Go programs end with 1 and 2 when they panic or are called wrongly, and shells and
+// kernels use codes of their own from 126 on: none of these says anything about the service.
 const (
-	// Passed: nothing was found to be wrong. What was tried at all is said by catalog.Passed.
+	// Passed: nothing was found to be wrong. catalog.Passed says what was tried.
 	Passed int32 = 0
-	// Less was tried than the type promises. Earlier probes ended with these two for every type that promises no more.
+	// Less was tried than the type promises. Earlier probes also ended with these two for every type that promises no
+	// more than that.
 	Reachable int32 = 10
 	NotProbed int32 = 11
-	// The faults, each with the reason of this name in the API.
+	// The faults. Each has a reason of the same name in the API.
 	Unreachable        int32 = 20
 	NameNotFound       int32 = 21
 	TLSRefused         int32 = 22
 	CredentialsRefused int32 = 23
 	WrongProtocol      int32 = 24
 	ReadOnly           int32 = 25
-	// EarlierInvalidHandle is what earlier probes ended with instead of all of the codes from 30 on. None does now, but a Job
-	// of theirs may be there when the operator is upgraded.
+	// EarlierInvalidHandle is what earlier probes ended with instead of all codes from 30 on. No probe uses it now, but a
+	// Job of an earlier probe may exist when the operator is upgraded.
 	EarlierInvalidHandle int32 = 26
 	// What is wrong with the handle itself.
 	HandleMissing    int32 = 30
@@ -41,14 +42,14 @@ const (
 	HostInvalid      int32 = 35
 	PortInvalid      int32 = 36
 	HandleNotEncoded int32 = 37
-	// HandleUntrimmed: the handle passed without the white space at its ends, which only some clients leave out.
+	// HandleUntrimmed: the handle passed without the white space at its start and end, which only some clients remove.
 	HandleUntrimmed  int32 = 38
 	DatabaseNotFound int32 = 39
-	// OutOfMemory: the service takes no writes, because its memory is full.
+	// OutOfMemory: the service accepts no writes, because its memory is full.
 	OutOfMemory int32 = 40
 )
 
-// Finding is what an exit code says.
+// Finding is what an exit code means.
 type Finding struct {
 	Code int32
 	// Reason of the condition Verified.
@@ -70,7 +71,7 @@ var findings = []Finding{
 	{Code: WrongProtocol, Reason: v1alpha1.ReasonWrongProtocol, NeedsPerson: true},
 	{Code: ReadOnly, Reason: v1alpha1.ReasonReadOnly, NeedsPerson: true},
 	{Code: EarlierInvalidHandle, Reason: v1alpha1.ReasonInvalidHandle, NeedsPerson: true},
-	{Code: HandleMissing, Reason: v1alpha1.ReasonHandleMissing}, // whoever makes the Secret may still come to it
+	{Code: HandleMissing, Reason: v1alpha1.ReasonHandleMissing}, // the author of the Secret may still add it
 	{Code: HandleEmpty, Reason: v1alpha1.ReasonHandleEmpty, NeedsPerson: true},
 	{Code: HandleNotURL, Reason: v1alpha1.ReasonHandleNotURL, NeedsPerson: true},
 	{Code: SchemeMismatch, Reason: v1alpha1.ReasonSchemeMismatch, NeedsPerson: true},
@@ -83,11 +84,11 @@ var findings = []Finding{
 	{Code: OutOfMemory, Reason: v1alpha1.ReasonOutOfMemory, NeedsPerson: true},
 }
 
-// Findings returns every finding there is; of the code 0, what it means for a type with a probe of its own.
+// Findings returns every finding. For the code 0, it is the meaning for a type with a probe of its own.
 func Findings() []Finding { return append([]Finding(nil), findings...) }
 
-// OfPassed returns the code with which a handle of the type passes of which no more was tried than the reason says:
-// Verified, Reachable or NotProbed.
+// OfPassed returns the code for a handle of the type that passed, but was only tried as far as the reason says: Verified,
+// Reachable or NotProbed.
 func OfPassed(t v1alpha1.ServiceType, tried string) int32 {
 	promised := catalog.Passed(t)
 	switch {
@@ -105,7 +106,7 @@ func Passes(code int32) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Code == code && f.Passed })
 }
 
-// Lookup returns what an exit code says of a service of the type, false where it says nothing.
+// Lookup returns what an exit code says about a service of the type; false if it says nothing.
 func Lookup(t v1alpha1.ServiceType, code int32) (Finding, bool) {
 	if code == Passed {
 		return Finding{Code: Passed, Reason: catalog.Passed(t), Passed: true}, true

@@ -9,7 +9,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 )
 
-// What a person meets in a status is in both documents.
+// Everything that a person can see in a status is in both documents.
 func TestTheDocumentsNameEachFinding(t *testing.T) {
 	for document, form := range map[string]string{"guide.md": "| `%s` | ", "concepts.md": "`%s`"} {
 		text, err := os.ReadFile("../../../docs/" + document)
@@ -18,7 +18,7 @@ func TestTheDocumentsNameEachFinding(t *testing.T) {
 		}
 		for _, f := range findings {
 			if catalogSays := f.Code == Passed || f.Code == Reachable || f.Code == NotProbed; catalogSays && document == "guide.md" {
-				continue // a table of docs/concepts.md has those
+				continue // a table in docs/concepts.md has those
 			}
 			if !strings.Contains(string(text), strings.ReplaceAll(form, "%s", f.Reason)) {
 				t.Errorf("%s does not name %s", document, f.Reason)
@@ -40,7 +40,7 @@ func TestEachFindingIsOneCodeAndOneReason(t *testing.T) {
 	}
 }
 
-// A Job that is Complete says what the type promises. With less than that, a code says how much it is.
+// A Job that is Complete means what the type promises. If it was less than that, a code says how much.
 func TestTheCodeOfWhatPassed(t *testing.T) {
 	rank := map[string]int{v1alpha1.ReasonNotProbed: 0, v1alpha1.ReasonReachable: 1, v1alpha1.ReasonVerified: 2}
 	for _, kind := range catalog.Types() {

@@ -6,49 +6,50 @@ import (
 	"strings"
 )
 
-// A URL in spec.external.url can be read by whoever may read the BackingService, its status or the git it comes from. So one
-// that holds a credential is refused, as far as a credential can be told from what is none: by the name of a parameter, and
-// by the vendors whose addresses are credentials themselves.
+// Everybody who may read the BackingService, its status or its git repository can read a URL in spec.external.url. So a
+// URL with a credential is refused, as far as a credential can be recognized: by the name of a parameter, and by the
+// vendors whose addresses are credentials themselves.
 //
-// The rules are patterns, because they are judged in two places: by the API server, in the definition of BackingServices,
-// and here, for what was stored before a rule was there. Both take RE2. The tests hold the two together, and
-// `go test ./controllers/internal/handle -run TestTheDefinitionHasTheRules -update` writes them into the API's markers.
+// The rules are patterns, because they are used in two places: by the API server, in the definition of BackingServices,
+// and here, for URLs that were stored before a rule existed. Both accept RE2. The tests make sure that both are the same,
+// and `go test ./controllers/internal/handle -run TestTheDefinitionHasTheRules -update` writes the patterns into the
+// API's markers.
 //
-// RE2 is written without a backslash and without quotes, which would have to be escaped three times over in a marker.
+// The patterns use no backslash and no quotes, which would have to be escaped three times in a marker.
 
-// The names of parameters that carry credentials. A '-' stands for '-', '_', '.' or nothing: access-key is access_key and
-// accessKey as well. Case does not matter.
+// The names of parameters that carry credentials. A '-' stands for '-', '_', '.' or nothing: access-key also matches
+// access_key and accessKey. Case does not matter.
 var (
-	// secretEndings end a name, whatever is before it: password is sslpassword, token is access_token.
+	// secretEndings end a name, no matter what is before them: password matches sslpassword, token matches access_token.
 	secretEndings = []string{
 		"password", "passwd", "passphrase", "pwd", "requirepass", "masterauth",
 		"secret", "secret-id", // a role of Vault has both
 		"token", "jwt", "authorization", "credential", "credentials",
-		"signature", // of a presigned URL: of S3, Google and CloudFront, and of others that have copied them
+		"signature", // in a presigned URL: of S3, Google and CloudFront, and of others that have copied them
 		"session-id", "sessid",
-		// A key by itself is seldom one to a lock: think of partition_key, public-key and sentry_key.
+		// The word key alone is often not a credential: think of partition_key, public-key and sentry_key.
 		"access-key", "account-key", "admin-key", "api-key", "app-key", "application-key", "auth-key", "encryption-key",
 		"functions-key", "insert-key", "integration-key", "license-key", "master-key", "private-key", "sas-key", "secret-key",
 		"security-key", "service-key", "session-key", "shared-key", "signing-key", "subscription-key", "user-key", "write-key",
 	}
-	// secretWords end a name as a word of their own: pass is db_pass and dbPass, and neither bypass nor compass.
+	// secretWords end a name as a separate word: pass matches db_pass and dbPass, but not bypass or compass.
 	secretWords = []string{"pass", "pw", "sig", "psk", "cred", "creds"}
-	// secretNames are the whole name: key is neither monkey nor keyspace, auth is no author.
+	// secretNames are the whole name: key does not match monkey or keyspace, auth does not match author.
 	secretNames = []string{"auth", "oauth", "bearer", "key", "sas"}
 )
 
-// vendor is somebody whose addresses are credentials.
+// vendor is a vendor whose addresses are credentials.
 type vendor struct {
 	// host without its port.
 	host string
-	// path from behind its first slash; as much of it as tells a credential from a page about it.
+	// path, starting after its first slash: as much of it as distinguishes a credential from a page about it.
 	path string
 }
 
-// anySubdomain may be none.
+// anySubdomain also matches no subdomain.
 const anySubdomain = `([^/?#]+[.])?`
 
-// vendors say themselves that these addresses are to be kept secret.
+// vendors lists addresses that must be kept secret, according to the vendors themselves.
 var vendors = []vendor{
 	{`hooks[.]slack(-gov)?[.]com`, `(services|workflows|triggers|commands)/+[^/?#]`},
 	{anySubdomain + `discord(app)?[.]com`, `api/+(v[0-9]+/+)?webhooks/+[0-9]+/+[^/?#]`},
@@ -64,7 +65,8 @@ var vendors = []vendor{
 	{`events[.]` + anySubdomain + `pagerduty[.]com`, `(integration|x-ere)/+[^/?#]`},
 	{anySubdomain + `datadoghq[.](com|eu)`, `v1/+input/+[^/?#]`},
 	{anySubdomain + `azurewebsites[.]net`, `[^?#]*[?]([^#]*[&;])?code=`}, // the key of an Azure Function
-	// These two are run by everybody for himself. Mattermost has 26 letters and digits; Rocket.Chat an identifier and a token.
+	// These two are hosted by their users, so the host can be any. Mattermost has 26 letters and digits; Rocket.Chat has
+	// an identifier and a token.
 	{`[^/?#:]+`, `([^?#]*/)?hooks/+[a-z0-9]{26}([/?#]|$)`},
 	{`[^/?#:]+`, `([^?#]*/)?hooks/+([a-z0-9]{17}|[a-z0-9]{24})/+[a-z0-9]{32}`},
 }
@@ -73,15 +75,15 @@ const (
 	// anyScheme may have colons of its own: jdbc:mysql.
 	anyScheme = `^[^/?#]*://`
 
-	// unescaped is a user whose password has a slash: what is before that has a colon, and no port behind it.
+	// unescaped is a user whose password has a slash: the part before the slash has a colon, but no port after it.
 	unescaped = anyScheme + `[^/?#,]*:[^]/?#,@]*[^]0-9/?#,@][^]/?#,@]*/[^?#]*@`
 
-	// nameBegins and nameChar are what a parameter's name begins behind and is made of: in queries, in fragments, and in the
-	// parameters that a path can have.
+	// nameBegins is what comes before a parameter's name, and nameChar is what the name consists of: in queries, in
+	// fragments, and in the parameters that a path can have.
 	nameBegins = `[?&;#]`
 	nameChar   = `[^?&;#=]`
 
-	// encoded is a character that need not be percent-encoded, and is: a letter, a digit, '-', '.' or '_'.
+	// encoded is a character that is percent-encoded although it need not be: a letter, a digit, '-', '.' or '_'.
 	encoded = `%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9a])`
 
 	refusedURL      = "must not hold credentials: keep the whole URL in a Secret and name it with secretRef instead"
@@ -89,13 +91,13 @@ const (
 		"where the name of a credential would not be seen: write them as they are"
 )
 
-// rule has the patterns that a URL must not match, and what is said of one that does.
+// rule has the patterns that a URL must not match, and the message for a URL that does.
 type rule struct {
 	patterns []string
 	message  string
 }
 
-// rules are those of the definition of BackingServices, in its order.
+// rules are those of the definition of BackingServices, in the same order.
 func rules() []rule {
 	return []rule{
 		{[]string{anyScheme + `[^/?#]*@`, anyScheme + `[^/?#]*[?#][^/=]*@`, unescaped, secretParameter(), secretAddress()}, refusedURL},
@@ -103,8 +105,8 @@ func rules() []rule {
 	}
 }
 
-// secretParameter matches a URL with a parameter whose name is one of a credential. A name may be nested, as PHP and Rails
-// do it: auth[], user[password].
+// secretParameter matches a URL with a parameter whose name is that of a credential. A name may be nested, as in PHP and
+// Rails: auth[], user[password].
 func secretParameter() string {
 	word := `(` + strings.Join(secretWords, "|") + `)`
 	names := []string{
@@ -133,7 +135,7 @@ func secretAddress() string {
 	return `(?i)` + anyScheme + `(` + strings.Join(addresses, "|") + `)`
 }
 
-// refusal is one pattern of a rule, to be judged by here.
+// refusal is one pattern of a rule, in the form that is used here.
 type refusal struct {
 	pattern *regexp.Regexp
 	message string
@@ -149,8 +151,8 @@ var refusals = func() []refusal {
 	return all
 }()
 
-// CheckURL returns an error for a URL that holds credentials, or may hide them, as far as that can be told. The error has the
-// mend in it, and never the URL.
+// CheckURL returns an error for a URL that holds credentials, or may hide them, as far as that can be recognized. The
+// error says how to correct that, and never contains the URL.
 func CheckURL(raw string) error {
 	for _, r := range refusals {
 		if r.pattern.MatchString(raw) {

@@ -36,7 +36,8 @@ func TestURLsWithCredentialsAreTold(t *testing.T) {
 
 const markersFile = "../../../api/v1alpha1/backingservice_types.go"
 
-// The API server judges by the same patterns. Its answer has the value in it unless the reason is that it is forbidden. What differs is written by -update; then run `make generate`.
+// The API server uses the same patterns. Its answer contains the value unless the reason is that it is forbidden. -update
+// writes what differs; then run `make generate`.
 func TestTheDefinitionHasTheRules(t *testing.T) {
 	markers := ""
 	want := map[string]string{}

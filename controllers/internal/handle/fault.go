@@ -1,9 +1,10 @@
 package handle
 
-// Fault is what is wrong with a handle, as the end of a sentence about it that has nothing of the handle itself.
+// Fault is what is wrong with a handle. Its text is the end of a sentence about the handle, and contains nothing of the
+// handle itself.
 type Fault string
 
-// The faults. What one client takes is none, even if others do not.
+// The faults. What at least one client accepts is not a fault, even if others do not accept it.
 const (
 	Good       Fault = ""
 	Empty      Fault = "is empty"
@@ -14,6 +15,6 @@ const (
 	BadPort    Fault = "has a port that is not between 1 and 65535"
 	NotEncoded Fault = "has an @ after its host: percent-encode / ? # @ % and spaces in the user, the password and the path"
 
-	// elsewhere is for a handle that leads to no server that could be tried from here. It is no fault.
+	// elsewhere is for a handle that leads to no server that could be tried from here. That is not a fault.
 	elsewhere Fault = "names no server that could be tried"
 )

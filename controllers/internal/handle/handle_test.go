@@ -36,7 +36,7 @@ func TestTheNamesOfSecretsAreKnownAgain(t *testing.T) {
 		ContentName("visits", "", ""):    true,
 		OwnContentName("visits", "", ""): true,
 		"visits-5d8f0123":                true, // of an earlier Bindery
-		"visits-0123456789abcdef":        true, // as well
+		"visits-0123456789abcdef":        true, // the same
 		"visits":                         false,
 		"prod":                           false,
 		"visits-password":                false,
@@ -49,7 +49,7 @@ func TestTheNamesOfSecretsAreKnownAgain(t *testing.T) {
 	}
 }
 
-// The host of a handle follows from the name of its Secret, because nobody may read what is in it.
+// The host of a handle follows from the name of its Secret, because the operator may not read the content.
 func TestTheNameOfASecretTellsItsService(t *testing.T) {
 	nonce := NewNonce([]byte("0123456789abc"))
 	for name, test := range map[string]struct{ service, secret, want string }{
@@ -72,7 +72,7 @@ func TestTheNameOfASecretTellsItsService(t *testing.T) {
 	}
 }
 
-// Whatever the names of two BackingServices, they have Secrets and Services of different names. The longest name still fits.
+// For any two names of BackingServices, the Secrets and Services have different names. The longest name still fits.
 func TestNamesOfTwoServicesDiffer(t *testing.T) {
 	nameOf := rapid.Custom(func(t *rapid.T) string {
 		parts := rapid.SliceOfN(rapid.SampledFrom([]string{"bindery", "visits", "redis", "5d8f0123", "0123456789abcdef", "0123456789abcdef0123"}), 1, 2).Draw(t, "parts")
@@ -146,7 +146,7 @@ func TestEndpointNamesNoPortWhereThereIsNone(t *testing.T) {
 	}
 }
 
-// Whatever the password is, a client reads the same one out of the URL.
+// For any password, a client reads the same password from the URL.
 func TestRedisURLCarriesEveryPassword(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		password := rapid.String().Draw(t, "password")

@@ -14,25 +14,25 @@ import (
 
 // Location is what a handle says about where to connect, and how.
 //
-// Each client has a parser of its own, and few of them follow RFC 3986. So what is read here is what one of them may read,
-// and only what none of them can read is a Fault. Where two of them read two hosts, none is named: the name of a host is sent
-// to a name server, and the wrong one is a piece of a password.
+// Each client has its own parser, and few of them follow RFC 3986. So Parse reads everything that at least one of them
+// may read, and reports a Fault only if none of them can read it. If two clients read two different hosts, no host is
+// named: a host name is sent to a name server, and the wrong one is a piece of a password.
 type Location struct {
-	// Scheme in small letters, with its dialect: "postgresql+asyncpg", "jdbc:mysql". Empty: the handle is no URL.
+	// Scheme in lower case, with its dialect: "postgresql+asyncpg", "jdbc:mysql". Empty: the handle is not a URL.
 	Scheme string
-	// Servers are those that the handle names. Any of them will do. There is none where the handle names none that could be
-	// tried: a socket in the file system, or a host that cannot be told for sure.
+	// Servers are those that the handle names. Any of them can be used. It is empty if the handle names no server that
+	// could be tried: a socket in the file system, or a host that cannot be recognized for sure.
 	Servers []Server
-	// UserInfo is what is before the @ of the host, as it is written. HasUser: there is such an @.
+	// UserInfo is what is before the @ of the host, as written. HasUser: there is such an @.
 	UserInfo string
 	HasUser  bool
-	// Tail is what follows the hosts, as it is written: path, query and fragment.
+	// Tail is what follows the hosts, as written: path, query and fragment.
 	Tail string
 	// Options are those of the query and the fragment, or of a list of keywords.
 	Options Options
 }
 
-// Server is a host and a port. Port is empty where the handle names none and the type has no usual one.
+// Server is a host and a port. Port is empty if the handle names none and the type has no usual one.
 type Server struct{ Host, Port string }
 
 // Path is the part of the tail before the query and the fragment.
@@ -47,24 +47,24 @@ func (l *Location) Says(word string) bool { return slices.Contains(catalog.Words
 var (
 	schemeForm = regexp.MustCompile(`^[a-z][a-z0-9+.-]*(:[a-z0-9+.-]+)*$`)
 
-	// A host is a DNS name (an underscore is no letter of one, but resolvers take it) or an IP address. What URLs may have
-	// beyond that is a password that was not escaped more often than a host.
+	// A host is a DNS name (an underscore is not allowed in one, but resolvers accept it) or an IP address. Other
+	// characters that a URL allows there are more likely a password that was not escaped than a host.
 	hostName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.?$`)
 	nonASCII = regexp.MustCompile(`[^\x00-\x7f]`)
 
-	// inNetwork is how Go's client of MySQL writes an address, alone and within a URL.
+	// inNetwork is how Go's client of MySQL writes an address, alone or in a URL.
 	inNetwork = regexp.MustCompile(`^tcp[46]?\(([^()]*)\)$`)
 	dsn       = regexp.MustCompile(`(?s)@([a-z0-9]*\(.*\))?/[^/]*$|^[a-z0-9]+\(.*\)/[^/]*$`)
 
-	// bareAddresses may be an endpoint, and may be a user and a password of digits.
+	// bareAddresses may be endpoints, but may also be a user and a password of digits.
 	bareAddresses = regexp.MustCompile(`^(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9_.-]+):[0-9]+(,(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9_.-]+):[0-9]+)*$`)
 	optionList    = regexp.MustCompile(`^[^,=@]+:[0-9]+(,[^,=]+)*,[^,=]+=`)
 	schemeless    = regexp.MustCompile(`^(//)?[^"'/?#]*@`)
 	weight        = regexp.MustCompile(`^(.*:[0-9]+):[0-9]+$`)
 )
 
-// Parse reads a handle of the type. White space at its ends does not count. For a type that may have any handle, a Fault says
-// only that it is no URL with a host.
+// Parse reads a handle of the type. White space at its start and end is ignored. For a type that may have any handle, a
+// Fault only says that it is not a URL with a host.
 func Parse(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	raw = strings.TrimSpace(raw)
 	if raw == "" {
@@ -110,12 +110,13 @@ func parseURL(t v1alpha1.ServiceType, scheme, rest string) (Location, Fault) {
 	return l, fault
 }
 
-// hosts returns the hosts of a URL, and the ports of those that have none. Databases may have both among the options.
+// hosts returns the hosts of a URL, and the ports of those hosts that have none. For databases, both may be in the
+// options.
 func (l *Location) hosts(t v1alpha1.ServiceType, inURL string) (hosts, ports string, fault Fault) {
 	named, port := l.Options.server()
 	switch {
 	case t == v1alpha1.TypePostgreSQL && named != "":
-		return named, port, Good // libpq takes it rather than that of the URL
+		return named, port, Good // libpq prefers it to the one of the URL
 	case inURL != "":
 		return inURL, "", Good
 	case t == v1alpha1.TypeMySQL && named != "":
@@ -132,8 +133,8 @@ func (l *Location) socket() bool {
 	return l.Says("redis-socket") || l.Says("file") || l.Says("unix") || l.Says("socket")
 }
 
-// split divides user, hosts and tail, and returns the hosts. An @ in the tail may be where the user really ends: a password
-// with a / ? or # that is not encoded ends the hosts early, and what is left of it would be taken for one.
+// split divides user, hosts and tail, and returns the hosts. The user may really end at an @ in the tail: in a password,
+// a / ? or # that is not encoded ends the hosts too early, and the rest of the password would be read as a host.
 func (l *Location) split(t v1alpha1.ServiceType, rest string) (string, Fault) {
 	ends := "/?#"
 	if l.Says("jdbc") {
@@ -155,15 +156,16 @@ func (l *Location) split(t v1alpha1.ServiceType, rest string) (string, Fault) {
 	return hosts, judgeTail(t, tail, valid)
 }
 
-// laterEnd is where the user ends to clients that take more for a password than RFC 3986 does; below 0 if to none of the type's.
+// laterEnd is where the user ends for clients that accept more in a password than RFC 3986; below 0 if no client of the
+// type does.
 func (l *Location) laterEnd(t v1alpha1.ServiceType, rest, authority string, valid bool) int {
 	path, query, _ := cutTail(rest[len(authority):])
-	// libpq knows no fragments: the user ends at the @, if that is before the first slash.
+	// libpq knows no fragments: the user ends at the @ if the @ is before the first slash.
 	beforeSlash, _ := cutAny(rest, "/")
 	if at := strings.LastIndex(beforeSlash, "@"); t == v1alpha1.TypePostgreSQL && at > len(authority) && (!valid || rest[len(authority)] == '#') {
 		return at
 	}
-	// SQLAlchemy takes everything up to an @ for the password.
+	// SQLAlchemy reads everything up to an @ as the password.
 	sql := t == v1alpha1.TypeMySQL || t == v1alpha1.TypePostgreSQL
 	if sql && !valid && !l.HasUser && (query == "" || strings.Contains(path, "@")) {
 		return strings.Index(rest, "@")
@@ -171,7 +173,7 @@ func (l *Location) laterEnd(t v1alpha1.ServiceType, rest, authority string, vali
 	return -1
 }
 
-// judgeTail says what an @ in the tail means, where the user does not end there to any client. valid: the hosts are.
+// judgeTail says what an @ in the tail means if the user does not end there for any client. valid: the hosts are valid.
 func judgeTail(t v1alpha1.ServiceType, tail string, valid bool) Fault {
 	path, query, fragment := cutTail(tail)
 	inPath, inQuery := strings.Contains(path, "@"), strings.Contains(query, "@")
@@ -181,7 +183,7 @@ func judgeTail(t v1alpha1.ServiceType, tail string, valid bool) Fault {
 	case t == v1alpha1.TypeRedis && (inPath || !inParameters(query, "password", "pass", "user", "username")):
 		return NotEncoded // its path is a number
 	case t != v1alpha1.TypeHTTP && (inPath || !inParameters(query)):
-		return elsewhere // the path of a URL may have one, and so may a password with a slash
+		return elsewhere // the path of a URL may have an @, and so may a password with a slash
 	case inQuery && len(catalog.Lookup(t).Schemes) == 0:
 		return NotEncoded
 	default:
@@ -189,14 +191,14 @@ func judgeTail(t v1alpha1.ServiceType, tail string, valid bool) Fault {
 	}
 }
 
-// divide takes the user off the authority, and returns the hosts.
+// divide separates the user from the hosts in the authority, and returns the hosts.
 func (l *Location) divide(authority, tail string) string {
 	at := strings.LastIndex(authority, "@")
 	l.Tail, l.HasUser, l.UserInfo = tail, at >= 0, authority[:max(at, 0)]
 	return authority[at+1:]
 }
 
-// divideAt takes the user to end at that @, if there is no other behind it.
+// divideAt lets the user end at that @, if there is no other @ after it.
 func (l *Location) divideAt(t v1alpha1.ServiceType, rest string, at int) (string, Fault) {
 	hosts, tail := cutAny(rest[at+1:], "/?#")
 	l.Tail, l.HasUser, l.UserInfo = tail, true, rest[:at]
@@ -209,7 +211,8 @@ func (l *Location) divideAt(t v1alpha1.ServiceType, rest string, at int) (string
 	return hosts, Good
 }
 
-// inParameters says whether each @ of a query is in the value of a parameter, of one of those names if there are any.
+// inParameters says whether each @ of a query is in the value of a parameter. If names are given, the parameter must have
+// one of them.
 func inParameters(query string, names ...string) bool {
 	for parameter := range strings.SplitSeq(query, "&") {
 		if !strings.Contains(parameter, "@") {
@@ -223,16 +226,16 @@ func inParameters(query string, names ...string) bool {
 	return true
 }
 
-// readServers reads a list of hosts, each with a port or without. ports are those of the hosts that have none.
+// readServers reads a list of hosts, each with or without a port. ports are those of the hosts without one.
 func readServers(t v1alpha1.ServiceType, scheme, hosts, ports string) ([]Server, Fault) {
 	if match := inNetwork.FindStringSubmatch(hosts); match != nil {
 		hosts = match[1]
 	}
 	if strings.Contains(hosts, "$(") {
-		return nil, BadHost // Kubernetes has left it as it was, because there is no variable of the name
+		return nil, BadHost // Kubernetes has left it unchanged, because there is no variable of the name
 	}
 	if strings.Contains(hosts, "(") {
-		return nil, elsewhere // JDBC's address=(host=…), and functions that choose among hosts
+		return nil, elsewhere // JDBC's address=(host=…), and functions that choose between hosts
 	}
 	var servers []Server
 	perHost := strings.Split(ports, ",")
@@ -255,11 +258,11 @@ func readServers(t v1alpha1.ServiceType, scheme, hosts, ports string) ([]Server,
 	return servers, Good
 }
 
-// readServer reads a host with a port or without. A colon with nothing behind it is no port.
+// readServer reads a host with or without a port. A colon with nothing after it is no port.
 func readServer(hostport string) (Server, Fault) {
 	if after, ok := strings.CutPrefix(hostport, "["); ok {
 		address, rest, closed := strings.Cut(after, "]")
-		address = strings.Replace(address, "%25", "%", 1) // of a zone: RFC 6874 has it encoded, clients take both
+		address = strings.Replace(address, "%25", "%", 1) // of a zone: RFC 6874 requires encoding, clients accept both
 		port, colon := strings.CutPrefix(rest, ":")
 		if ip, err := netip.ParseAddr(address); !closed || err != nil || !ip.Is6() || rest != "" && !colon {
 			return Server{}, BadHost
@@ -272,7 +275,7 @@ func readServer(hostport string) (Server, Fault) {
 	}
 	switch {
 	case strings.HasPrefix(host, "/"):
-		return Server{}, elsewhere // the directory of a socket, as libpq has it
+		return Server{}, elsewhere // the directory of a socket, as in libpq
 	case host == "":
 		return Server{}, NoHost
 	case strings.Contains(port, ":"):
@@ -280,13 +283,13 @@ func readServer(hostport string) (Server, Fault) {
 	case hostName.MatchString(host):
 		return Server{host, port}, Good
 	case nonASCII.MatchString(host) && hostName.MatchString(nonASCII.ReplaceAllString(host, "x")):
-		return Server{}, elsewhere // some clients make a DNS name of it
+		return Server{}, elsewhere // some clients read it as a DNS name
 	default:
 		return Server{}, BadHost
 	}
 }
 
-// parseOther reads a handle that is no URL.
+// parseOther reads a handle that is not a URL.
 func parseOther(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	switch {
 	case t == v1alpha1.TypeHTTP, t == v1alpha1.TypeCollector, len(catalog.Lookup(t).Schemes) == 0:
@@ -310,7 +313,7 @@ func parseOther(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	}
 }
 
-// parseServers reads the list that clients of memcached take, whose hosts may have a weight behind the port.
+// parseServers reads the list that clients of memcached accept. A host in it may have a weight after the port.
 func parseServers(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	servers := strings.FieldsFunc(raw, func(r rune) bool { return strings.ContainsRune(",; \t\n", r) })
 	for i, server := range servers {
@@ -319,7 +322,7 @@ func parseServers(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	return parseURL(t, "memcached", strings.Join(servers, ","))
 }
 
-// parseOptions reads what .NET's client of Redis takes: host:port,host:port,password=…,ssl=True.
+// parseOptions reads what .NET's client of Redis accepts: host:port,host:port,password=…,ssl=True.
 func parseOptions(raw string) (Location, Fault) {
 	l := Location{Scheme: "redis"}
 	var hosts []string
@@ -327,7 +330,7 @@ func parseOptions(raw string) (Location, Fault) {
 		if name, value, ok := strings.Cut(part, "="); ok {
 			l.Options = append(l.Options, Option{canonical(strings.TrimSpace(name)), strings.TrimSpace(value)})
 		} else if len(l.Options) == 0 {
-			hosts = append(hosts, part) // behind a password it may be a piece of that
+			hosts = append(hosts, part) // after a password it may be a piece of the password
 		}
 	}
 	var fault Fault
@@ -335,8 +338,8 @@ func parseOptions(raw string) (Location, Fault) {
 	return l, fault
 }
 
-// parseDSN reads what Go's client of MySQL takes: user:password@tcp(host:port)/database. Nothing in it is encoded, so it is read
-// from its end.
+// parseDSN reads what Go's client of MySQL accepts: user:password@tcp(host:port)/database. Nothing in it is encoded, so
+// it is read from its end.
 func parseDSN(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	left := raw[:strings.LastIndex(raw, "/")]
 	at := strings.LastIndex(left, "@")
@@ -351,24 +354,24 @@ func parseDSN(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	return l, fault
 }
 
-// parseKeywords reads host=… port=…, as libpq takes it, and Host=…;Port=…, as .NET and PDO do.
+// parseKeywords reads host=… port=…, as libpq accepts it, and Host=…;Port=…, as .NET and PDO do.
 func parseKeywords(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	l := Location{Options: keywords(raw)}
 	if !l.Options.has(connectionWords...) {
-		return l, NotURL // a token may have an = as well
+		return l, NotURL // a token may contain an = as well
 	}
 	hosts, ports := l.Options.server()
 	if hosts == "" {
-		return l, elsewhere // the client has one from elsewhere
+		return l, elsewhere // the client gets the host from elsewhere
 	}
 	var fault Fault
 	if l.Servers, fault = readServers(t, usualScheme(t), hosts, ports); fault != Good {
-		return l, elsewhere // what the words mean is the client's to know
+		return l, elsewhere // only the client knows what the words mean
 	}
 	return l, Good
 }
 
-// connectionWords tell a connection string, as their Options are named.
+// connectionWords are the words that identify a connection string, in the form of names of Options.
 var connectionWords = []string{
 	"host", "hostaddr", "server", "datasource", "addr", "address", "port", "service", "user", "username", "userid", "uid", "password", "pwd",
 	"dbname", "database", "initialcatalog", "virtualhost",

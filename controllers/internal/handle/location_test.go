@@ -14,7 +14,8 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 )
 
-// What a handle leads to: its servers, nothing that could be tried (""), or a fault. Each line is what some client makes of it.
+// What a handle leads to: its servers, nothing that could be tried (""), or a fault. Each line is what some client reads
+// in it.
 func TestWhatAHandleLeadsTo(t *testing.T) {
 	for kind, handles := range map[v1alpha1.ServiceType]map[string]Fault{
 		v1alpha1.TypeRedis: {
@@ -77,12 +78,13 @@ func TestWhatAHandleLeadsTo(t *testing.T) {
 	}
 }
 
-// Where a password is not encoded, a piece of it may look like a host. It is never looked up, nor put into a status.
+// If a password is not encoded, a piece of it may look like a host. That piece is never looked up, and never put into a
+// status.
 func TestNoHostIsGuessedOutOfAPassword(t *testing.T) {
 	var schemes []string
 	of := map[string]v1alpha1.ServiceType{}
 	for _, kind := range catalog.Types() {
-		if entry := catalog.Lookup(kind); kind != v1alpha1.TypeHTTP { // a path of the web has an @ too often
+		if entry := catalog.Lookup(kind); kind != v1alpha1.TypeHTTP { // a path on the web often contains an @
 			for _, scheme := range append(slices.Clone(entry.Schemes), entry.Dialects...) {
 				of[string(kind)+" "+scheme] = kind
 				schemes = append(schemes, string(kind)+" "+scheme)
@@ -118,7 +120,7 @@ func TestNoHostIsGuessedOutOfAPassword(t *testing.T) {
 	})
 }
 
-// One that is encoded as it should be is never refused, and leads to its host.
+// A password that is encoded correctly is never refused, and the handle leads to its host.
 func TestAnEncodedPasswordIsNeverRefused(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kind := rapid.SampledFrom(catalog.Types()).Draw(t, "type")

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Option is a parameter of a handle. Its name is in small letters, without what stands between words: ssl_cert_reqs and
-// sslCertReqs are sslcertreqs.
+// Option is a parameter of a handle. Its name is in lower case, without the characters that separate words: ssl_cert_reqs
+// and sslCertReqs both become sslcertreqs.
 type Option struct{ Name, Value string }
 
-// Options are in their order.
+// Options are in their original order.
 type Options []Option
 
-// Get returns the value of the first option of one of the names.
+// Get returns the value of the first option that has one of the names.
 func (o Options) Get(names ...string) (string, bool) {
 	i := slices.IndexFunc(o, func(option Option) bool { return slices.Contains(names, option.Name) })
 	if i < 0 {
@@ -39,7 +39,7 @@ var betweenWords = strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "[", 
 
 func canonical(name string) string { return betweenWords.Replace(strings.ToLower(Decoded(name))) }
 
-// Decoded leaves as it is what is not percent-encoded as it should be. So do the clients of Python, and those of browsers.
+// Decoded leaves a text unchanged if its percent-encoding is not correct, as the clients of Python and of browsers do.
 func Decoded(s string) string {
 	if plain, err := url.PathUnescape(s); err == nil {
 		return plain
@@ -67,7 +67,8 @@ func optionsOf(tail string) Options {
 	return options
 }
 
-// keyword is name=value as libpq has it: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE
+// keyword is name=value as in libpq:
+// https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE
 var (
 	keyword     = regexp.MustCompile(`([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)`)
 	backslashed = regexp.MustCompile(`\\(.)`)
@@ -92,11 +93,11 @@ func keywords(raw string) Options {
 	return options
 }
 
-// TLS is what a handle says about TLS beside its scheme.
+// TLS is what a handle says about TLS, apart from its scheme.
 type TLS struct {
-	// On and Off: an option asks for it, or asks for none.
+	// On and Off: an option turns TLS on, or off.
 	On, Off bool
-	// Unverified: the app does not check the certificate, or does it by an authority of its own.
+	// Unverified: the app does not check the certificate, or checks it with its own authority.
 	Unverified bool
 }
 
@@ -114,14 +115,14 @@ var (
 		"tlsrejectunauthorized", "sslcertreqs", "certreqs", "tlscertreqs",
 	}
 	modeNames = []string{"sslmode", "tlsmode", "ssl", "tls", "usessl", "usetls", "encrypt"}
-	// authorityNames lead to files of the app's image, or give the name that the certificate has.
+	// authorityNames name files of the app's image, or the name in the certificate.
 	authorityNames = []string{
 		"sslrootcert", "sslca", "sslcacerts", "sslcafile", "sslcacert", "sslcapath", "tlsca", "tlscafile", "tlscacert", "tlscacerts",
 		"cafile", "cacert", "cacerts", "cacertfile", "capath", "truststore", "truststoreurl", "trustcertificatekeystoreurl",
 		"sslhost", "servername", "tlsservername",
 	}
 	no = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
-	// checking are the modes in which the certificate is checked for its authority and its name.
+	// checking are the modes in which the authority and the name of the certificate are checked.
 	checking = []string{"verifyfull", "verifyidentity", "strict", "1", "true", "yes", "on", "enable", "enabled"}
 )
 

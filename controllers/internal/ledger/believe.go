@@ -11,18 +11,19 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// Whoever may edit a workload may write anything into its annotation. What Bindery cannot have written is not believed, so
-// that it costs nothing, and holds up nothing that is true. Not to be believed takes no variable away: those of a Binding
-// that exists are known from its status, and those of one that does not are left where they are.
+// Everybody who may edit a workload may write anything into its annotation. Bindery ignores what it cannot have written
+// itself, so that such an entry costs nothing and does not block any true one. An entry that is ignored removes no
+// variable: the variables of an existing Binding are known from its status, and those of a Binding that does not exist
+// stay where they are.
 
-// Bounds of a ledger. Bindery writes none that is beyond them, nor believes one.
+// Limits of a ledger. Bindery does not write a ledger beyond them, and does not believe one.
 const (
-	// MaxAttachments is more Bindings than one workload has.
+	// MaxAttachments is more Bindings than any workload has.
 	MaxAttachments = 256
 	// MaxEntries is how many variables all attachments may name together.
 	MaxEntries = 4096
 
-	// maxVariables of one Binding, as its schema has it.
+	// maxVariables of one Binding, as in its schema.
 	maxVariables = 32
 	// Lengths, in bytes.
 	maxVariableName, maxKey, maxUID, maxDigest = 256, 253, 64, 64
@@ -33,7 +34,7 @@ var (
 	secretKey    = regexp.MustCompile(`^[-._a-zA-Z0-9]+$`)
 )
 
-// Excess says in what a ledger is beyond its bounds; "" = it is not.
+// Excess says which limit a ledger exceeds; "" = none.
 func (l Ledger) Excess() string {
 	if len(l.Attachments) > MaxAttachments {
 		return fmt.Sprintf("%d Bindings would have variables in one workload, and the most are %d", len(l.Attachments), MaxAttachments)
@@ -51,7 +52,8 @@ func (l Ledger) Excess() string {
 	return ""
 }
 
-// believable returns the attachments that can be true together: each of another Binding, and each variable of one alone.
+// believable returns the attachments that can be true together: each is of a different Binding, and each variable belongs
+// to only one of them.
 func believable(attachments []Attachment) []Attachment {
 	bindings, slots := map[string]bool{}, map[podtemplate.Slot]bool{}
 	return slices.DeleteFunc(attachments, func(a Attachment) bool {
@@ -81,7 +83,7 @@ func (a Attachment) isPossible() bool {
 		a.Carried.isPossible() && (a.From == nil || a.From.isPossible()) && (a.RolledBack == nil || a.RolledBack.isPossible())
 }
 
-// isPossible says whether a workload can carry it, and the status of a Binding say so.
+// isPossible says whether a workload can carry this, and the status of a Binding can say so.
 func (c Carried) isPossible() bool {
 	if len(c.Env) > 0 && c.Secret == "" || !isNameOrNone(c.Secret) || !isNameOrNone(c.Service) || len(c.ServiceUID) > maxUID ||
 		c.Type != "" && !slices.Contains(catalog.Types(), c.Type) {
@@ -107,8 +109,9 @@ func (e Entry) isPossible() bool {
 		len(e.Key) <= maxKey && secretKey.MatchString(e.Key)
 }
 
-// isName says whether an object of the API can be called so.
+// isName says whether an object of the API can have this name.
 func isName(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
 
-// isNameOrNone: a service that nobody remembers has no name, and what carries nothing no Secret.
+// isNameOrNone also allows "": a service that is not remembered has no name, and an attachment that carries nothing has
+// no Secret.
 func isNameOrNone(name string) bool { return name == "" || isName(name) }

@@ -1,6 +1,7 @@
-// Package ledger is the content of the annotation bindery.dev/attachments of a workload: which entries of its Pod template
-// are Bindery's, and which Binding and service they came from. It is written by the same patch as the entries, so the two
-// never disagree because of a crash; and it goes with the template in `kubectl rollout undo`, which restores annotations too.
+// Package ledger is the content of the annotation bindery.dev/attachments of a workload: which entries of its Pod
+// template are Bindery's, and which Binding and service they came from. The same patch writes the annotation and the
+// entries, so a crash cannot make them differ. And `kubectl rollout undo` restores the annotation together with the
+// template.
 package ledger
 
 import (
@@ -16,8 +17,9 @@ import (
 
 // Ledger is what the annotation of one workload says.
 type Ledger struct {
-	// Workload that it was written on, as WorkloadName says it. A manifest that was exported from one workload and applied
-	// as another one brings the annotation along, and there it says nothing: who copied the variables owns them.
+	// Workload that the ledger was written on, in the form of WorkloadName. If a manifest is exported from one workload
+	// and applied as another one, it brings the annotation along. The annotation does not count on that other workload:
+	// whoever copied the variables owns them.
 	Workload string `json:"workload"`
 	// Attachments, by the name of the Binding.
 	Attachments []Attachment `json:"attachments"`
@@ -26,36 +28,36 @@ type Ledger struct {
 // Attachment is what one Binding has put into the Pod template.
 type Attachment struct {
 	Binding string `json:"binding"`
-	// BindingUID and BindingGeneration tell a Binding that is older than what is recorded: a cache that lags behind
-	// must not undo what an operator before this one has done.
+	// BindingUID and BindingGeneration show that a Binding is older than what is recorded: a cache that lags behind must
+	// not undo what an operator before this one has done.
 	BindingUID        string `json:"bindingUID"`
 	BindingGeneration int64  `json:"bindingGeneration"`
-	// DefinitionUID is the UID of the CustomResourceDefinition that the Binding was of. A Binding that is gone together
-	// with its definition was not deleted by the owner of the app, and detaches nothing.
+	// DefinitionUID is the UID of the CustomResourceDefinition that the Binding belonged to. If a Binding is gone
+	// together with its definition, the owner of the app did not delete it, and nothing is detached.
 	DefinitionUID string `json:"definitionUID,omitempty"`
 	Carried
-	// Generation of the workload that the patch made, and when.
+	// Generation of the workload that the patch produced. Since is when.
 	Generation int64       `json:"generation"`
 	Since      metav1.Time `json:"since"`
-	// Template is a digest of what is the owner's in the Pod template that the patch was made of. Where it differs, the
-	// rollout is not the patch's alone any more.
+	// Template is a digest of what belongs to the owner in the Pod template that the patch was made for. If it differs
+	// now, the rollout is not only the patch's any more.
 	Template string `json:"template,omitempty"`
-	// From is what the Pod template carried before, to go back to when the rollout fails; without Env it carried
-	// nothing. nil = there is nothing to go back to. It means nothing once the attachment has settled.
+	// From is what the Pod template carried before, which is what a failed rollout is rolled back to; without Env it
+	// carried nothing. nil = there is nothing to roll back to. It has no meaning after the attachment has settled.
 	From *Carried `json:"from,omitempty"`
-	// Ailing: no Pod of the workload was available when the patch was made. To take out again what it was given for the first
-	// time would help nobody.
+	// Ailing: no Pod of the workload was available when the patch was made. If that was its first handle, removing it
+	// again would help nobody.
 	Ailing bool `json:"ailing,omitempty"`
-	// Rolling: a rollout of the owner's was under way when the patch was made, and may be what failed.
+	// Rolling: a rollout of the owner's was in progress when the patch was made, and may be what failed.
 	Rolling bool `json:"rolling,omitempty"`
-	// RolledBack is what was tried and failed, where the attachment is what was put back.
+	// RolledBack is what was tried and failed, if the attachment is what was put back.
 	RolledBack *RolledBack `json:"turnedBack,omitempty"`
 }
 
 // Carried is a handle in a Pod template.
 type Carried struct {
 	Service string `json:"service"`
-	// ServiceUID and Revision tell a service that is older than what is recorded.
+	// ServiceUID and Revision show that a service is older than what is recorded.
 	ServiceUID string               `json:"serviceUID"`
 	Type       v1alpha1.ServiceType `json:"type,omitempty"`
 	Revision   int64                `json:"revision"`
@@ -63,16 +65,16 @@ type Carried struct {
 	Env        []Entry              `json:"env"`
 }
 
-// RolledBack is a rollout that failed, so that it is not tried again before somebody changes something.
+// RolledBack is a rollout that failed. It is remembered so that it is not tried again before somebody changes something.
 type RolledBack struct {
-	// BindingGeneration and the handle are what it was made of.
+	// BindingGeneration and the handle are what the rollout was made from.
 	BindingGeneration int64       `json:"bindingGeneration"`
 	Service           string      `json:"service"`
 	Revision          int64       `json:"revision"`
 	Secret            string      `json:"secret"`
 	Since             metav1.Time `json:"since"`
 	Message           string      `json:"message"`
-	// Rolling: the workload had not come to the end of an earlier rollout either. When it has, that may have been the fault.
+	// Rolling: an earlier rollout of the workload had not ended either. When it has ended, it may have been the cause.
 	Rolling bool `json:"rolling,omitempty"`
 }
 
@@ -83,12 +85,12 @@ type Entry struct {
 	Key       string `json:"key"`
 }
 
-// WorkloadName is how a workload is called in a ledger.
+// WorkloadName is the name of a workload in a ledger.
 func WorkloadName(namespace, kind, name string) string { return namespace + "/" + kind + "/" + name }
 
-// Parse reads the annotation of a workload that is called so, as far as it can be believed (believe.go). A damaged one, and
-// one that was written on another workload, is answered like none at all: what it said is found again through the status of
-// the Bindings.
+// Parse reads the annotation of the workload with this name, as far as it can be believed (believe.go). An annotation
+// that is damaged, or that was written on another workload, is treated as if there were none: what it said is found again
+// through the status of the Bindings.
 func Parse(annotation, workload string) Ledger {
 	var l Ledger
 	if json.Unmarshal([]byte(annotation), &l) != nil || l.Workload != workload || l.Excess() != "" {
@@ -98,7 +100,7 @@ func Parse(annotation, workload string) Ledger {
 	return l
 }
 
-// String is the annotation; "" where there is nothing to say. It is the same for the same content.
+// String is the annotation; "" if there is nothing to say. The same content always gives the same string.
 func (l Ledger) String() string {
 	if len(l.Attachments) == 0 {
 		return ""
@@ -146,7 +148,7 @@ func (c Carried) Entries() podtemplate.Entries {
 	return entries
 }
 
-// With returns the same with these variables.
+// With returns a copy with these variables.
 func (c Carried) With(entries podtemplate.Entries) Carried {
 	c.Env = nil
 	for slot, ref := range entries {

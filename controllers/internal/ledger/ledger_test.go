@@ -114,7 +114,7 @@ func TestFarTooMuchIsNotBelievedAtAll(t *testing.T) {
 	}
 }
 
-// What Bindery writes, of whatever it is about, it believes.
+// Bindery believes everything that it writes itself.
 func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringMatching(`[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?){0,3}`)
@@ -156,7 +156,7 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	})
 }
 
-// Whatever somebody writes: what is believed is within the bounds, and no variable has two owners.
+// No matter what somebody writes: what is believed is within the limits, and no variable has two owners.
 func TestWhateverSomebodyWrites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var text []string

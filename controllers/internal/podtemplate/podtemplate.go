@@ -1,11 +1,12 @@
 // Package podtemplate turns the environment entries that a workload shall carry into a JSON patch of the workload.
 //
-// The workload belongs to its user, so it is changed with a JSON patch (an Update operation in managedFields, that owns
-// env[name=…] alone) and never with server-side apply: an applied env entry would co-own containers[name=…], and the
+// The workload belongs to its user. So it is changed with a JSON patch (an Update operation in managedFields, which owns
+// only env[name=…]) and never with server-side apply: an applied env entry would co-own containers[name=…], and the
 // user's own apply could no longer rename or remove that container.
 //
-// Each patch tests metadata.uid and metadata.generation first. The generation changes with every change of the spec, so
-// the indices in the patch are those of the object it was made for, or the API server refuses the whole of it.
+// Each patch tests metadata.uid and metadata.generation first. The generation changes with every change of the spec. So
+// either the indices in the patch are those of the object that it was made for, or the API server refuses the whole
+// patch.
 package podtemplate
 
 import (
@@ -54,17 +55,17 @@ func Containers(pod corev1.PodSpec) []string {
 // Presence says how a slot is filled.
 type Presence int
 
-// The ways in which a slot is filled.
+// The ways in which a slot can be filled.
 const (
 	// Absent: there is no variable of this name.
 	Absent Presence = iota
-	// Refers: there is one, and it is nothing but a reference to a key of a Secret.
+	// Refers: there is one, and it is only a reference to a key of a Secret.
 	Refers
 	// Foreign: there is one of another form, or more than one.
 	Foreign
 )
 
-// Lookup says how a slot is filled, and what it refers to where it is a reference.
+// Lookup says how a slot is filled, and what it refers to if it is a reference.
 func Lookup(pod corev1.PodSpec, slot Slot) (Presence, Ref) {
 	presence, ref := Absent, Ref{}
 	for _, c := range pod.Containers {
@@ -76,7 +77,7 @@ func Lookup(pod corev1.PodSpec, slot Slot) (Presence, Ref) {
 				continue
 			}
 			if presence != Absent {
-				return Foreign, Ref{} // twice: the kubelet takes the last, the API server's apply takes neither
+				return Foreign, Ref{} // twice: the kubelet takes the last one, the API server's apply takes neither
 			}
 			if ref = refOf(env); ref == (Ref{}) {
 				presence = Foreign
@@ -94,15 +95,15 @@ func refOf(env corev1.EnvVar) Ref {
 	}
 	selector := env.ValueFrom.SecretKeyRef
 	if selector.Optional != nil {
-		return Ref{} // Bindery never writes it: a Pod must not start without its handle
+		return Ref{} // Bindery never writes optional: a Pod must not start without its handle
 	}
 	return Ref{Secret: selector.Name, Key: selector.Key}
 }
 
-// Patch returns the operations that take the entries in remove out of a Pod template and make those in set stand in it,
-// where a slot in set is absent or a reference. The caller sees to it, with Lookup, that each slot in remove and each
-// filled slot in set is Bindery's own. Slots that stand as they should cost no operation; no operation at all means that
-// nothing is to be done. New variables go to the end.
+// Patch returns the operations that remove the entries in remove from a Pod template and put those in set into it. A slot
+// in set must be absent or a reference. The caller makes sure, with Lookup, that each slot in remove and each filled slot
+// in set is Bindery's own. A slot that is already right needs no operation. If there is no operation at all, nothing has
+// to be done. New variables are added at the end.
 func Patch(pod corev1.PodSpec, remove []Slot, set Entries) []Op {
 	var ops []Op
 	for i, c := range pod.Containers {
@@ -176,8 +177,7 @@ func containerPath(index int) string {
 // digestLength is how many hexadecimal digits a digest has: 64 bits.
 const digestLength = 16
 
-// Digest tells whether a Pod template was changed by anybody else: it is of the whole template but for the slots that are
-// named.
+// Digest shows whether a Pod template was changed by anybody else: it covers the whole template except the named slots.
 func Digest(template corev1.PodTemplateSpec, without []Slot) string {
 	template = *template.DeepCopy()
 	for i := range template.Spec.Containers {
@@ -202,7 +202,8 @@ func Images(pod corev1.PodSpec) string {
 	return digest(images)
 }
 
-// EnvFrom names the Secrets and ConfigMaps that a container takes all keys of, where one may have the name of a slot.
+// EnvFrom names the Secrets and ConfigMaps of which a container takes all keys, and which may have a key with the name of
+// a slot.
 func EnvFrom(pod corev1.PodSpec, slot Slot) []string {
 	var sources []string
 	for _, c := range pod.Containers {
@@ -231,7 +232,7 @@ func digest(v any) string {
 	return hex.EncodeToString(sum[:])[:digestLength]
 }
 
-// Guard returns the operations that pin a patch to the object, and to the spec of it, that the patch was made for.
+// Guard returns the operations that bind a patch to the object, and to its spec, that the patch was made for.
 func Guard(object metav1.ObjectMeta) []Op {
 	return []Op{
 		{Op: "test", Path: "/metadata/uid", Value: object.UID},
@@ -239,8 +240,8 @@ func Guard(object metav1.ObjectMeta) []Op {
 	}
 }
 
-// PatchAnnotation returns the operations that make an annotation of the workload itself (which restarts nothing) have
-// this value; the value "" removes it.
+// PatchAnnotation returns the operations that set an annotation of the workload itself to this value (which restarts
+// nothing); the value "" removes it.
 func PatchAnnotation(object metav1.ObjectMeta, key, value string) []Op {
 	path := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 	have, exists := object.Annotations[key]
@@ -254,7 +255,8 @@ func PatchAnnotation(object metav1.ObjectMeta, key, value string) []Op {
 	case len(object.Annotations) > 0:
 		return []Op{{Op: "add", Path: path, Value: value}}
 	default:
-		// The generation says nothing about annotations, and to add the map would replace one that came meanwhile.
+		// The generation says nothing about annotations, and adding the map would replace one that was created in the
+		// meantime.
 		return []Op{
 			{Op: "test", Path: "/metadata/resourceVersion", Value: object.ResourceVersion},
 			{Op: "add", Path: "/metadata/annotations", Value: map[string]string{key: value}},

@@ -216,8 +216,8 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// Whatever is in a Pod template: afterwards the slots in set refer to what they should, the slots in remove are gone, and
-// everything else is there as it was, in its order.
+// No matter what is in a Pod template: afterwards the slots in set refer to what they should, the slots in remove are
+// gone, and everything else is unchanged and in the same order.
 func TestPatchChangesNothingElse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := deployment(rapid.SliceOfNDistinct(rapid.Custom(drawContainer), 1, 4, func(c corev1.Container) string { return c.Name }).Draw(t, "containers")...)
@@ -274,7 +274,7 @@ func drawContainer(t *rapid.T) corev1.Container {
 	return c
 }
 
-// without lists the environment of a Pod but for some slots.
+// without lists the environment of a Pod except some slots.
 func without(pod corev1.PodSpec, slots []Slot) []string {
 	var rest []string
 	for _, c := range pod.Containers {

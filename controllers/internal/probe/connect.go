@@ -15,7 +15,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 )
 
-// connection is an open connection to the service that remembers how what it hears begins.
+// connection is an open connection to the service. It remembers the beginning of what the server sends.
 type connection struct {
 	net.Conn
 
@@ -25,7 +25,7 @@ type connection struct {
 	heard []byte
 }
 
-// enough of an answer to tell a protocol by.
+// enough bytes of an answer to recognize a protocol.
 const enough = 8
 
 func (c *connection) Read(b []byte) (int, error) {
@@ -43,7 +43,7 @@ func (c *connection) beginning() []byte {
 	return c.heard
 }
 
-// watch closes the connection when that context ends, and no longer with another: whoever reads from it hears of it.
+// watch closes the connection when that context ends, and no other context does so any more. A reader then gets an error.
 func (c *connection) watch(ctx context.Context) {
 	if c.forget != nil {
 		c.forget()
@@ -53,10 +53,10 @@ func (c *connection) watch(ctx context.Context) {
 
 func (c *connection) end() {
 	c.forget()
-	_ = c.Close() // everything was said that was to be said
+	_ = c.Close() // everything has been said
 }
 
-// connect opens a connection to the first endpoint that takes one, with TLS where the scheme has it. protocols are offered
+// connect opens a connection to the first endpoint that accepts one, with TLS if the scheme has it. protocols are offered
 // in the handshake.
 func (p Prober) connect(ctx context.Context, to target, protocols ...string) (*connection, *Result) {
 	var first *Result
@@ -75,7 +75,7 @@ func (p Prober) connect(ctx context.Context, to target, protocols ...string) (*c
 	return nil, first
 }
 
-// shareOf is the time that the next of n endpoints may take.
+// shareOf is the time that the next of n endpoints may use.
 func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -85,7 +85,7 @@ func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 }
 
 func (p Prober) open(ctx context.Context, e endpoint, to target, protocols []string) (*connection, *Result) {
-	dialer := net.Dialer{Resolver: p.Resolver, Timeout: p.dialTimeout} // of several addresses it takes the first that answers
+	dialer := net.Dialer{Resolver: p.Resolver, Timeout: p.dialTimeout} // uses the first address that answers
 	conn, err := dialer.DialContext(ctx, "tcp", e.address())
 	if err != nil {
 		return nil, notConnected(err)
@@ -101,13 +101,13 @@ func (p Prober) open(ctx context.Context, e endpoint, to target, protocols []str
 		InsecureSkipVerify: to.unverified, //nolint:gosec // the app that reads this handle does not check it either
 	})
 	if err := secure.HandshakeContext(ctx); err != nil {
-		_ = conn.Close() // the handshake says it all
+		_ = conn.Close() // the error of the handshake says enough
 		return nil, noHandshake(err)
 	}
 	return &connection{Conn: secure}, nil
 }
 
-// notConnected says why no connection came about.
+// notConnected says why no connection could be opened.
 func notConnected(err error) *Result {
 	if name, ok := errors.AsType[*net.DNSError](err); ok {
 		if name.IsNotFound {
@@ -127,8 +127,8 @@ func notConnected(err error) *Result {
 
 var silentHandshake = unreachable("no answer to the TLS handshake in time")
 
-// noHandshake says why a connection came about, and TLS did not. A server that hangs up in the middle of it counts as one
-// that refuses.
+// noHandshake says why a connection was opened, but TLS failed. A server that closes the connection in the middle of the
+// handshake counts as one that refuses TLS.
 func noHandshake(err error) *Result {
 	if timedOut(err) {
 		return silentHandshake
@@ -151,12 +151,13 @@ func noHandshake(err error) *Result {
 	return tlsRefused("the TLS handshake failed")
 }
 
-// broken says why a connection that was open brought no usable answer. speaks tells by its first bytes whether an answer is
-// of the protocol.
+// broken says why an open connection brought no usable answer. speaks recognizes from its first bytes whether an answer
+// is of the protocol.
 func (p Prober) broken(ctx context.Context, to target, c *connection, err error, speaks func([]byte) bool) Result {
 	heard := c.beginning()
 	if remote, ok := errors.AsType[*net.OpError](err); ok && remote.Op == "remote error" {
-		// In TLS 1.3 a server refuses the client's certificate, or the lack of it, when the client is done.
+		// In TLS 1.3, a server refuses the client's certificate, or the lack of one, only after the client has finished
+		// the handshake.
 		return *tlsRefused("it ended TLS: it may want a certificate of the client")
 	}
 	switch {
@@ -175,11 +176,11 @@ func (p Prober) broken(ctx context.Context, to target, c *connection, err error,
 	}
 }
 
-// patience is how long a server that serves nobody is given to hang up on somebody who says nothing.
+// patience is how long a server that serves nobody has time to close a connection on which nothing is sent.
 const patience = time.Second
 
-// waits tells a server that hung up on what we said from a balancer with nothing behind it, which hangs up on everybody: it
-// opens another connection, says nothing, and sees whether that one stays.
+// waits distinguishes a server that closed the connection because of what we sent from a balancer with nothing behind it,
+// which closes every connection. It opens another connection, sends nothing, and checks whether that one stays open.
 func (p Prober) waits(ctx context.Context, to target) bool {
 	c, failed := p.connect(ctx, to)
 	if failed != nil {
@@ -206,6 +207,6 @@ func hungUp(err error) bool {
 			return true
 		}
 	}
-	// net/http has no type for an end that it hears of before it has sent anything.
+	// net/http has no error type for a connection that is closed before it has sent anything.
 	return strings.HasSuffix(err.Error(), "http: server closed idle connection")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/bindery-dev/bindery/hack/testredis"
 )
 
-// What clients take is not refused. How each of them reads it is in package handle.
+// Handles that clients accept are not refused. How each client reads them is in package handle.
 func TestHandlesThatClientsTake(t *testing.T) {
 	for group, trials := range map[string]map[string]trial{
 		"redis":       redisHandles(t),
@@ -100,7 +100,7 @@ func redisHandles(t *testing.T) map[string]trial {
 	}
 }
 
-// Each of them is a way to say that the certificate is not to be checked, or not by the authorities of this machine.
+// Each of these handles says that the certificate is not to be checked, or not with the authorities of this machine.
 func uncheckedHandles(t *testing.T) map[string]trial {
 	t.Helper()
 	secure := testredis.StartTLS(t)
@@ -202,7 +202,7 @@ func otherHandles(t *testing.T) map[string]trial {
 	return trials
 }
 
-// A handle that leads nowhere from here may well lead somewhere from the app.
+// A handle that leads nowhere from here may lead somewhere from the app.
 func untriedHandles() map[string]trial {
 	trials := map[string]trial{}
 	for kind, handles := range map[v1alpha1.ServiceType][]string{

@@ -16,14 +16,14 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 )
 
-// answer is what is needed of a response.
+// answer is the part of a response that is needed.
 type answer struct {
 	status int
 	header http.Header
 }
 
-// http sends a GET. That somebody answers in HTTP is enough, whatever is at that path, unless the answer says that there is
-// no service, or that the credentials are not good.
+// http sends a GET. An answer in HTTP is enough, no matter what is at that path, unless the answer says that there is no
+// service, or that the credentials are wrong.
 func (p Prober) http(ctx context.Context, to target) Result {
 	got, failed := p.ask(ctx, to, http.MethodGet, to.url)
 	if failed == nil {
@@ -35,8 +35,8 @@ func (p Prober) http(ctx context.Context, to target) Result {
 	return Result{exitcode.Passed, fmt.Sprintf("it answered a GET with %d", got.status)}
 }
 
-// collector asks for what is stored under a key that nothing is ever stored under. Our own collector looks into its Redis
-// for it, and answers in JSON; of others is only wanted that they look like something that takes a POST.
+// collector asks for what is stored under a key that is never used. Our own collector looks for it in its Redis, and
+// answers in JSON. Other collectors only have to look like something that accepts a POST.
 func (p Prober) collector(ctx context.Context, to target) Result {
 	got, failed := p.ask(ctx, to, http.MethodGet, withUnusedKey(to.url))
 	if failed == nil {
@@ -62,7 +62,7 @@ func (p Prober) collector(ctx context.Context, to target) Result {
 	}
 }
 
-// withUnusedKey adds the key to whatever the handle asks for itself.
+// withUnusedKey adds the key to the handle's own query.
 func withUnusedKey(handle *url.URL) *url.URL {
 	u := *handle
 	if query := u.Query(); !query.Has("key") {
@@ -71,7 +71,7 @@ func withUnusedKey(handle *url.URL) *url.URL {
 	return &u
 }
 
-// dubious: a page for people, or nothing at this path. Some answer so and take a POST all the same.
+// dubious: a page for people, or nothing at this path. Some servers answer like this and still accept a POST.
 func (a answer) dubious() bool {
 	mediaType, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
 	page := err == nil && (mediaType == "text/html" || mediaType == "application/xhtml+xml")
@@ -83,7 +83,7 @@ func (a answer) takesPOST() bool {
 	return slices.ContainsFunc(methods, func(m string) bool { return strings.TrimSpace(m) == http.MethodPost })
 }
 
-// refusal judges a status that says that the service is not to be had, or not with these credentials.
+// refusal judges a status that says that the service is not available, or not with these credentials.
 func (p Prober) refusal(ctx context.Context, to target, got answer) *Result {
 	switch {
 	case got.status == http.StatusUnauthorized, got.status == http.StatusProxyAuthRequired:
@@ -91,7 +91,7 @@ func (p Prober) refusal(ctx context.Context, to target, got answer) *Result {
 	case got.status == http.StatusForbidden && mayHoldCredentials(to.url):
 		return credentials(fmt.Sprintf("it answered %d to the credentials of the handle", got.status))
 	case got.status == http.StatusNotImplemented:
-		return nil // Python's own server says so of a method that it was given no code for
+		return nil // Python's own server answers this for a method that it has no code for
 	case got.status >= 500, got.status == http.StatusTooManyRequests, got.status == http.StatusRequestTimeout:
 		return unreachable(fmt.Sprintf("it answered %d: it does not serve at the moment", got.status))
 	case got.status == http.StatusBadRequest && !to.secure && p.speaksTLS(ctx, to):
@@ -100,13 +100,13 @@ func (p Prober) refusal(ctx context.Context, to target, got answer) *Result {
 	return nil
 }
 
-// mayHoldCredentials: a user, a query, or a path, which is where hosted services have their tokens. Without any of them, 403
-// is about the front page, and the app may well ask for another with credentials from elsewhere.
+// mayHoldCredentials: a user, a query, or a path, which is where hosted services have their tokens. Without any of them,
+// 403 is about the front page, and the app may use another page with credentials from elsewhere.
 func mayHoldCredentials(u *url.URL) bool {
 	return u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != ""
 }
 
-// speaksTLS tries a handshake. Whose the certificate is does not matter.
+// speaksTLS tries a handshake. It does not matter whose certificate it is.
 func (p Prober) speaksTLS(ctx context.Context, to target) bool {
 	to.secure, to.unverified = true, true
 	c, failed := p.connect(ctx, to)
@@ -117,8 +117,8 @@ func (p Prober) speaksTLS(ctx context.Context, to target) bool {
 	return true
 }
 
-// ask sends one request over a connection of its own, and follows no redirect: that could carry the credentials to a host
-// that nobody attached.
+// ask sends one request over its own connection, and follows no redirect: a redirect could carry the credentials to a
+// host that nobody attached.
 func (p Prober) ask(ctx context.Context, to target, method string, u *url.URL) (answer, *Result) {
 	request, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
 	if err != nil {
@@ -139,12 +139,12 @@ func (p Prober) ask(ctx context.Context, to target, method string, u *url.URL) (
 		broken := p.broken(ctx, to, c, err, speaksHTTP)
 		return answer{}, &broken
 	}
-	_ = response.Body.Close() // nothing of it is wanted
+	_ = response.Body.Close() // nothing in it is needed
 	return answer{response.StatusCode, response.Header}, nil
 }
 
-// transport sends over the one connection. It is given the connection below the TLS that we have done, if we have: by its
-// type it knows which HTTP was agreed on.
+// transport sends over the one connection. If we have done TLS, it gets the TLS connection: from its type it knows which
+// version of HTTP was agreed on.
 func transport(c *connection, secure bool) *http.Transport {
 	var taken atomic.Bool
 	dial := func(conn net.Conn) func(context.Context, string, string) (net.Conn, error) {

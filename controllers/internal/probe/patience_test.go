@@ -17,7 +17,7 @@ import (
 	"github.com/bindery-dev/bindery/hack/testredis"
 )
 
-// patiently tries a handle as the Job does, and says how long that took.
+// patiently tries a handle as the Job does, and returns how long that took.
 func patiently(t *testing.T, p probe.Prober, kind v1alpha1.ServiceType, handle string, timeout time.Duration) (probe.Result, time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -31,7 +31,7 @@ func patiently(t *testing.T, p probe.Prober, kind v1alpha1.ServiceType, handle s
 	return got, time.Since(began)
 }
 
-// A Service that no node leads to yet refuses connections, and then it does not.
+// A Service that no node leads to yet refuses connections at first, and later accepts them.
 func TestWhatComesLateIsReached(t *testing.T) {
 	t.Parallel()
 	address := closedPort(t)
@@ -49,7 +49,7 @@ func TestWhatComesLateIsReached(t *testing.T) {
 	}
 }
 
-// A name that is not served yet, and a server that does not serve yet.
+// A name that does not resolve yet, and a server that does not serve yet.
 func TestWhatDoesNotServeYetIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -76,7 +76,7 @@ func TestWhatDoesNotServeYetIsTriedAgain(t *testing.T) {
 	}
 }
 
-// What never comes has an end, and what was found is said as if it had been tried once.
+// If a service never becomes reachable, the tries end, and the result is reported as if there had been one try.
 func TestPatienceHasAnEnd(t *testing.T) {
 	t.Parallel()
 	const timeout = 2 * time.Second
@@ -100,7 +100,7 @@ func TestPatienceHasAnEnd(t *testing.T) {
 	}
 }
 
-// What is wrong with the handle, or with an answer, is said at once.
+// If something is wrong with the handle, or with an answer, it is reported at once.
 func TestAFaultIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	server, full := testredis.Start(t), testredis.Start(t, "maxmemory 1")
@@ -123,7 +123,7 @@ func TestAFaultIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-// A Redis that passed yesterday is full today. To look changes nothing.
+// A Redis that passed yesterday is full today. Checking that changes nothing.
 func TestARedisThatFillsUp(t *testing.T) {
 	t.Parallel()
 	server := testredis.Start(t)

@@ -1,13 +1,13 @@
-// Package probe tries a handle before an app is given it: it speaks the type's own protocol with the service, with the
-// credentials of the handle, and says what it found as an exit code of package exitcode.
+// Package probe tries a handle before an app gets it: it speaks the type's own protocol with the service, uses the
+// credentials of the handle, and reports the result as an exit code of package exitcode.
 //
-// A probe changes nothing at the service. It runs where the handle may be read, in a Job of the app's own namespace, and
-// what it says is read by people who may not read it. So its sentences are written here, in words of our own: the
-// libraries' errors quote URLs, and a server's quote what they were sent. Not even the host is repeated, which is a piece
-// of the password where somebody forgot to escape one.
+// A probe changes nothing at the service. It runs where the handle may be read, in a Job of the app's own namespace, but
+// people who may not read the handle read its result. So its sentences are written here, in our own words: the errors of
+// libraries quote URLs, and the errors of a server quote what was sent to it. Even the host is not repeated, because it
+// is a piece of the password if somebody forgot to escape one.
 //
-// Where an answer can be read in two ways, a service that may well work passes: what is refused here is never tried, and
-// what passes wrongly is turned back by the rollout.
+// If an answer can be read in two ways, a service that probably works passes: what is refused here is never tried, but
+// what passes wrongly is rolled back after the rollout fails.
 package probe
 
 import (
@@ -28,17 +28,17 @@ import (
 type Result struct {
 	// Code is one of package exitcode.
 	Code int32
-	// Sentence says it for people. No part of the handle is in it, and no text that somebody sent.
+	// Sentence explains the code to people. It contains no part of the handle, and no text that somebody sent.
 	Sentence string
 }
 
-// Prober tries handles. Its zero value does it as the programs of this machine do.
+// Prober tries handles. Its zero value uses the settings of this machine, as other programs do.
 type Prober struct {
 	// Resolver finds addresses. Default: the system's.
 	Resolver *net.Resolver
-	// Roots are the authorities that are trusted. Default: the system's, or those of SSL_CERT_FILE.
+	// Roots are the trusted authorities. Default: the system's, or those of SSL_CERT_FILE.
 	Roots *x509.CertPool
-	// Patience is for how long what cannot be reached is tried again. Default: it is tried once.
+	// Patience is how long a service that cannot be reached is tried again. Default: it is tried once.
 	Patience time.Duration
 
 	// dialTimeout of one connection; 0 = the context's deadline.
@@ -46,19 +46,22 @@ type Prober struct {
 }
 
 const (
-	// tryPauseMin and tryPauseMax are how long what cannot be reached is left alone before the next try: the pause doubles.
+	// tryPauseMin and tryPauseMax limit the pause before the next try of a service that cannot be reached. The pause
+	// doubles each time.
 	tryPauseMin = 250 * time.Millisecond
 	tryPauseMax = 2 * time.Second
-	// firstDial is how long the first connection may take, where there is patience for another one: the time doubles. A
-	// connection to a Service that no node leads to yet is lost: the kernel repeats it on the same way, so a new one is needed.
+	// firstDial is how long the first connection may take, if there is patience for another one. The time doubles each
+	// time. A connection to a Service that no node leads to yet is lost: the kernel repeats it on the same route, so a
+	// new one is needed.
 	firstDial = 2 * time.Second
 )
 
 // Probe tries a handle of the type until the context's deadline. Its only error is that the context was canceled, which
 // says nothing about the service.
 //
-// What cannot be reached may be about to come: a Service that nodes do not lead to yet, a name that is not served yet, a
-// server that starts. So that is tried again. What is wrong with the handle, or with an answer, is said at once.
+// A service that cannot be reached may become reachable soon: a Service that nodes do not lead to yet, a name that does
+// not resolve yet, a server that starts. So it is tried again. If something is wrong with the handle, or with an answer,
+// that is reported at once.
 func (p Prober) Probe(ctx context.Context, t v1alpha1.ServiceType, handle string) (Result, error) {
 	until := time.Now().Add(p.Patience)
 	if p.Patience > 0 {
@@ -69,7 +72,7 @@ func (p Prober) Probe(ctx context.Context, t v1alpha1.ServiceType, handle string
 		p.dialTimeout *= 2
 		next := p.try(ctx, t, handle)
 		if ctx.Err() != nil && next.mayPass() {
-			break // it was cut short, and says less than the one before
+			break // this try was cut short, and says less than the one before
 		}
 		result = next
 	}
@@ -79,12 +82,12 @@ func (p Prober) Probe(ctx context.Context, t v1alpha1.ServiceType, handle string
 	return result, nil
 }
 
-// mayPass says whether a result is one that time alone may mend.
+// mayPass says whether a result may change with time alone.
 func (r Result) mayPass() bool {
 	return r.Code == exitcode.Unreachable || r.Code == exitcode.NameNotFound
 }
 
-// rest waits, and says whether the context is still on.
+// rest waits, and says whether the context is still active.
 func rest(ctx context.Context, pause time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -109,7 +112,7 @@ func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, raw string) Res
 
 // speak does as much as can be done with the handle.
 func (p Prober) speak(ctx context.Context, t v1alpha1.ServiceType, to target) Result {
-	switch { // the types that the catalog says are probed
+	switch { // the types that are probed according to the catalog
 	case t == v1alpha1.TypeRedis && speaksRedis(to.location):
 		return p.redisAnywhere(ctx, to)
 	case t == v1alpha1.TypeCollector && to.url != nil:
@@ -121,7 +124,8 @@ func (p Prober) speak(ctx context.Context, t v1alpha1.ServiceType, to target) Re
 	}
 }
 
-// reach opens a connection, for the types that have no probe of their own, and for handles that theirs cannot speak with.
+// reach opens a connection. It is for types without a probe of their own, and for handles that their type's probe cannot
+// use.
 func (p Prober) reach(ctx context.Context, to target) Result {
 	c, failed := p.connect(ctx, to)
 	if failed != nil {

@@ -23,22 +23,22 @@ import (
 	"github.com/bindery-dev/bindery/hack/testredis"
 )
 
-// canary is part of every handle that has room for a credential, and must be in no sentence.
+// canary is part of every handle that has room for a credential. It must not be in any sentence.
 const canary = "c4n4ry"
 
-// trial is a handle and what is to come of it.
+// trial is a handle and the expected result.
 type trial struct {
 	kind   v1alpha1.ServiceType
 	handle string
 	want   int32
-	// sentence holds this.
+	// sentence must contain this.
 	sentence string
 	prober   probe.Prober
 	// timeout of the trial. 0: long enough for a machine that is busy with something else.
 	timeout time.Duration
 }
 
-// soon is for servers that never answer.
+// soon is a timeout for servers that never answer.
 const soon = 300 * time.Millisecond
 
 func TestProbe(t *testing.T) {
@@ -91,7 +91,8 @@ func (tt trial) run(t *testing.T) {
 	}
 }
 
-// The status says of a probe that passed what the catalog says of its type, so that must never be more than the probe has done.
+// For a probe that passed, the status says what the catalog says about its type. So that must never be more than the
+// probe has done.
 func (tt trial) requireNoMoreSaid(t *testing.T, done string) {
 	t.Helper()
 	said := catalog.Passed(tt.kind)
@@ -156,7 +157,7 @@ func redisTrials(t *testing.T) map[string]trial {
 		"a replica":                             of(replica.URL(), exitcode.ReadOnly, "replica"),
 		"a replica that takes writes for now":   of(writable.URL(), exitcode.ReadOnly, "replica"),
 		"a replica, and a user who may not ask": of(as(replica, "app", canary), exitcode.ReadOnly, "takes no writes"),
-		// It can be told in no way that changes nothing.
+		// This cannot be found out without a change.
 		"a replica, and a user of few keys": of(as(replica, "narrow", canary), exitcode.Passed, ""),
 		"a replica whose primary is away":   of(stale.URL(), exitcode.ReadOnly, "primary is away"),
 		"one that is full":                  of(full.URL(), exitcode.OutOfMemory, "full"),
@@ -186,7 +187,7 @@ func redisTrials(t *testing.T) map[string]trial {
 	}
 }
 
-// wantsCertificate is a server over TLS that serves clients with a certificate only.
+// wantsCertificate is a TLS server that only serves clients with a certificate.
 func wantsCertificate(t *testing.T) func(net.Conn) {
 	t.Helper()
 	config := newAuthority(t).local(t)
@@ -263,7 +264,7 @@ func collectorTrials(t *testing.T) map[string]trial {
 	}
 	posts := http.NewServeMux()
 	posts.HandleFunc("POST /logs", status(200))
-	express := func(w http.ResponseWriter, r *http.Request) { // a route for POST alone, in Node's best known framework
+	express := func(w http.ResponseWriter, r *http.Request) { // a route only for POST, in Node's best known framework
 		if r.Method == http.MethodOptions {
 			w.Header().Set("Allow", "POST")
 			return
@@ -360,7 +361,7 @@ func nameTrials(t *testing.T) map[string]trial {
 	mute.timeout = soon
 	late := of(v1alpha1.TypeRedis, "redis://:"+canary+"@db.example.", nameServer(t, -1), exitcode.Unreachable, "")
 	late.timeout = soon
-	two := nameServer(t, 0, "127.0.0.2", "127.0.0.1") // nobody listens at the first
+	two := nameServer(t, 0, "127.0.0.2", "127.0.0.1") // nobody listens at the first address
 	return map[string]trial{
 		"no such name":                    of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@db.example./db", unknown, exitcode.NameNotFound, "does not resolve"),
 		"no such name of a Redis":         of(v1alpha1.TypeRedis, "rediss://:"+canary+"@db.example.", unknown, exitcode.NameNotFound, ""),
@@ -482,7 +483,7 @@ func malformedTrials() map[string]trial {
 	return trials
 }
 
-// A probe asks a service whether it would take a write. It must not be one.
+// A probe asks a service whether it would accept a write. The probe itself must not write.
 func TestProbeChangesNothing(t *testing.T) {
 	server := testredis.Start(t)
 	for range 3 {
@@ -506,7 +507,7 @@ func TestProbeChangesNothing(t *testing.T) {
 	}
 }
 
-// What ended because somebody wanted it to end says nothing about the service.
+// A probe that was ended on purpose says nothing about the service.
 func TestProbeThatIsCanceledFindsNothing(t *testing.T) {
 	for name, handle := range map[string]string{
 		"before it began":            "redis://:" + canary + "@" + closedPort(t),

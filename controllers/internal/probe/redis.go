@@ -47,8 +47,8 @@ func (p Prober) redis(ctx context.Context, to target) Result {
 	return Result{exitcode.Passed, "Redis answered, took the credentials, and takes writes"}
 }
 
-// connectRedis connects, and finds out why a handshake of TLS got no answer: a Redis that knows no TLS takes it for the
-// beginning of a long line, and waits for the rest of it.
+// connectRedis connects. If a TLS handshake got no answer, it finds out why: a Redis without TLS reads the handshake as
+// the start of a long line, and waits for the rest of it.
 func (p Prober) connectRedis(ctx context.Context, to target) (*connection, *Result) {
 	if !to.secure {
 		return p.connect(ctx, to)
@@ -65,7 +65,7 @@ func (p Prober) connectRedis(ctx context.Context, to target) (*connection, *Resu
 	return c, failed
 }
 
-// plainRedis tells whether a Redis answers without TLS.
+// plainRedis says whether a Redis answers without TLS.
 func (p Prober) plainRedis(ctx context.Context, to target) bool {
 	to.secure = false
 	c, failed := p.connect(ctx, to)
@@ -80,10 +80,10 @@ func (p Prober) plainRedis(ctx context.Context, to target) bool {
 	return err == nil || refused
 }
 
-// redisClient makes a client of the one connection. It is given no credentials, so that each answer belongs to one
-// question: the library itself would send them, and the database, on its way to the first command.
+// redisClient makes a client of the one connection. It gets no credentials, so that each answer belongs to one question:
+// the library itself would send the credentials, and the database, before the first command.
 func redisClient(c net.Conn) *redis.Client {
-	logging.Disable() // it writes to stderr what it returns as errors too, with whatever text a server sent
+	logging.Disable() // it writes to stderr what it also returns as errors, including any text that a server sent
 	var taken atomic.Bool
 	return redis.NewClient(&redis.Options{
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
@@ -124,8 +124,8 @@ func (r redisProbe) choose(ctx context.Context) (*Result, error) {
 	return judge(err, &Result{exitcode.DatabaseNotFound, "it has no database of the number that the handle names"})
 }
 
-// role asks what the server is. An account that may not ask, as those of many vendors, is no mistake, nor is a proxy that
-// does not know the question.
+// role asks what the server is. It is no fault if an account may not ask, as with many vendors, or if a proxy does not
+// know the question.
 func (r redisProbe) role(ctx context.Context) (*Result, error) {
 	answer, err := r.conn.Do(ctx, "ROLE").Slice()
 	if err != nil {
@@ -136,7 +136,7 @@ func (r redisProbe) role(ctx context.Context) (*Result, error) {
 	}
 	switch answer[0] {
 	case "slave", "replica":
-		// One that takes writes all the same (replica-read-only no) forgets them when it next hears from its primary.
+		// A replica that still accepts writes (replica-read-only no) loses them when it next hears from its primary.
 		return readOnly("it is a replica: writes belong to its primary"), nil
 	case "sentinel":
 		return isSentinel, nil
@@ -144,9 +144,9 @@ func (r redisProbe) role(ctx context.Context) (*Result, error) {
 	return nil, nil //nolint:nilnil // a primary
 }
 
-// offerWrite finds out whether a write would be taken, without one: Redis refuses a command that it would not run already
-// when a transaction queues it, and this transaction is discarded. And the command changes nothing if it is run: to set
-// nothing within a string leaves the string as it is, or absent.
+// offerWrite finds out whether a write would be accepted, without writing. When a transaction queues a command that Redis
+// would not run, Redis refuses it at once, and this transaction is discarded. Even if the command is run, it changes
+// nothing: setting an empty part of a string leaves the string as it is, or absent.
 func (r redisProbe) offerWrite(ctx context.Context) (*Result, error) {
 	if err := r.conn.Do(ctx, "MULTI").Err(); err != nil {
 		return judge(err, nil)
@@ -158,8 +158,9 @@ func (r redisProbe) offerWrite(ctx context.Context) (*Result, error) {
 	return judge(r.conn.Do(ctx, "DISCARD").Err(), nil)
 }
 
-// judge reads what a command came to. Errors that mean the same wherever they come have their own result, the server's
-// other errors have that of the caller (nil: they do not matter), and an error that is not the server's is returned.
+// judge interprets the result of a command. Errors that always mean the same have their own result. The server's other
+// errors have the result that the caller gives (nil: they do not matter). An error that does not come from the server is
+// returned.
 func judge(err error, otherwise *Result) (*Result, error) {
 	if err == nil {
 		return nil, nil //nolint:nilnil // no result yet, and nothing wrong
@@ -173,7 +174,7 @@ func judge(err error, otherwise *Result) (*Result, error) {
 	return otherwise, nil
 }
 
-// answerCode is what an error of Redis begins with:
+// answerCode is the first word of an error of Redis:
 // https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
 func answerCode(err error) string {
 	answer, ok := errors.AsType[redis.Error](err)
@@ -199,5 +200,6 @@ var redisAnswers = map[string]*Result{
 	"DENIED":      unreachable("it serves its own machine only (protected mode)"),
 }
 
-// speaksRESP tells an answer of Redis by its first byte: https://redis.io/docs/latest/develop/reference/protocol-spec/
+// speaksRESP recognizes an answer of Redis by its first byte:
+// https://redis.io/docs/latest/develop/reference/protocol-spec/
 func speaksRESP(heard []byte) bool { return bytes.IndexByte([]byte("+-:$*_,#!=(%~|>"), heard[0]) >= 0 }

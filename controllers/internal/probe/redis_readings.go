@@ -11,10 +11,10 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
-// redisLogin is what a handle says beside the address. Clients in other languages have options of their own behind the
-// question mark; those that this probe does not know are no mistake.
+// redisLogin is what a handle says apart from the address. Clients in other languages have their own options after the
+// question mark; options that this probe does not know are no fault.
 type redisLogin struct {
-	// logins are the ways to read user and password. Each is how some client does it, and any of them will do.
+	// logins are the ways to read user and password. Each is the way of some client, and any of them is accepted.
 	logins   []credential
 	database int
 }
@@ -27,18 +27,18 @@ type credential struct {
 	named, anonymous bool
 }
 
-// speaksRedis says whether a handle leads to a Redis. One to Sentinels leads to them, and whose the credentials are each client
-// decides for itself.
+// speaksRedis says whether a handle leads to a Redis. A handle for Sentinels leads to the Sentinels, and each client
+// decides for itself whose the credentials are.
 func speaksRedis(l handle.Location) bool {
 	words := []string{"redis", "rediss", "valkey", "valkeys", "redis-cluster", "rediss-cluster", "tcp", "tls"}
 	return slices.ContainsFunc(words, l.Says) && !l.Says("sentinel")
 }
 
-// isSentinel is what a Redis that only watches others is found to be.
+// isSentinel is the result for a Redis that only watches others.
 var isSentinel = wrongProtocol("it is a Sentinel, which knows where a Redis is and is none")
 
-// redisAnywhere tries each server of the handle, and each way in which it may be meant, until one is good. What is found with the
-// first one that answers is said otherwise.
+// redisAnywhere tries each server of the handle, in each way in which the handle can be read, until one try passes.
+// Otherwise the result is that of the first one that answers.
 func (p Prober) redisAnywhere(ctx context.Context, to target) Result {
 	readings := redisReadings(to)
 	var found *Result
@@ -63,7 +63,7 @@ func answered(r Result) bool {
 	return r.Code != exitcode.Unreachable && r.Code != exitcode.NameNotFound
 }
 
-// redisReadings has one server each, with TLS and without where an option is at odds with the scheme.
+// redisReadings has one server each. If an option contradicts the scheme, there is one with TLS and one without.
 func redisReadings(to target) []target {
 	options := to.location.Options.TLS()
 	var readings []target
@@ -84,15 +84,15 @@ func redisReadings(to target) []target {
 	return readings
 }
 
-// alone says whether a handle leads to this Redis and to no other: not to a cluster, and not to Sentinels.
+// alone says whether a handle leads to exactly one Redis: not to a cluster, and not to Sentinels.
 func (to target) alone() bool {
 	_, sentinels := to.location.Options.Get("mastername", "sentinelmasterid", "sentinelmaster", "servicename", "sentinel", "master")
 	return !sentinels && len(to.location.Servers) == 1 && !to.location.Says("redis-cluster") && !to.location.Says("rediss-cluster") &&
 		!to.location.Says("cluster")
 }
 
-// readRedisLogin follows https://www.iana.org/assignments/uri-schemes/prov/redis, where the password and the database may be in
-// the query too, and what clients make of it.
+// readRedisLogin follows https://www.iana.org/assignments/uri-schemes/prov/redis, where the password and the database may
+// also be in the query, and the way in which clients read it.
 func readRedisLogin(l handle.Location) redisLogin {
 	user, password, colon := strings.Cut(l.UserInfo, ":")
 	if password == "" {
@@ -110,16 +110,16 @@ func readRedisLogin(l handle.Location) redisLogin {
 	if !ok {
 		database, _, _ = strings.Cut(strings.Trim(l.Path(), "/"), "/")
 	}
-	// A name is none to Python's client, which takes database 0 then.
+	// Python's client does not accept a name, and then uses database 0.
 	if n, err := strconv.ParseUint(database, 10, 31); err == nil {
 		login.database = int(n)
 	}
 	return login
 }
 
-// logins are what clients send for a user and a password. What is before the @ without a colon is the password to those of C
-// and Ruby and to Lettuce, the user to that of Python; those of Go and JavaScript send nothing without a password. And many
-// still send the password alone, as there were no users once.
+// logins are what clients send for a user and a password. If the part before the @ has no colon, the clients of C and
+// Ruby and Lettuce read it as the password; the client of Python reads it as the user; those of Go and JavaScript send
+// nothing without a password. And many clients still send only the password, because Redis had no users in the past.
 func logins(user, password string, colon bool) []credential {
 	switch {
 	case password != "" && user != "":
@@ -135,7 +135,7 @@ func logins(user, password string, colon bool) []credential {
 	}
 }
 
-// authenticate logs in as the first client would that is let in.
+// authenticate logs in as the first client that the server accepts.
 func (r redisProbe) authenticate(ctx context.Context) (*Result, error) {
 	var refused *Result
 	for _, login := range r.logins {
@@ -149,7 +149,7 @@ func (r redisProbe) authenticate(ctx context.Context) (*Result, error) {
 		result, err := judge(command.Err(), credentials("it refused the credentials of the handle"))
 		switch {
 		case err != nil && refused != nil:
-			return refused, nil // it takes no second attempt
+			return refused, nil // it accepts no second attempt
 		case err != nil:
 			return nil, err
 		case result == nil:

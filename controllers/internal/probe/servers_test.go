@@ -49,16 +49,16 @@ func listen(t *testing.T, f func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// silent hears everything and never answers.
+// silent reads everything and never answers.
 func silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
-// rude hangs up at once, as a balancer with nothing behind it.
+// rude closes the connection at once, like a balancer with nothing behind it.
 func rude(net.Conn) {}
 
-// puzzled hangs up on the first thing that it hears, which is never what it waits for.
+// puzzled closes the connection after the first byte that it reads, which is never what it expects.
 func puzzled(c net.Conn) { _, _ = c.Read(make([]byte, 1)) }
 
-// greets says something by itself, as the servers of mail and of MySQL do, and listens.
+// greets sends something without being asked, as mail servers and MySQL do, and then reads.
 func greets(text string) func(net.Conn) {
 	return func(c net.Conn) {
 		_, _ = io.WriteString(c, text)
@@ -124,7 +124,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// server is the configuration of one that is called by these names, until then.
+// server is the configuration of a server with these names. Its certificate is valid until then.
 func (a *authority) server(t *testing.T, until time.Time, names ...string) *tls.Config {
 	t.Helper()
 	key := newKey(t)
@@ -146,7 +146,7 @@ func (a *authority) server(t *testing.T, until time.Time, names ...string) *tls.
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
-// local is the configuration of a server at 127.0.0.1 whose certificate is good.
+// local is the configuration of a server at 127.0.0.1 with a good certificate.
 func (a *authority) local(t *testing.T) *tls.Config {
 	t.Helper()
 	return a.server(t, time.Now().Add(time.Hour), "127.0.0.1")
@@ -163,7 +163,7 @@ func overTLS(config *tls.Config, f func(net.Conn)) func(net.Conn) {
 	}
 }
 
-// web serves HTTP, and answers host:port.
+// web serves HTTP, and returns host:port.
 func web(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -171,12 +171,12 @@ func web(t *testing.T, handler http.HandlerFunc) string {
 	return server.Listener.Addr().String()
 }
 
-// secureWeb serves HTTPS, HTTP/2 alone if it is told so.
+// secureWeb serves HTTPS. With onlyTwo, it serves only HTTP/2.
 func secureWeb(t *testing.T, config *tls.Config, onlyTwo bool, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handler)
 	server.TLS = config
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains about the client, which is the test
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it would complain about the client, which is the test
 	if onlyTwo {
 		server.Config.Protocols = new(http.Protocols)
 		server.Config.Protocols.SetHTTP2(true)
@@ -200,8 +200,8 @@ func page(code int) http.HandlerFunc {
 	}
 }
 
-// nameServer answers every question with the code, and those for an IPv4 address with the addresses. It says nothing at all
-// for a code below 0.
+// nameServer answers every question with the code, and questions for an IPv4 address with the addresses. If the code is
+// below 0, it never answers.
 func nameServer(t *testing.T, code int, addresses ...string) *net.Resolver {
 	t.Helper()
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -226,7 +226,7 @@ func nameServer(t *testing.T, code int, addresses ...string) *net.Resolver {
 	}}
 }
 
-// nameAnswer is the question with the head of an answer, and its records: RFC 1035, section 4.
+// nameAnswer is the question with the header of an answer, and its records: RFC 1035, section 4.
 func nameAnswer(question []byte, code int, addresses []string) []byte {
 	const head = 12
 	end := head
@@ -276,7 +276,7 @@ func sentinel(t *testing.T) string {
 	}
 }
 
-// trusting is a pool with the certificate that a Redis over TLS made for itself.
+// trusting is a pool with the certificate that a TLS Redis made for itself.
 func trusting(t *testing.T, server *testredis.Server) *x509.CertPool {
 	t.Helper()
 	c, err := tls.Dial("tcp", server.Addr(), &tls.Config{InsecureSkipVerify: true})

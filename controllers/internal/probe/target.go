@@ -16,15 +16,16 @@ import (
 // target is what a handle says about where to connect.
 type target struct {
 	kind v1alpha1.ServiceType
-	// endpoints are the servers that the handle names, more than one where it is a list: any of them will do.
+	// endpoints are the servers that the handle names. There is more than one if it is a list: any of them can be used.
 	endpoints []endpoint
-	// secure: the scheme has TLS from the first byte.
+	// secure: the scheme uses TLS from the first byte.
 	secure bool
-	// unverified: the handle says itself that its server's certificate is not to be checked, or by an authority of the app's.
+	// unverified: the handle itself says that its server's certificate is not to be checked, or is to be checked with the
+	// app's own authority.
 	unverified bool
 	// location is the whole handle.
 	location handle.Location
-	// url is the handle of a service on the web, nil where it is none that a request could be sent to.
+	// url is the handle of a web service; nil if no request could be sent to it.
 	url *url.URL
 }
 
@@ -32,7 +33,7 @@ type endpoint struct{ host, port string }
 
 func (e endpoint) address() string { return net.JoinHostPort(e.host, e.port) }
 
-// tlsSchemes have TLS from the first byte. Those of mysql and postgresql are not here: they agree on TLS later on.
+// tlsSchemes use TLS from the first byte. Those of mysql and postgresql are not here: they agree on TLS later.
 var tlsSchemes = []string{
 	"amqps", "couchdbs", "https", "ldaps", "memcacheds", "mqtts", "rediss", "rediss-cluster", "smtps", "ssl", "submissions", "tls", "valkeys", "wss",
 }
@@ -51,7 +52,7 @@ var faultCodes = map[handle.Fault]int32{
 	handle.NotEncoded: exitcode.HandleNotEncoded,
 }
 
-// parse reads a handle. What it returns instead is the result, where there is nothing to connect to.
+// parse reads a handle. If there is nothing to connect to, it returns the result instead.
 func parse(t v1alpha1.ServiceType, raw string) (target, *Result) {
 	location, fault := handle.Parse(t, raw)
 	if fault != handle.Good {
@@ -61,11 +62,11 @@ func parse(t v1alpha1.ServiceType, raw string) (target, *Result) {
 	to.secure = slices.ContainsFunc(tlsSchemes, location.Says) && !startTLS(location) && !location.Says("sentinel")
 	for _, server := range location.Servers {
 		if server.Port == "" {
-			return target{}, notProbed(t) // s3://bucket: which server that is, the app knows from elsewhere
+			return target{}, notProbed(t) // s3://bucket: only the app knows, from elsewhere, which server that is
 		}
 		to.endpoints = append(to.endpoints, endpoint{server.Host, server.Port})
 	}
-	// Nobody need listen for TCP where datagrams are sent to.
+	// A service that receives datagrams may not listen on TCP.
 	if len(to.endpoints) == 0 || strings.Contains(location.Scheme, "udp") || location.Says("statsd") {
 		return target{}, notProbed(t)
 	}
@@ -75,12 +76,12 @@ func parse(t v1alpha1.ServiceType, raw string) (target, *Result) {
 	return to, nil
 }
 
-// faulty is what is found of a handle with a fault.
+// faulty is the result for a handle with a fault.
 func faulty(t v1alpha1.ServiceType, fault handle.Fault) *Result {
 	schemes := catalog.Lookup(t).Schemes
 	switch {
 	case fault != handle.Empty && len(schemes) == 0:
-		return notProbed(t) // a token, or whatever an app takes: only what is surely an endpoint is one
+		return notProbed(t) // a token, or anything that an app accepts: it is tried only if it is surely an endpoint
 	case fault == handle.Foreign:
 		sentence := fmt.Sprintf("the handle %s: it should begin with %s://", fault, strings.Join(schemes, ":// or "))
 		return &Result{exitcode.SchemeMismatch, sentence}
@@ -89,13 +90,13 @@ func faulty(t v1alpha1.ServiceType, fault handle.Fault) *Result {
 	}
 }
 
-// startTLS: clients of mail mean by smtp+tls what others call smtp+starttls.
+// startTLS: for mail clients, smtp+tls means what others call smtp+starttls.
 func startTLS(l handle.Location) bool { return l.Says("smtp") && l.Says("tls") }
 
 var usualPorts = map[string]string{"http": "80", "https": "443"}
 
-// requestURL is where a client of HTTP sends its requests to, nil where Go's can send none. The credentials go into a header,
-// so any character of theirs will do.
+// requestURL is where an HTTP client sends its requests; nil if Go's client can send none. The credentials go into a
+// header, so they may contain any character.
 func requestURL(l handle.Location) *url.URL {
 	u, err := url.Parse("http://host" + l.Tail)
 	if err != nil || len(l.Servers) > 1 {

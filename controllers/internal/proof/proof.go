@@ -1,9 +1,9 @@
 // Package proof says how long it counts that a handle has passed its verification.
 //
-// A handle that passed last week may not pass today: its user was deleted, its Secret is gone, the service is full. So an app
-// is moved to a service only on a proof that is young. Both controllers ask here: the one of Bindings does not move an app on
-// an older proof, and the one of BackingServices tries the handle again when a Binding waits for just that. Nothing is tried
-// periodically.
+// A handle that passed last week may not pass today: its user was deleted, its Secret is gone, the service is full. So an
+// app is moved to a service only on a young proof. Both controllers use this package: the one of Bindings does not move
+// an app on an older proof, and the one of BackingServices tries the handle again when a Binding waits for exactly that.
+// Nothing is tried periodically.
 package proof
 
 import (
@@ -15,11 +15,12 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
-// MaxAge of a proof that an app is moved on. It is long enough for one trial to serve all Bindings that one person or one
-// pipeline edits together, and short beside the time that somebody takes to break a service and to swap to it.
+// MaxAge is the highest age of a proof on which an app is moved. It is long enough for one trial to serve all Bindings
+// that one person or one pipeline edits together. It is short compared with the time that somebody needs to break a
+// service and to swap to it.
 const MaxAge = time.Minute
 
-// At is when the present handle of a service last passed; zero where it never did.
+// At is when the current handle of a service last passed; zero if it never did.
 func At(s *v1alpha1.BackingServiceStatus) time.Time {
 	v, h := s.Verification, s.Handle
 	switch {
@@ -34,15 +35,15 @@ func At(s *v1alpha1.BackingServiceStatus) time.Time {
 	}
 }
 
-// IsYoung says whether an app may be moved to the service on the proof that there is. That Verified is True at all is another
-// question. A proof from the future is from a clock that is wrong.
+// IsYoung says whether an app may be moved to the service on the existing proof. It does not say whether Verified is True
+// at all. A proof from the future comes from a clock that is wrong.
 func IsYoung(s *v1alpha1.BackingServiceStatus, now time.Time) bool {
 	age := now.Sub(At(s))
 	return -MaxAge < age && age < MaxAge
 }
 
-// Awaits says whether a Binding may be waiting for nothing but a younger proof of a service that has passed. Its status says so;
-// where the status is not about the present spec, nobody has looked yet, and the proof may as well be made meanwhile.
+// Awaits says whether a Binding may be waiting only for a younger proof of a service that has passed. Its status says so.
+// If the status is not about the current spec, nobody has looked yet; then the proof can already be made in the meantime.
 func Awaits(b *v1alpha1.Binding) bool {
 	if b.Status.ObservedGeneration < b.Generation {
 		return true

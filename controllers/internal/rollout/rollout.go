@@ -1,7 +1,7 @@
-// Package rollout reads from the status of a workload whether its last rollout is under way, over, or stuck.
+// Package rollout reads from the status of a workload whether its last rollout is in progress, finished, or stuck.
 //
-// A status is a moment. Whether Pods stay available is told by comparing moments: Seen does that, for the one rollout that
-// somebody watches (seen.go).
+// A status shows one moment. To know whether Pods stay available, moments must be compared: Seen does that, for the one
+// rollout that is watched (seen.go).
 package rollout
 
 import (
@@ -20,29 +20,29 @@ type Phase string
 
 // The phases of a rollout.
 const (
-	// Unseen: the status is about an older spec. It says nothing about this one.
+	// Unseen: the status is about an older spec. It says nothing about the current one.
 	Unseen Phase = "Unseen"
 	// Progressing: Pods are being replaced.
 	Progressing Phase = "Progressing"
-	// Draining: every Pod is of the current template and available, and older ones have not ended yet.
+	// Draining: every Pod is of the current template and available, but older ones have not ended yet.
 	Draining Phase = "Draining"
 	// Complete: every Pod is of the current template and available, and no older one is left.
 	Complete Phase = "Complete"
-	// Empty: there is to be no Pod at all, so there is nothing that can succeed or fail.
+	// Empty: no Pod is wanted, so nothing can succeed or fail.
 	Empty Phase = "Empty"
 	// Stuck: the workload missed its own deadline. It may still recover.
 	Stuck Phase = "Stuck"
 	// Paused: the owner of the workload holds it.
 	Paused Phase = "Paused"
-	// Partitioned: a StatefulSet has replaced the Pods that its partition lets it replace, and keeps the others.
+	// Partitioned: a StatefulSet has replaced the Pods that its partition allows, and keeps the others.
 	Partitioned Phase = "Partitioned"
 	// OnDelete: the workload replaces a Pod only when somebody deletes it, and older Pods are left.
 	OnDelete Phase = "OnDelete"
-	// QuotaExceeded: a quota of the namespace has no room for the next new Pod. The workload goes on when there is.
+	// QuotaExceeded: a quota of the namespace has no room for the next new Pod. The rollout continues when there is room.
 	QuotaExceeded Phase = "QuotaExceeded"
 )
 
-// Held says whether something holds the rollout that has nothing to do with the new template. Then no time counts.
+// Held says whether the rollout is held by something that has nothing to do with the new template. Then no time counts.
 func (p Phase) Held() bool {
 	switch p {
 	case Empty, Paused, Partitioned, OnDelete, QuotaExceeded:
@@ -56,9 +56,9 @@ func (p Phase) Held() bool {
 func (p Phase) Proved() bool { return p == Complete || p == Draining }
 
 const (
-	// defaultDeadline of a workload that has none of its own: the one that Deployments have.
+	// defaultDeadline of a workload without its own deadline: the default of Deployments.
 	defaultDeadline = 10 * time.Minute
-	// defaultGrace is how long a Pod may take to end where its spec does not say.
+	// defaultGrace is how long a Pod may take to end if its spec does not say.
 	defaultGrace = 30 * time.Second
 )
 
@@ -67,32 +67,32 @@ type State struct {
 	Phase   Phase
 	Message string
 	Figures Figures
-	// Deadline is how long the rollout may make no progress. Where older Pods have to end before new ones can begin, it has
-	// the time that they may take to end in it.
+	// Deadline is how long the rollout may make no progress. If older Pods have to end before new ones can start, it
+	// includes the time that they may take to end.
 	Deadline time.Duration
-	// Shortest is the least that a rollout can take, because Pods count as available after minReadySeconds only.
+	// Shortest is the shortest time that a rollout can take, because Pods count as available only after minReadySeconds.
 	Shortest time.Duration
-	// Refused is what the API server says where it refuses new Pods; "" = it does not, or the workload does not tell.
+	// Refused is the message of the API server if it refuses new Pods; "" = it does not, or the workload does not say.
 	Refused string
-	// StuckSince is when the workload's own controller gave the rollout up.
+	// StuckSince is when the workload's own controller gave up on the rollout.
 	StuckSince time.Time
 }
 
 // Figures are what changes while a rollout makes progress.
 type Figures struct {
-	// Want is how many Pods there are to be; Updated of them are of the current template.
+	// Want is how many Pods there shall be. Updated is how many of them are of the current template.
 	Want, Updated int32
-	// Available counts the Pods, of whichever template, that are available.
+	// Available counts the Pods, of any template, that are available.
 	Available int32
-	// OnlyNew: there are Pods of the current template, and no others but those that are ending.
+	// OnlyNew: there are Pods of the current template, and no others except those that are ending.
 	OnlyNew bool
-	// Terminating counts the Pods that are ending, of whichever template; 0 where the workload's status does not say.
+	// Terminating counts the Pods, of any template, that are ending; 0 if the workload's status does not say.
 	Terminating int32
 	// AvailableSince is when the workload's controller last found that enough Pods are available.
 	AvailableSince time.Time
 }
 
-// OfDeployment reads the rollout of a Deployment, in the order in which the Deployment controller itself goes on.
+// OfDeployment reads the rollout of a Deployment, in the order in which the Deployment controller itself proceeds.
 func OfDeployment(d *appsv1.Deployment) State {
 	status, want := d.Status, replicas(d.Spec.Replicas)
 	s := State{Deadline: defaultDeadline, Figures: Figures{
@@ -136,7 +136,7 @@ func (s State) ofDeployment(d *appsv1.Deployment, want int32) State {
 	return s.running(d.Status, want)
 }
 
-// running is the state of a Deployment that is to have Pods, where nothing holds it.
+// running is the state of a Deployment that shall have Pods and that nothing holds.
 func (s State) running(status appsv1.DeploymentStatus, want int32) State {
 	progressing := deploymentCondition(status.Conditions, appsv1.DeploymentProgressing)
 	switch {
@@ -157,16 +157,17 @@ func (s State) running(status appsv1.DeploymentStatus, want int32) State {
 	}
 }
 
-// isShort says whether new Pods are missing, or older ones are left. A Deployment that has neither may still say that it is
-// stuck: it waits for Pods that are ending.
+// isShort says whether new Pods are missing, or older ones are left. If neither is true, a Deployment may still say that
+// it is stuck: it waits for Pods that are ending.
 func (f Figures) isShort() bool { return !f.OnlyNew || f.Updated < f.Want || f.Available < f.Want }
 
-// endsFirst says whether all older Pods have to end before a new one begins.
+// endsFirst says whether all older Pods have to end before a new one starts.
 func endsFirst(d *appsv1.Deployment) bool {
 	return d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType
 }
 
-// exceedsQuota says whether a Pod was refused for a quota. The API server words it so; there is no code for it.
+// exceedsQuota says whether a Pod was refused because of a quota. This is the wording of the API server; there is no code
+// for it.
 func exceedsQuota(refused appsv1.DeploymentCondition) bool {
 	return refused.Status == corev1.ConditionTrue && strings.Contains(refused.Message, "exceeded quota")
 }
@@ -180,7 +181,7 @@ func atOnce(d *appsv1.Deployment, want int32) int32 {
 	n := 0
 	for _, part := range []*intstr.IntOrString{update.MaxSurge, update.MaxUnavailable} {
 		if part == nil {
-			return max(want, 1) // the API server sets a default, so this is no Deployment of its
+			return max(want, 1) // the API server sets a default, so this Deployment does not come from it
 		}
 		scaled, err := intstr.GetScaledValueFromIntOrPercent(part, int(want), part == update.MaxSurge)
 		if err != nil {
@@ -191,7 +192,7 @@ func atOnce(d *appsv1.Deployment, want int32) int32 {
 	return max(int32(n), 1)
 }
 
-// shortest is how long it takes at least until the last of some Pods is available.
+// shortest is the shortest time until the last of some Pods is available.
 func shortest(minReadySeconds, want, atOnce int32) time.Duration {
 	steps := (want + atOnce - 1) / atOnce
 	return time.Duration(minReadySeconds) * time.Second * time.Duration(steps)
@@ -210,7 +211,7 @@ func OfStatefulSet(set *appsv1.StatefulSet) State {
 	status, want := set.Status, replicas(set.Spec.Replicas)
 	s := State{Deadline: defaultDeadline + grace(set.Spec.Template.Spec), Figures: Figures{
 		Want: want, Updated: status.UpdatedReplicas, Available: status.AvailableReplicas,
-		// A Pod that was deleted counts as none of the current template until another one has its place.
+		// A deleted Pod does not count as one of the current template until another Pod has replaced it.
 		OnlyNew: status.UpdatedReplicas > 0 && (status.Replicas == status.UpdatedReplicas ||
 			status.CurrentRevision != "" && status.CurrentRevision == status.UpdateRevision),
 	}}
@@ -234,7 +235,7 @@ func OfStatefulSet(set *appsv1.StatefulSet) State {
 	}
 }
 
-// ofStatefulSet is the state of a StatefulSet that has older Pods.
+// ofStatefulSet is the state of a StatefulSet that still has older Pods.
 func (s State) ofStatefulSet(set *appsv1.StatefulSet, want int32) State {
 	updated, keeps := set.Status.UpdatedReplicas, int32(0)
 	if update := set.Spec.UpdateStrategy.RollingUpdate; update != nil && update.Partition != nil {

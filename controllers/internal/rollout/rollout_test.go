@@ -113,7 +113,7 @@ func TestOfDaemonSet(t *testing.T) {
 	}
 }
 
-// Where older Pods have to end first, the time that they may take is no lack of progress.
+// If older Pods have to end first, the time that they may take does not count as lack of progress.
 func TestTimeToEnd(t *testing.T) {
 	grace := corev1.PodTemplateSpec{Spec: corev1.PodSpec{TerminationGracePeriodSeconds: new(int64(1200))}}
 	rolling := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Template: grace, ProgressDeadlineSeconds: new(int32(60))}}

@@ -21,7 +21,7 @@ func pods(want, updated, available, all, terminating int32) State {
 	return OfDeployment(d)
 }
 
-// whole is a Deployment of three whose Pods are all new and available; behind is one whose status lags behind.
+// whole is a Deployment of three whose Pods are all new and available. behind is one whose status lags behind.
 func whole() State { return pods(3, 3, 3, 3, 0) }
 
 func behind() State {
@@ -39,8 +39,8 @@ func TestSeen(t *testing.T) {
 	start := []moment{{0, pods(3, 0, 3, 3, 0)}, {2, pods(3, 2, 3, 4, 0)}, {20, whole()}}
 	for name, test := range map[string]struct {
 		after  []moment
-		steady int // since which second every Pod is new and available
-		lostBy int // at which second missing Pods are lost for good
+		steady int // the second since which every Pod is new and available
+		lostBy int // the second at which missing Pods count as lost for good
 	}{
 		"nothing happens":                       {nil, 20, never},
 		"time passes":                           {[]moment{{25, whole()}}, 20, never},
@@ -82,7 +82,7 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-// Pods that were lost and found again between two looks are told by the workload's own clock.
+// Pods that were lost and came back between two looks are noticed by the workload's own clock.
 func TestSeenBetweenTwoLooks(t *testing.T) {
 	available := func(second int) State {
 		d := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: new(int32(1))}}
@@ -105,7 +105,7 @@ func TestSeenBetweenTwoLooks(t *testing.T) {
 	}
 }
 
-// A rollout is named by its Pod template: another one begins anew, and nothing else does.
+// A rollout is named by its Pod template: only another template starts a new one.
 func TestSeenOfAnotherTemplate(t *testing.T) {
 	seen := Seen{}.Next("1", whole(), at(0)).Next("1", whole(), at(5))
 	if other := seen.Next("2", behind(), at(6)); !other.Since.Equal(at(6)) || !other.Steady.IsZero() || other.State().Phase != "" {

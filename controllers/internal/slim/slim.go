@@ -1,8 +1,8 @@
-// Package slim keeps of an object's metadata what Bindery looks at. What somebody may write into the rest is as large as he
-// likes, and the operator keeps every Binding and BackingService of the cluster in its memory.
+// Package slim keeps only those parts of an object's metadata that Bindery looks at. The rest can be as large as its
+// author likes, and the operator keeps every Binding and BackingService of the cluster in its memory.
 //
-// A status that is written with such an object changes nothing else of it: the API server takes nothing but the status out
-// of what is sent to the status subresource.
+// Writing a status with such an object changes nothing else in the stored object: the API server takes only the status
+// from what is sent to the status subresource.
 package slim
 
 import (
@@ -27,8 +27,8 @@ type Object interface {
 	runtime.Object
 }
 
-// Metadata takes out of an object the annotations, the labels, the finalizers, the owners other than a BackingService that
-// controls it, and who wrote which field.
+// Metadata removes these parts from an object: the annotations, the labels, the finalizers, all owners except a
+// BackingService that controls it, and who wrote which field.
 func Metadata(object metav1.Object) {
 	object.SetAnnotations(nil)
 	object.SetLabels(nil)
@@ -39,8 +39,8 @@ func Metadata(object metav1.Object) {
 	object.SetOwnerReferences(ownersOf(object))
 }
 
-// Child takes out of an object that has Bindery's label all that is not Bindery's. Anybody may set the label: what no
-// BackingService controls keeps its name, and nothing else.
+// Child removes from an object that has Bindery's label everything that is not Bindery's. Anybody may set the label: an
+// object that no BackingService controls keeps only its name.
 func Child(object Object) Object {
 	annotations, labels, written := object.GetAnnotations(), object.GetLabels(), object.GetManagedFields()
 	if len(ownersOf(object)) == 0 {
@@ -61,7 +61,7 @@ func Child(object Object) Object {
 	return object
 }
 
-// nameOf is an object of the same kind that has the name of another one, and nothing else that could be large.
+// nameOf is an object of the same kind with the name of another one, and nothing else that could be large.
 func nameOf(object Object) Object {
 	bare, ok := reflect.TypeAssert[Object](reflect.New(reflect.TypeOf(object).Elem()))
 	if !ok {
@@ -78,7 +78,7 @@ func nameOf(object Object) Object {
 	return bare
 }
 
-// ownersOf is the BackingService that controls an object; empty where none does.
+// ownersOf is the BackingService that controls an object; empty if none does.
 func ownersOf(object metav1.Object) []metav1.OwnerReference {
 	owner := metav1.GetControllerOf(object)
 	if owner == nil || owner.Kind != "BackingService" || len(owner.APIVersion)+len(owner.Name)+len(owner.UID) > 3*maxText ||
@@ -88,10 +88,10 @@ func ownersOf(object metav1.Object) []metav1.OwnerReference {
 	return []metav1.OwnerReference{*owner}
 }
 
-// prefixes of the labels and annotations that Bindery gives to what it makes.
+// prefixes of the labels and annotations that Bindery gives to the objects that it makes.
 var prefixes = []string{v1alpha1.GroupVersion.Group + "/", "app.kubernetes.io/"}
 
-// ours are the labels or annotations that may be Bindery's, but for the one that is read from the workload itself.
+// ours are the labels or annotations that may be Bindery's, except the one that is read from the workload itself.
 func ours(all map[string]string) map[string]string {
 	kept := maps.Clone(all)
 	maps.DeleteFunc(kept, func(key, _ string) bool {

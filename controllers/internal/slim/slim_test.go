@@ -20,7 +20,7 @@ var (
 	ref   = metav1.OwnerReference{APIVersion: "bindery.dev/v1alpha1", Kind: "BackingService", Name: "logs", UID: "logs-1", Controller: new(true)}
 )
 
-// full is metadata of which all is set that anybody may write, and of which much is large.
+// full is metadata in which everything is set that anybody may write. Much of it is large.
 func full(owners ...metav1.OwnerReference) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: "shop", Name: "logs", UID: "1", ResourceVersion: "7", Generation: 3, CreationTimestamp: noon, DeletionTimestamp: &noon,

@@ -1,5 +1,5 @@
-// Package written bridges the moment between a write and the cache's seeing it. Without it the next pass would plan from the
-// older status, and send writes that the API server can only answer with a conflict.
+// Package written covers the time between a write and the moment when the cache sees it. Without it, the next pass would
+// plan from the older status, and send writes that the API server can only answer with a conflict.
 package written
 
 import (
@@ -18,8 +18,8 @@ type Object[T any] interface {
 	DeepCopyInto(out *T)
 }
 
-// Book keeps the objects that were just written, each under the key of the pass that wrote it, until the cache has seen the
-// write.
+// Book keeps the objects that were just written, each under the key of the pass that wrote it, until the cache has seen
+// the write.
 type Book[K comparable, T any, P Object[T]] struct {
 	mu   sync.Mutex
 	seen map[K]map[string]T
@@ -30,8 +30,8 @@ func New[K comparable, T any, P Object[T]]() *Book[K, T, P] {
 	return &Book[K, T, P]{seen: map[K]map[string]T{}}
 }
 
-// Put keeps what the API server answered to a write, with no more of its metadata than the cache keeps. The caller must not
-// change it any more.
+// Put keeps the API server's answer to a write, with no more of its metadata than the cache keeps. The caller must not
+// change the object any more.
 func (b *Book[K, T, P]) Put(key K, object T) {
 	slim.Metadata(P(&object))
 	b.mu.Lock()
@@ -42,8 +42,8 @@ func (b *Book[K, T, P]) Put(key K, object T) {
 	b.seen[key][P(&object).GetName()] = object
 }
 
-// Overlay replaces those of the objects that the cache has listed for a key, and that it has an older state of; it forgets
-// the rest of the key's. All objects of a key are in one namespace.
+// Overlay replaces those objects in the cache's list for a key that are older than what was written. It forgets the other
+// objects of the key. All objects of a key are in one namespace.
 func (b *Book[K, T, P]) Overlay(key K, listed []T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package handletest has the URLs that the rules about credentials are tested with: what judges them in Go, and what the API
-// server judges by, must say the same of each.
+// Package handletest has the URLs that test the rules about credentials: the Go code and the API server must give the
+// same result for each of them.
 package handletest
 
 import (
@@ -13,7 +13,7 @@ const Canary = "c4n4ryc4n4ryc4n4ryc4n4ryzz"
 // WithCredentials are URLs that are refused.
 func WithCredentials() iter.Seq[string] { return lines(withCredentials) }
 
-// WithoutCredentials are URLs that are taken.
+// WithoutCredentials are URLs that are accepted.
 func WithoutCredentials() iter.Seq[string] { return lines(withoutCredentials) }
 
 func lines(text string) iter.Seq[string] {
