@@ -92,17 +92,26 @@ func (f *facts) findHeld() map[string]podtemplate.Entries {
 		held[binding][slot] = ref
 		taken[slot] = true
 	}
+	disputed := map[podtemplate.Slot]bool{}
 	for _, a := range f.recorded.Attachments {
 		for slot, ref := range a.Entries() {
-			if presence, have := podtemplate.Lookup(f.Workload.pod(), slot); presence == podtemplate.Refers && have == ref {
+			presence, have := podtemplate.Lookup(f.Workload.pod(), slot)
+			switch {
+			case presence != podtemplate.Refers || have != ref:
+			case a.RolledBack == nil && f.isOfAnother(a.Binding, slot, ref): // what was put back is not what the spec asks for
+				disputed[slot] = true
+			default:
 				hold(a.Binding, slot, ref)
 			}
 		}
 	}
 	for _, b := range f.Bindings {
 		remembered := f.bornWith(b)
-		if _, known := f.recorded.Find(b.Name); !known {
-			maps.Copy(remembered, f.hadBefore(b))
+		_, known := f.recorded.Find(b.Name)
+		for slot, ref := range f.hadBefore(b) {
+			if !known || disputed[slot] {
+				remembered[slot] = ref
+			}
 		}
 		for slot, ref := range remembered {
 			presence, have := podtemplate.Lookup(f.Workload.pod(), slot)
@@ -112,6 +121,24 @@ func (f *facts) findHeld() map[string]podtemplate.Entries {
 		}
 	}
 	return held
+}
+
+// isOfAnother says whether the ledger is wrong about a variable: the Binding that it names does not ask for it, and another
+// one asks for it and says in its status that it has it. Anybody who may edit the workload can write that into the annotation.
+func (f *facts) isOfAnother(binding string, slot podtemplate.Slot, ref podtemplate.Ref) bool {
+	another := false
+	for _, b := range f.Bindings {
+		asks := slices.Contains(f.slots(b), slot)
+		if b.Name == binding {
+			if asks {
+				return false
+			}
+			continue
+		}
+		current := b.Status.Current
+		another = another || asks && current != nil && current.SecretName == ref.Secret && slices.Contains(current.Env, slot.Env)
+	}
+	return another
 }
 
 // bornWith are the entries that a workload is born with: the API server also puts them into a new workload, or into a

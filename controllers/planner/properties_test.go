@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -81,7 +83,7 @@ func act(t *rapid.T, w *world) string {
 	variables := rapid.SampledFrom([]func(*v1alpha1.Binding){
 		env(), env("X", "uri"), env("Y", "uri", "X", "host"), env("OWN", "uri"),
 	}).Draw(t, "env")
-	action := rapid.SampledFrom([]string{"bind", "bind", "unbind", "edit", "edit", "deploy", "owner", "down", "up", "rotate"}).Draw(t, "action")
+	action := rapid.SampledFrom([]string{"bind", "bind", "unbind", "edit", "edit", "deploy", "owner", "down", "up", "rotate", "restart", "annotate", "image"}).Draw(t, "action")
 	t.Logf("%s %s %s", action, name, service)
 	switch {
 	case action == "bind" && !exists:
@@ -100,6 +102,12 @@ func act(t *rapid.T, w *world) string {
 		if rapid.Bool().Draw(t, "annotations too") {
 			w.deployment.Annotations = nil
 		}
+	case action == "restart" && w.deployment != nil:
+		w.restart(w.now.String())
+	case action == "annotate" && w.deployment != nil:
+		byHand(w, func(d *appsv1.Deployment) { metav1.SetMetaDataAnnotation(&d.ObjectMeta, "note", w.now.String()) })
+	case action == "image" && w.deployment != nil:
+		w.image(fmt.Sprintf("app:%d", w.now.Unix()))
 	case action == "down" || action == "up":
 		if s, ok := w.services[service]; ok {
 			w.service(service, ofType(s.Spec.Type), func(fresh *v1alpha1.BackingService) {

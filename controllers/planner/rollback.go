@@ -134,7 +134,7 @@ func (f *facts) wasRolledBack(b v1alpha1.Binding, s *v1alpha1.BackingService) st
 	if s == nil || s.Status.Handle == nil {
 		return ""
 	}
-	if f.mayTryAgain(b) {
+	if f.mayTryAgain(b, s) {
 		return ""
 	}
 	h := s.Status.Handle
@@ -144,8 +144,7 @@ func (f *facts) wasRolledBack(b v1alpha1.Binding, s *v1alpha1.BackingService) st
 		return t.Message
 	}
 	// The ledger may have been lost, with the workload or with its annotations.
-	if last := lastSwap(b.Status); last.Outcome == v1alpha1.SwapRolledBack && last.BindingGeneration == b.Generation &&
-		last.To == s.Name && last.SecretName == h.SecretName {
+	if last := lastSwap(b.Status); isFailure(last, b, s) {
 		return fmt.Sprintf("to attach BackingService %s failed (%s) and was rolled back: edit the spec of the Binding to try again",
 			last.To, last.StartedAt.UTC().Format(time.RFC3339))
 	}
@@ -155,21 +154,30 @@ func (f *facts) wasRolledBack(b v1alpha1.Binding, s *v1alpha1.BackingService) st
 // mayTryAgain says whether a first attachment that was rolled back gets one more try. The app runs without its variable,
 // and the possible cause is gone: the owner has changed the spec of the Pods, or a rollout that was stuck before has
 // ended.
-func (f *facts) mayTryAgain(b v1alpha1.Binding) bool {
+func (f *facts) mayTryAgain(b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
 	last := lastSwap(b.Status)
-	if f.Workload == nil || last.Outcome != v1alpha1.SwapRolledBack || last.PodSpec == "" {
+	if f.Workload == nil || last.PodSpec == "" || !isFailure(last, b, s) {
 		return false
 	}
 	a, _ := f.recorded.Find(b.Name)
+	if a.RolledBack != nil && !last.StartedAt.Equal(&a.RolledBack.Since) {
+		return false // the status does not know the last try yet
+	}
 	unblocked := a.RolledBack != nil && a.RolledBack.Rolling && f.Workload.Rollout.Phase.Proved()
 	if last.PodSpec == f.podSpec() && !unblocked {
 		return false
 	}
 	tries := 0
 	for _, swap := range b.Status.History {
-		if swap.Outcome == v1alpha1.SwapRolledBack && swap.SecretName == last.SecretName && swap.BindingGeneration == last.BindingGeneration {
+		if isFailure(swap, b, s) {
 			tries++
 		}
 	}
 	return tries < mostTries
+}
+
+// isFailure says whether a swap was rolled back that this very spec of a Binding asks for.
+func isFailure(swap v1alpha1.Swap, b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
+	return swap.Outcome == v1alpha1.SwapRolledBack && swap.BindingGeneration == b.Generation &&
+		swap.To == s.Name && swap.SecretName == s.Status.Handle.SecretName
 }
