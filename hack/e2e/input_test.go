@@ -105,7 +105,7 @@ func TestInput(t *testing.T) {
 		})).
 		Assess("for a handle that is not there, or of which a Job can say no more, says so in a word of its own", in(func(s *scene) {
 			s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "odd"}, StringData: map[string]string{
-				"empty": "", "line-break": "mysql://visits2:6379/db\n", "sentinels": "redis-sentinel://visits2:6379/0#main",
+				"empty": "", "line-break": "mysql://bindery-visits2:6379/db\n", "sentinels": "redis-sentinel://bindery-visits2:6379/0#main",
 			}})
 			for key, want := range map[string]struct {
 				kind   v1alpha1.ServiceType

@@ -58,7 +58,7 @@ func TestSwapUnderLoad(t *testing.T) {
 			s.foreign("outdated", string(get[corev1.Secret](s, s.secretOf("visits2")).Data["uri"]))
 			s.awaitVerified("outdated")
 			s.ages("outdated")
-			s.kubectl("patch", "secret", "outdated-handle", "-p", `{"stringData":{"url":"redis://:not-the-password@visits2:6379"}}`)
+			s.kubectl("patch", "secret", "outdated-handle", "-p", `{"stringData":{"url":"redis://:not-the-password@bindery-visits2:6379"}}`)
 			since := s.rollouts("pinger")
 			s.swap("pinger-visits", "outdated")
 			s.awaitUnverified("outdated", v1alpha1.ReasonCredentialsRefused)
