@@ -84,7 +84,7 @@ func (f *facts) forgetOlder() {
 // (an owner may replace all annotations), the status of the Binding says what it was.
 func (f *facts) findHeld() map[string]podtemplate.Entries {
 	held := map[string]podtemplate.Entries{}
-	taken := map[podtemplate.Slot]bool{}
+	taken, disputed := map[podtemplate.Slot]bool{}, map[podtemplate.Slot]bool{}
 	hold := func(binding string, slot podtemplate.Slot, ref podtemplate.Ref) {
 		if held[binding] == nil {
 			held[binding] = podtemplate.Entries{}
@@ -92,7 +92,6 @@ func (f *facts) findHeld() map[string]podtemplate.Entries {
 		held[binding][slot] = ref
 		taken[slot] = true
 	}
-	disputed := map[podtemplate.Slot]bool{}
 	for _, a := range f.recorded.Attachments {
 		for slot, ref := range a.Entries() {
 			presence, have := podtemplate.Lookup(f.Workload.pod(), slot)
@@ -106,14 +105,7 @@ func (f *facts) findHeld() map[string]podtemplate.Entries {
 		}
 	}
 	for _, b := range f.Bindings {
-		remembered := f.bornWith(b)
-		_, known := f.recorded.Find(b.Name)
-		for slot, ref := range f.hadBefore(b) {
-			if !known || disputed[slot] {
-				remembered[slot] = ref
-			}
-		}
-		for slot, ref := range remembered {
+		for slot, ref := range f.remembered(b, disputed) {
 			presence, have := podtemplate.Lookup(f.Workload.pod(), slot)
 			if !taken[slot] && presence == podtemplate.Refers && have.Secret == ref.Secret && (ref.Key == "" || ref.Key == have.Key) {
 				hold(b.Name, slot, have)
@@ -121,6 +113,18 @@ func (f *facts) findHeld() map[string]podtemplate.Entries {
 		}
 	}
 	return held
+}
+
+// remembered are the entries that the status of a Binding knows, where the ledger does not know the Binding, or is wrong.
+func (f *facts) remembered(b v1alpha1.Binding, disputed map[podtemplate.Slot]bool) podtemplate.Entries {
+	entries := f.bornWith(b)
+	_, known := f.recorded.Find(b.Name)
+	for slot, ref := range f.hadBefore(b) {
+		if !known || disputed[slot] {
+			entries[slot] = ref
+		}
+	}
+	return entries
 }
 
 // isOfAnother says whether the ledger is wrong about a variable: the Binding that it names does not ask for it, and another
