@@ -94,9 +94,8 @@ func (f *facts) findHeld() map[string]podtemplate.Entries {
 	}
 	for _, a := range f.recorded.Attachments {
 		for slot, ref := range a.Entries() {
-			presence, have := podtemplate.Lookup(f.Workload.pod(), slot)
 			switch {
-			case presence != podtemplate.Refers || have != ref:
+			case !f.refersTo(slot, ref):
 			case a.RolledBack == nil && f.isOfAnother(a.Binding, slot, ref): // what was put back is not what the spec asks for
 				disputed[slot] = true
 			default:
@@ -106,13 +105,22 @@ func (f *facts) findHeld() map[string]podtemplate.Entries {
 	}
 	for _, b := range f.Bindings {
 		for slot, ref := range f.remembered(b, disputed) {
-			presence, have := podtemplate.Lookup(f.Workload.pod(), slot)
-			if !taken[slot] && presence == podtemplate.Refers && have.Secret == ref.Secret && (ref.Key == "" || ref.Key == have.Key) {
-				hold(b.Name, slot, have)
+			if ref.Key == "" { // the status does not say which
+				_, have := podtemplate.Lookup(f.Workload.pod(), slot)
+				ref.Key = have.Key
+			}
+			if !taken[slot] && f.refersTo(slot, ref) {
+				hold(b.Name, slot, ref)
 			}
 		}
 	}
 	return held
+}
+
+// refersTo says whether a slot of the Pod template refers to this.
+func (f *facts) refersTo(slot podtemplate.Slot, ref podtemplate.Ref) bool {
+	presence, have := podtemplate.Lookup(f.Workload.pod(), slot)
+	return presence == podtemplate.Refers && have == ref
 }
 
 // remembered are the entries that the status of a Binding knows, where the ledger does not know the Binding, or is wrong.

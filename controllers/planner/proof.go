@@ -37,7 +37,7 @@ func (f *facts) checkProof(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slo
 // carries says whether entries are in the Pod template already, for example because another Binding put them there.
 func (f *facts) carries(want podtemplate.Entries) bool {
 	for slot, ref := range want {
-		if presence, have := podtemplate.Lookup(f.Workload.pod(), slot); presence != podtemplate.Refers || have != ref {
+		if !f.refersTo(slot, ref) {
 			return false
 		}
 	}
