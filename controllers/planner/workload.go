@@ -25,6 +25,8 @@ type Workload struct {
 	Ordered bool
 	// Paused: a Deployment that does not make a ReplicaSet for a new Pod template.
 	Paused bool
+
+	digest string // of the template; "" = not computed yet
 }
 
 // WorkloadOf reads from a workload what a plan needs to know; nil if the object is no workload.
@@ -48,4 +50,9 @@ func (w *Workload) pod() corev1.PodSpec { return w.Template.Spec }
 // it, because changes of replicas and annotations raise it too.
 func (w *Workload) RolloutName() string { return string(w.Object.UID) + "/" + w.templateDigest() }
 
-func (w *Workload) templateDigest() string { return podtemplate.Digest(w.Template, nil) }
+func (w *Workload) templateDigest() string {
+	if w.digest == "" {
+		w.digest = podtemplate.Digest(w.Template, nil)
+	}
+	return w.digest
+}
