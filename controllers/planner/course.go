@@ -148,7 +148,11 @@ func (c *course) missedTimeout(unsettled map[string]ledger.Attachment) condition
 			continue
 		}
 		// The start time has no fraction of a second, and no Binding shall be rolled back too early.
-		if c.alarm.due(latest(c.began(b, a).Add(limit+time.Second), c.Seen.Began().Add(min(limit, watchAtLeast)))) {
+		end := c.began(b, a).Add(limit + time.Second)
+		if current := b.Status.Current; !c.isOf(current, a) || current.State != v1alpha1.AttachmentFailed {
+			end = latest(end, c.Seen.Began().Add(min(limit, watchAtLeast)))
+		}
+		if c.alarm.due(end) {
 			return condition.False(v1alpha1.ReasonProgressDeadlineExceeded, fmt.Sprintf(
 				"the rollout of %s did not end within spec.swap.timeout of Binding %s, %s: %s", c.Key, b.Name, limit, c.progress()))
 		}
