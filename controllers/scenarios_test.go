@@ -797,7 +797,7 @@ var scenarios = map[string]scenario{
 	"swap of an app that an autoscaler scales": {
 		setUp: onOneOf(replicated(1), quick, "one", "two"), ready: readyOnOne,
 		act: func(s *stage) {
-			s.swapWith("b", "two", v1alpha1.SwapPolicy{Timeout: seconds(3), SettlingTime: seconds(4)})
+			s.swapWith("b", "two", v1alpha1.SwapPolicy{Timeout: seconds(10), SettlingTime: seconds(11)})
 			s.awaitGeneration(3)
 			for _, replicas := range []int32{3, 2, 3} {
 				s.edit(func(d *appsv1.Deployment) {

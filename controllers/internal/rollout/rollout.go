@@ -24,7 +24,7 @@ const (
 	Unseen Phase = "Unseen"
 	// Progressing: Pods are being replaced.
 	Progressing Phase = "Progressing"
-	// Draining: every Pod is of the current template and available, but older ones have not ended yet.
+	// Draining: as many Pods as are wanted are of the current template and available, but older ones have not ended yet.
 	Draining Phase = "Draining"
 	// Complete: every Pod is of the current template and available, and no older one is left.
 	Complete Phase = "Complete"
@@ -52,7 +52,7 @@ func (p Phase) Held() bool {
 	return false
 }
 
-// Proved says whether every Pod is of the current template and available.
+// Proved says whether as many Pods as are wanted are of the current template and available.
 func (p Phase) Proved() bool { return p == Complete || p == Draining }
 
 const (
@@ -120,18 +120,20 @@ func (s State) ofDeployment(d *appsv1.Deployment, want int32) State {
 	if refused.Status == corev1.ConditionTrue {
 		s.Refused = "the API server refuses new Pods: " + refused.Message
 	}
-	incomplete := d.Status.UpdatedReplicas < want
+	incomplete, older := d.Status.UpdatedReplicas < want, max(d.Status.Replicas-d.Status.UpdatedReplicas, 0)
 	switch {
 	case want == 0 && d.Status.Replicas == 0:
 		return s.empty()
 	case want == 0:
 		return s.in(Progressing, "Pods are being stopped")
-	case incomplete && d.Spec.Paused:
+	case (incomplete || older > 0) && d.Spec.Paused:
 		return s.in(Paused, "the Deployment is paused: resume it with `kubectl rollout resume`")
 	case incomplete && exceedsQuota(refused):
 		return s.in(QuotaExceeded, "a quota of the namespace has no room for the next new Pod, and the rollout goes on when it has: "+refused.Message)
 	case d.Status.UpdatedReplicas == 0 && endsFirst(d) && s.Figures.Terminating > 0:
 		return s.in(Progressing, "older Pods are ending, and new ones begin after that")
+	case older > 0 && d.Status.AvailableReplicas-older >= want: // even if each of the older ones is available
+		return s.in(Draining, fmt.Sprintf("%d older Pods have not been stopped yet", older))
 	}
 	return s.running(d.Status, want)
 }

@@ -33,7 +33,10 @@ func TestOfDeployment(t *testing.T) {
 	}{
 		"not seen yet":                       {3, false, appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Unseen, "Deployment controller"},
 		"no new Pod yet":                     {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3}, Progressing, "created"},
-		"old Pods left":                      {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 3, AvailableReplicas: 4}, Progressing, "stopped"},
+		"old Pods left":                      {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 3, AvailableReplicas: 3}, Progressing, "stopped"},
+		"old Pods left, the new available":   {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 3, AvailableReplicas: 4}, Draining, "1 older Pods have not been stopped"},
+		"the same, and it says it is stuck":  {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 3, AvailableReplicas: 4, Conditions: missed}, Draining, ""},
+		"paused with old Pods left":          {3, true, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 6, UpdatedReplicas: 3, AvailableReplicas: 3}, Paused, "kubectl rollout resume"},
 		"not available":                      {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 2}, Progressing, "available"},
 		"old Pods ending":                    {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, TerminatingReplicas: new(int32(1))}, Draining, "1 older Pods"},
 		"done":                               {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, TerminatingReplicas: new(int32(0))}, Complete, "3 of 3"},
