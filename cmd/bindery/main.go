@@ -24,6 +24,9 @@ func main() {
 		ctx := ctrl.SetupSignalHandler()
 		os.Exit(probe(ctx, os.Args[2:], os.LookupEnv, os.Stderr))
 	}
+	if len(os.Args) > 1 && os.Args[1] == selfTestCommand {
+		os.Exit(selfTest(ctrl.SetupSignalHandler(), os.Args[2:], os.LookupEnv, os.Stdout))
+	}
 	options, log := parse()
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
