@@ -42,14 +42,14 @@ func TestRefusals(t *testing.T) {
 func TestAccepted(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string]string{
-		"a budget for two Pods":                  "{replicas: 2, podDisruptionBudget: {enabled: true}}",
-		"no operator for a while":                "replicas: 0",
-		"no Kubernetes namespace but one":        "scope: {namespaces: [a]}",
-		"a list that is left out":                "scope: {namespaces: null}",
-		"what Helm hands to every chart":         "global: {anything: true}",
-		"a certificate of somebody else's":       "metrics: {certificate: {secretName: x}, serviceMonitor: {enabled: true}}",
-		"a test in the scope":                    "{scope: {namespaces: [a, b]}, test: {namespace: b}}",
-		"labels that the chart sets itself":      "commonLabels: {app.kubernetes.io/name: other}",
+		"a budget for two Pods":             "{replicas: 2, podDisruptionBudget: {enabled: true}}",
+		"no operator for a while":           "replicas: 0",
+		"no Kubernetes namespace but one":   "scope: {namespaces: [a]}",
+		"a list that is left out":           "scope: {namespaces: null}",
+		"what Helm hands to every chart":    "global: {anything: true}",
+		"a certificate of somebody else's":  "metrics: {certificate: {secretName: x}, serviceMonitor: {enabled: true}}",
+		"a test in the scope":               "{scope: {namespaces: [a, b]}, test: {namespace: b}}",
+		"labels that the chart sets itself": "commonLabels: {app.kubernetes.io/name: other}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -173,9 +173,9 @@ func leaves(values map[string]any, schema *valueSchema, prefix string) []string 
 
 // valueSchema is the part of a JSON Schema that is looked at.
 type valueSchema struct {
-	Type                 any                `json:"type"`
+	Type                 any                     `json:"type"`
 	Properties           map[string]*valueSchema `json:"properties"`
-	AdditionalProperties any                `json:"additionalProperties"`
+	AdditionalProperties any                     `json:"additionalProperties"`
 }
 
 func schemaOf(t *testing.T) *valueSchema {
