@@ -73,7 +73,10 @@ func (r request) String() string {
 	return text
 }
 
-func (r request) isWrite() bool { return r.method != http.MethodGet && !r.dryRun }
+func (r request) isWrite() bool { return r.method != http.MethodGet && !r.dryRun && !r.isReview() }
+
+// isReview says whether a request asks for a right: it is a POST that writes nothing.
+func (r request) isReview() bool { return strings.HasSuffix(r.path, "/selfsubjectaccessreviews") }
 
 // isBookkeeping says whether a request is about Events or the lease, which no budget counts.
 func (r request) isBookkeeping() bool {
