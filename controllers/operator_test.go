@@ -28,6 +28,8 @@ type operator struct {
 	config *rest.Config
 	// namespace is the only one that the operator sees; "" = it sees all of them.
 	namespace string
+	// scope is its Namespaces: unlike namespace, it is what a user sets.
+	scope []string
 	// window is its BurstWindow.
 	window time.Duration
 	// meddle is between the operator and the API server; nil = nothing is.
@@ -108,7 +110,7 @@ func (o *operator) start() error {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{o, l, next} })
 	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
 		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
-		BurstWindow: o.window, ProbeResources: probeResources,
+		BurstWindow: o.window, ProbeResources: probeResources, Namespaces: o.scope,
 	})
 	if err != nil {
 		cancel()

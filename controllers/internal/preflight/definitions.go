@@ -60,8 +60,8 @@ func compare(own, installed *apiextensionsv1.CustomResourceDefinition) (note str
 	}
 	mine, theirs := fieldsOf(own), fieldsOf(installed)
 	if !slices.Contains(served, v1alpha1.GroupVersion.Version) || len(theirs) == 0 {
-		return "", fmt.Errorf("CustomResourceDefinition %s serves version %s, and this operator knows only %s: run the operator of the "+
-			"release that the definition is of", own.Name, strings.Join(served, ", "), v1alpha1.GroupVersion.Version)
+		return "", fmt.Errorf("CustomResourceDefinition %s serves %s, and this operator knows only %s: run the operator of the "+
+			"release that the definition is of", own.Name, versions(served), v1alpha1.GroupVersion.Version)
 	}
 	if lacking := without(mine, theirs); len(lacking) > 0 {
 		return "", fmt.Errorf("CustomResourceDefinition %s is of an earlier release: it lacks %s: %s", own.Name, few(lacking), install)
@@ -71,6 +71,13 @@ func compare(own, installed *apiextensionsv1.CustomResourceDefinition) (note str
 			own.Name, few(more)), nil
 	}
 	return "", nil
+}
+
+func versions(served []string) string {
+	if len(served) == 0 {
+		return "no version"
+	}
+	return "version " + strings.Join(served, ", ")
 }
 
 // fieldsOf are the paths of all fields of the version that this operator knows.

@@ -1,8 +1,8 @@
 // Package preflight says whether the operator can work where it was started, before it reads or changes anything.
 //
 //	server.go       the API server is new enough
-//	definitions.go  the definitions of Bindery's kinds are those that this operator knows
 //	rights.go       the operator may do in its scope what its role says
+//	definitions.go  the definitions of Bindery's kinds are those that this operator knows
 //
 // An operator that finds out in the middle of its work that it lacks a right, or a field, has already done a part of it:
 // for example, it has changed an app and cannot write the status. So it refuses to start, and says everything that does
@@ -59,10 +59,6 @@ func Check(ctx context.Context, cluster *rest.Config, need Need) (Findings, erro
 	if err != nil {
 		return Findings{}, err
 	}
-	notes, err := checkDefinitions(ctx, api)
-	if err != nil {
-		return Findings{}, err
-	}
 	needed := rightsFor(need)
 	denied, err := ask(ctx, api, needed)
 	if err != nil {
@@ -74,14 +70,17 @@ func Check(ctx context.Context, cluster *rest.Config, need Need) (Findings, erro
 	}
 	denied = slices.DeleteFunc(denied, func(r right) bool { return r.inScope && slices.Contains(absent, r.Namespace) })
 	present := slices.DeleteFunc(slices.Clone(need.Namespaces), func(name string) bool { return slices.Contains(absent, name) })
-	switch {
-	case len(denied) > 0:
+	if len(denied) > 0 {
 		return Findings{}, errors.New(missing(denied, need))
-	case len(need.Namespaces) > 0 && len(present) == 0:
-		return Findings{}, fmt.Errorf("%s: this is all of --namespaces", Absence(absent))
-	default:
-		return Findings{Namespaces: present, Absent: absent, Notes: notes}, nil
 	}
+	if len(need.Namespaces) > 0 && len(present) == 0 {
+		return Findings{}, fmt.Errorf("%s: this is all of --namespaces", Absence(absent))
+	}
+	notes, err := checkDefinitions(ctx, api)
+	if err != nil {
+		return Findings{}, err
+	}
+	return Findings{Namespaces: present, Absent: absent, Notes: notes}, nil
 }
 
 // Absence says what is wrong with namespaces that are absent.

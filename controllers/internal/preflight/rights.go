@@ -35,7 +35,7 @@ var metricsRules = []rbacv1.PolicyRule{
 	{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
 }
 
-// rightsFor are all rights that the operator needs.
+// rightsFor are all rights that the operator needs, each once.
 func rightsFor(need Need) []right {
 	scope := need.Namespaces
 	if len(scope) == 0 {
@@ -61,7 +61,12 @@ func rightsFor(need Need) []right {
 			rights = append(rights, rightsOf(rule, metav1.NamespaceAll, false)...)
 		}
 	}
-	return rights
+	known := map[right]bool{}
+	return slices.DeleteFunc(rights, func(r right) bool {
+		again := known[r]
+		known[r] = true
+		return again
+	})
 }
 
 // rulesOf reads the rules of the first object of a file. The files are parts of this program: one that cannot be read is
