@@ -106,7 +106,7 @@ func runSuite(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	user, err := authn.AddUser(envtest.User{
-		Name:   "system:serviceaccount:" + operatorNamespace + ":bindery-operator",
+		Name:   operatorUser,
 		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + operatorNamespace, "system:authenticated"},
 	}, config)
 	if err != nil {
