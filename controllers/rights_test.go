@@ -17,44 +17,39 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/yaml"
 
-	"github.com/bindery-dev/bindery/config/rbac"
 	"github.com/bindery-dev/bindery/controllers"
 )
 
-// operatorRules are the rules of the operator's role: those about namespaced objects, and the others.
-func operatorRules(t *testing.T) (namespaced, others []rbacv1.PolicyRule) {
+// rulesOf are the rules of a role that the chart installs in a scope.
+func rulesOf(t *testing.T, role string) []rbacv1.PolicyRule {
 	t.Helper()
-	var role rbacv1.ClusterRole
-	if err := yaml.Unmarshal(rbac.Operator, &role); err != nil {
+	rights, err := scopedRights()
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, rule := range role.Rules {
-		if slices.Contains(rule.APIGroups, "apiextensions.k8s.io") {
-			others = append(others, rule)
-		} else {
-			namespaced = append(namespaced, rule)
-		}
+	if len(rights[role]) == 0 {
+		t.Fatalf("the chart installs no %s with rules", role)
 	}
-	return namespaced, others
+	return rights[role]
+}
+
+// operatorRules are the rules of the operator's roles: those about namespaced objects, and the others.
+func operatorRules(t *testing.T) (namespaced, others []rbacv1.PolicyRule) {
+	t.Helper()
+	return rulesOf(t, "Role bindery-operator"), rulesOf(t, "ClusterRole bindery-operator")
 }
 
 // leaseRules are the rules of the role for the lease.
 func leaseRules(t *testing.T) []rbacv1.PolicyRule {
 	t.Helper()
-	first, _, _ := strings.Cut(string(rbac.LeaderElection), "\n---\n")
-	var role rbacv1.Role
-	if err := yaml.Unmarshal([]byte(first), &role); err != nil {
-		t.Fatal(err)
-	}
-	return role.Rules
+	return rulesOf(t, "Role bindery-leader-election")
 }
 
-// metricsRules are the rules of ClusterRole bindery-metrics-auth.
-var metricsRules = []rbacv1.PolicyRule{
-	{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
-	{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
+// metricsRules are the rules by which the operator asks who wants its metrics.
+func metricsRules(t *testing.T) []rbacv1.PolicyRule {
+	t.Helper()
+	return rulesOf(t, "ClusterRole bindery-metrics-auth")
 }
 
 // as is a configuration with the name and the rights of somebody else.
@@ -167,15 +162,15 @@ func TestAMissingRightIsNamed(t *testing.T) {
 	}
 	var tests []missing
 	for _, gone := range withoutOne(namespaced) {
-		tests = append(tests, missing{"in namespace NAMESPACE: " + gone.what, gone.rules, others, leaseRules(t), metricsRules})
+		tests = append(tests, missing{"in namespace NAMESPACE: " + gone.what, gone.rules, others, leaseRules(t), metricsRules(t)})
 	}
 	for _, gone := range withoutOne(others) {
-		tests = append(tests, missing{"in the whole cluster: " + gone.what, namespaced, gone.rules, leaseRules(t), metricsRules})
+		tests = append(tests, missing{"in the whole cluster: " + gone.what, namespaced, gone.rules, leaseRules(t), metricsRules(t)})
 	}
 	for _, gone := range withoutOne(leaseRules(t)) {
-		tests = append(tests, missing{"in namespace NAMESPACE: " + gone.what, namespaced, others, gone.rules, metricsRules})
+		tests = append(tests, missing{"in namespace NAMESPACE: " + gone.what, namespaced, others, gone.rules, metricsRules(t)})
 	}
-	for _, gone := range withoutOne(metricsRules) {
+	for _, gone := range withoutOne(metricsRules(t)) {
 		tests = append(tests, missing{"in the whole cluster: " + gone.what, namespaced, others, leaseRules(t), gone.rules})
 	}
 	if len(tests) < 50 {
