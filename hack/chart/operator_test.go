@@ -3,6 +3,7 @@ package chart
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -82,7 +83,6 @@ func (c *cluster) runOperator(program string, arguments ...string) (ended bool, 
 	ctx, cancel := context.WithTimeout(c.Context(), patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, program, flags...)
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.Env = []string{"KUBECONFIG=" + c.kubeconfigOfOperator(), "MEMORY_LIMIT=536870912"}
 	var log bytes.Buffer
 	command.Stdout, command.Stderr = &log, &log
@@ -91,13 +91,13 @@ func (c *cluster) runOperator(program string, arguments ...string) (ended bool, 
 	go func() { done <- command.Wait() }()
 	for {
 		select {
-		case <-done:
-			return true, log.String()
+		case err := <-done:
+			return true, fmt.Sprintf("%s%v", &log, err)
 		case <-time.After(100 * time.Millisecond):
 		}
 		if isReady(ctx, "http://"+health+"/readyz") {
-			cancel()
-			<-done
+			c.must(command.Process.Signal(os.Interrupt))
+			c.must(<-done)
 			return false, log.String()
 		}
 	}

@@ -1,12 +1,14 @@
 package chart
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 )
 
 func TestLint(t *testing.T) {
@@ -142,5 +144,28 @@ func TestThePodTemplateNamesNoVersionOfTheChart(t *testing.T) {
 	labels := at(t, render(t).get(t, "Deployment", namespace, operator), "spec", "template", "metadata", "labels")
 	if diff := cmp.Diff(map[string]any{"app.kubernetes.io/name": operator}, labels); diff != "" {
 		t.Errorf("labels of the Pods (-want +got):\n%s", diff)
+	}
+}
+
+// An image that is another one tomorrow makes a Pod that starts tomorrow another program. By default the images of Bindery are
+// those of the chart's own version.
+func TestImagesArePinned(t *testing.T) {
+	t.Parallel()
+	text, err := template(t)
+	must(t, err)
+	images := regexp.MustCompile(`(?m)(?:^ *(?:- )?image: |--[a-z]+-image=)"?([^"\s]+)`).FindAllStringSubmatch(text, -1)
+	if len(images) != 6 {
+		t.Fatalf("%d images, want 6: of the operator, of what it runs, and of the test: %q", len(images), images)
+	}
+	var chart struct{ Version, AppVersion string }
+	must(t, yaml.Unmarshal(read(t, "Chart.yaml"), &chart))
+	if chart.Version != chart.AppVersion {
+		t.Errorf("the chart is of version %s, and what it installs of %s", chart.Version, chart.AppVersion)
+	}
+	for _, found := range images {
+		_, tag, _ := strings.Cut(found[1][strings.LastIndex(found[1], "/"):], ":")
+		if ours := strings.Contains(found[1], "/bindery-dev/"); tag == "" || tag == "latest" || ours && tag != "v"+chart.Version {
+			t.Errorf("%s has the tag %q", found[1], tag)
+		}
 	}
 }
