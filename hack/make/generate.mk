@@ -5,11 +5,10 @@ GENERATED := \
 	api/v1alpha1/zz_generated.deepcopy.go \
 	config/crd/bases \
 	config/rbac/role.yaml \
-	docs/api.md \
-	docs/third-party.md
+	docs/api.md
 
 .PHONY: generate
-generate: generate-code generate-manifests generate-docs generate-third-party ## Write everything that is generated: deepcopy, CRDs, role, API reference, third-party licences.
+generate: generate-code generate-manifests generate-docs ## Write everything that is generated: deepcopy, CRDs, role, API reference.
 
 .PHONY: generate-code
 generate-code: $(BIN)/controller-gen ## Write the deepcopy methods of the API.

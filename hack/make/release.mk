@@ -16,6 +16,10 @@ verify-release: release ## Build the committed tree once more, elsewhere and fro
 # Every program, published or not yet.
 PROGRAMS := ./cmd/...
 
+# One more of what `make generate` writes.
+GENERATED += docs/third-party.md
+generate: generate-third-party
+
 .PHONY: generate-third-party
 generate-third-party: ## Write the list of third-party modules and licences; fails where one is not allowed.
 	cd hack/release && GOTOOLCHAIN=$(RELEASE_GO) go run ./thirdparty -root $(CURDIR) -out $(CURDIR)/docs/third-party.md $(PROGRAMS)
