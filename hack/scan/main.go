@@ -3,10 +3,10 @@
 //
 //   - kube-score, about workloads and what goes with them;
 //   - the policy of Kubernetes' own Pod Security admission, about every Pod, at the level restricted;
-//   - rights.go, about roles.
+//   - ruleChecks, about roles and whom they are given to.
 //
-// It prints every finding. One that is accepted on purpose is in waivers.go, with the reason. Any other fails, and so does a
-// waiver that nothing needs any more. It asks nothing on the network.
+// What is accepted on purpose is in waivers.go, with the reason, and is printed. Any other finding fails, and so does a waiver
+// that nothing needs any more. It asks nothing on the network.
 //
 //	usage: scan [-bin DIR] [-chart DIR]
 package main
@@ -34,8 +34,8 @@ var renderings = []rendering{
 	{name: "in the whole cluster"},
 	{name: "in two namespaces", args: []string{"--set", "scope.namespaces={shop,sales}"}},
 	{name: "with everything switched on", args: []string{
-		"--set", "replicas=2,podDisruptionBudget.enabled=true,networkPolicy.enabled=true,pprof.enabled=true," +
-			"metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true",
+		"--set", "replicas=2,podDisruptionBudget.enabled=true,networkPolicy.enabled=true," +
+			"pprof.enabled=true,metrics.serviceMonitor.enabled=true",
 		"--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
 	}},
 }
@@ -70,13 +70,27 @@ func run(bin, chart string, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		fmt.Fprintf(out, "%s:\n", r.name)
-		for _, f := range found {
-			fmt.Fprintf(out, "  %s%s\n", f, excuse(f))
-		}
+		fmt.Fprintf(out, "%s: %d findings\n", r.name, len(found))
 		all = append(all, found...)
 	}
+	for _, w := range waivers {
+		if objects := objectsOf(all, w.check); len(objects) > 0 {
+			fmt.Fprintf(out, "accepted: %s (%s): %s\n", w.check, strings.Join(objects, ", "), w.reason)
+		}
+	}
 	return judge(all)
+}
+
+// objectsOf are the objects that a check complains about, each once.
+func objectsOf(all []finding, check string) []string {
+	var objects []string
+	for _, f := range all {
+		if f.check == check {
+			objects = append(objects, f.object)
+		}
+	}
+	slices.Sort(objects)
+	return slices.Compact(objects)
 }
 
 // findings are all that is found in a manifest, each once.
@@ -100,14 +114,6 @@ func findings(scorer string, manifest []byte) ([]finding, error) {
 	found = slices.Concat(found, insecure, powerful)
 	slices.SortFunc(found, func(a, b finding) int { return strings.Compare(a.String(), b.String()) })
 	return slices.Compact(found), nil
-}
-
-// excuse is the reason why a finding is accepted, for those who read the output.
-func excuse(f finding) string {
-	if w := waiverOf(f); w != nil {
-		return "\n    accepted: " + w.reason
-	}
-	return ""
 }
 
 // judge returns an error that names the findings without a waiver, and the waivers without a finding.
