@@ -12,8 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
@@ -47,7 +49,7 @@ func no(reason string) says  { return says{metav1.ConditionFalse, reason} }
 type testCase struct {
 	// conditions by their type; Stalled is written as the operator writes it, with the reason of what needs the person.
 	conditions map[string]says
-	want       Health
+	want       health
 }
 
 // of a Binding: Ready repeats the reason of the part that is not true.
@@ -56,17 +58,17 @@ func bindingStates() map[string]testCase {
 		"ready": {conditions: map[string]says{
 			v1alpha1.ConditionReady: yes(v1alpha1.ReasonReady), v1alpha1.ConditionServiceReady: yes(v1alpha1.ReasonServiceReady),
 			v1alpha1.ConditionInjected: yes(v1alpha1.ReasonInjected), v1alpha1.ConditionRolledOut: yes(v1alpha1.ReasonRolledOut),
-		}, want: Health{healthy, "Ready says Ready"}},
+		}, want: health{healthy, "Ready says Ready"}},
 		"ready without Pods": {conditions: map[string]says{
 			v1alpha1.ConditionReady: yes(v1alpha1.ReasonNoPods), v1alpha1.ConditionRolledOut: yes(v1alpha1.ReasonNoPods),
-		}, want: Health{healthy, "Ready says NoPods"}},
+		}, want: health{healthy, "Ready says NoPods"}},
 		"ready, on a service that is away": {conditions: map[string]says{
 			v1alpha1.ConditionReady: yes(v1alpha1.ReasonReady), v1alpha1.ConditionServiceReady: no(v1alpha1.ReasonServiceNotReady),
-		}, want: Health{healthy, "Ready says Ready"}},
-		"nobody has looked at it": {want: Health{progressing, "Bindery has not looked at this generation yet"}},
+		}, want: health{healthy, "Ready says Ready"}},
+		"nobody has looked at it": {want: health{progressing, "Bindery has not looked at this generation yet"}},
 		"the service cannot be verified without a person": {conditions: map[string]says{
 			v1alpha1.ConditionReady: no(v1alpha1.ReasonServiceNotVerified), v1alpha1.ConditionStalled: yes(v1alpha1.ReasonServiceNotVerified),
-		}, want: Health{degraded, "ServiceNotVerified: Stalled says ServiceNotVerified"}},
+		}, want: health{degraded, "ServiceNotVerified: Stalled says ServiceNotVerified"}},
 	}
 	for reason, status := range map[string]string{
 		// The end of it is awaited.
@@ -79,7 +81,7 @@ func bindingStates() map[string]testCase {
 	} {
 		cases["not ready: "+reason] = testCase{
 			conditions: map[string]says{v1alpha1.ConditionReady: no(reason)},
-			want:       Health{status, reason + ": Ready says " + reason},
+			want:       health{status, reason + ": Ready says " + reason},
 		}
 	}
 	for _, reason := range []string{
@@ -98,21 +100,21 @@ func serviceStates() map[string]testCase {
 		"ready and not tried, because no Binding asks for it": {conditions: map[string]says{
 			v1alpha1.ConditionReady:    yes(v1alpha1.ReasonReady),
 			v1alpha1.ConditionVerified: {metav1.ConditionUnknown, v1alpha1.ReasonVerifyOff},
-		}, want: Health{healthy, "Ready says Ready"}},
+		}, want: health{healthy, "Ready says Ready"}},
 		"ready, and no condition about its handle yet": {
 			conditions: map[string]says{v1alpha1.ConditionReady: yes(v1alpha1.ReasonReady)},
-			want:       Health{progressing, "Verifying: the handle was not tried yet"},
+			want:       health{progressing, "Verifying: the handle was not tried yet"},
 		},
 		"provisioned": {conditions: map[string]says{
 			v1alpha1.ConditionReady:       yes(v1alpha1.ReasonReady),
 			v1alpha1.ConditionProvisioned: yes(v1alpha1.ReasonProvisioned),
 			v1alpha1.ConditionVerified:    yes(v1alpha1.ReasonVerified),
-		}, want: Health{healthy, "Ready says Ready"}},
-		"nobody has looked at it": {want: Health{progressing, "Bindery has not looked at this generation yet"}},
+		}, want: health{healthy, "Ready says Ready"}},
+		"nobody has looked at it": {want: health{progressing, "Bindery has not looked at this generation yet"}},
 		"its Job is held for too long": {conditions: map[string]says{
 			v1alpha1.ConditionReady: yes(v1alpha1.ReasonReady), v1alpha1.ConditionVerified: no(v1alpha1.ReasonProbeHeld),
 			v1alpha1.ConditionStalled: yes(v1alpha1.ReasonProbeHeld),
-		}, want: Health{degraded, "ProbeHeld: Stalled says ProbeHeld"}},
+		}, want: health{degraded, "ProbeHeld: Stalled says ProbeHeld"}},
 	}
 	for _, reason := range []string{
 		v1alpha1.ReasonProvisioning, v1alpha1.ReasonStoreNotAttached, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretUnknown,
@@ -122,7 +124,7 @@ func serviceStates() map[string]testCase {
 			conditions: map[string]says{
 				v1alpha1.ConditionReady: no(reason), v1alpha1.ConditionVerified: no(v1alpha1.ReasonServiceNotServing),
 			},
-			want: Health{progressing, reason + ": Ready says " + reason},
+			want: health{progressing, reason + ": Ready says " + reason},
 		}
 	}
 	for _, reason := range []string{
@@ -136,7 +138,7 @@ func serviceStates() map[string]testCase {
 	} {
 		cases["verified: "+reason] = testCase{
 			conditions: map[string]says{v1alpha1.ConditionReady: yes(v1alpha1.ReasonReady), v1alpha1.ConditionVerified: yes(reason)},
-			want:       Health{healthy, "Ready says Ready"},
+			want:       health{healthy, "Ready says Ready"},
 		}
 	}
 	for _, reason := range []string{
@@ -145,7 +147,7 @@ func serviceStates() map[string]testCase {
 	} {
 		cases["not verified yet: "+reason] = testCase{
 			conditions: map[string]says{v1alpha1.ConditionReady: yes(v1alpha1.ReasonReady), v1alpha1.ConditionVerified: no(reason)},
-			want:       Health{progressing, reason + ": Verified says " + reason},
+			want:       health{progressing, reason + ": Verified says " + reason},
 		}
 	}
 	for _, reason := range []string{
@@ -165,7 +167,7 @@ func serviceStates() map[string]testCase {
 func stalled(reason string) testCase {
 	return testCase{
 		conditions: map[string]says{v1alpha1.ConditionReady: no(reason), v1alpha1.ConditionStalled: yes(reason)},
-		want:       Health{degraded, reason + ": Stalled says " + reason},
+		want:       health{degraded, reason + ": Stalled says " + reason},
 	}
 }
 
@@ -186,8 +188,33 @@ func TestHealthOfAnEarlierGenerationDoesNotCount(t *testing.T) {
 	for script, states := range map[string]map[string]testCase{bindingScript: bindingStates(), serviceScript: serviceStates()} {
 		for name, c := range states {
 			got := assess(t, script, objectOf(t, script, c.conditions, generation-1))
-			if diff := cmp.Diff(Health{progressing, "Bindery has not looked at this generation yet"}, got); diff != "" {
+			if diff := cmp.Diff(health{progressing, "Bindery has not looked at this generation yet"}, got); diff != "" {
 				t.Errorf("%s/%s: health (-want +got):\n%s", script, name, diff)
+			}
+		}
+	}
+}
+
+// What Flux waits for. It reads Ready and Stalled by rules of its own: it knows neither that the owner holds a rollout, nor
+// that a service which is Ready is not verified yet.
+func TestFluxSeesTheSame(t *testing.T) {
+	for script, states := range map[string]map[string]testCase{bindingScript: bindingStates(), serviceScript: serviceStates()} {
+		for name, c := range states {
+			want := status.InProgressStatus
+			switch {
+			case c.want.Status == degraded:
+				want = status.FailedStatus
+			case c.conditions[v1alpha1.ConditionReady].status == metav1.ConditionTrue:
+				want = status.CurrentStatus
+			}
+			for about, want := range map[int64]status.Status{generation: want, generation - 1: status.InProgressStatus} {
+				got, err := status.Compute(&unstructured.Unstructured{Object: objectOf(t, script, c.conditions, about)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.Status != want {
+					t.Errorf("%s/%s, about generation %d: it is %s (%s), want %s", script, name, about, got.Status, got.Message, want)
+				}
 			}
 		}
 	}
@@ -237,17 +264,17 @@ func TestHealthOfObjectsOfACluster(t *testing.T) {
 	}
 }
 
-func assess(t *testing.T, script string, object map[string]any) Health {
+func assess(t *testing.T, script string, object map[string]any) health {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../../config/argocd", script))
 	if err != nil {
 		t.Fatal(err)
 	}
-	health, err := Assess(string(text), object)
+	found, err := run(string(text), object)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return health
+	return found
 }
 
 // objectOf is an object with these conditions, which are about a generation.
@@ -260,17 +287,24 @@ func objectOf(t *testing.T, script string, conditions map[string]says, about int
 			Type: conditionType, Status: c.status, Reason: c.reason, Message: conditionType + " says " + c.reason, ObservedGeneration: about,
 		})
 	}
-	var typed any = &v1alpha1.Binding{
-		ObjectMeta: metav1.ObjectMeta{Name: "a", Generation: generation}, Status: v1alpha1.BindingStatus{Conditions: all},
+	observed := about
+	if len(all) == 0 {
+		observed = -1 // the default of the definition
 	}
+	meta := metav1.ObjectMeta{Name: "a", Generation: generation}
+	var typed any = &v1alpha1.Binding{ObjectMeta: meta, Status: v1alpha1.BindingStatus{ObservedGeneration: observed, Conditions: all}}
 	if script == serviceScript {
 		typed = &v1alpha1.BackingService{
-			ObjectMeta: metav1.ObjectMeta{Name: "a", Generation: generation}, Status: v1alpha1.BackingServiceStatus{Conditions: all},
+			ObjectMeta: meta, Status: v1alpha1.BackingServiceStatus{ObservedGeneration: observed, Conditions: all},
 		}
 	}
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	if err != nil {
 		t.Fatal(err)
+	}
+	object["apiVersion"], object["kind"] = v1alpha1.GroupVersion.String(), "Binding"
+	if script == serviceScript {
+		object["kind"] = "BackingService"
 	}
 	return object
 }

@@ -1,5 +1,5 @@
-// Package gitops runs the health scripts of config/argocd as Argo CD runs them. Only its tests matter: they hold the scripts
-// to every reason of the API.
+// Package gitops has only tests: they run the health scripts of config/argocd as Argo CD runs them, and hold them to every
+// reason of the API.
 package gitops
 
 import (
@@ -9,34 +9,34 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// Health is what a script returns. The words of Status are Argo CD's: Healthy, Progressing, Suspended, Degraded.
-type Health struct {
+// health is what a script returns. The words of Status are Argo CD's: Healthy, Progressing, Suspended, Degraded.
+type health struct {
 	Status, Message string
 }
 
-// Assess runs a script over an object, with the libraries that Argo CD gives to scripts of its ConfigMap.
-func Assess(script string, object map[string]any) (health Health, err error) {
+// run runs a script over an object, with the libraries that Argo CD gives to scripts of its ConfigMap.
+func run(script string, object map[string]any) (health, error) {
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer state.Close()
 	for name, open := range map[string]lua.LGFunction{lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable} {
 		if err := state.CallByParam(lua.P{Fn: state.NewFunction(open), Protect: true}, lua.LString(name)); err != nil {
-			return Health{}, fmt.Errorf("open the library %q: %w", name, err)
+			return health{}, fmt.Errorf("open the library %q: %w", name, err)
 		}
 	}
 	state.SetGlobal("obj", value(state, object))
 	if err := state.DoString(script); err != nil {
-		return Health{}, err
+		return health{}, err
 	}
 	result, ok := state.Get(-1).(*lua.LTable)
 	if !ok {
-		return Health{}, fmt.Errorf("the script returns a %s, and no table", state.Get(-1).Type())
+		return health{}, fmt.Errorf("the script returns a %s, and no table", state.Get(-1).Type())
 	}
 	status, hasStatus := result.RawGetString("status").(lua.LString)
 	message, hasMessage := result.RawGetString("message").(lua.LString)
 	if !hasStatus || !hasMessage {
-		return Health{}, errors.New("the script returns a table without status or message")
+		return health{}, errors.New("the script returns a table without status or message")
 	}
-	return Health{Status: string(status), Message: string(message)}, nil
+	return health{Status: string(status), Message: string(message)}, nil
 }
 
 // value is a value of JSON in Lua.
