@@ -23,7 +23,7 @@ func TestVersion(t *testing.T) {
 		"v01.1.0":        false,
 		"v0.1.0+build.1": false, // no tag of an image
 		"latest":         false,
-		"v0.1.0 ":        false,
+		"v0.1.0, v0.2.0": false,
 	} {
 		v, err := parseVersion(text)
 		if (err == nil) != good {

@@ -143,7 +143,8 @@ var ruleChecks = []struct {
 		return slices.Contains(r.APIGroups, rbacv1.GroupName) && hasAny(r.Verbs, "create", "update", "patch")
 	}},
 	{"inside-pods", func(r rbacv1.PolicyRule) bool {
-		return hasAny(r.Resources, "pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "pods/proxy", "nodes/proxy", "services/proxy")
+		return hasAny(r.Resources, "pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "pods/proxy",
+			"nodes/proxy", "services/proxy")
 	}},
 	{"tokens", func(r rbacv1.PolicyRule) bool {
 		return hasAny(r.Resources, "serviceaccounts/token", "certificatesigningrequests/approval")

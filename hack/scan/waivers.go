@@ -12,20 +12,23 @@ var waivers = []waiver{
 		reason: "there is a limit; a Pod with a request does not fit on a node whose kubelet does not count its disk",
 	},
 	{
-		check:  "kube-score/container-image-pull-policy",
-		reason: "a release names its images by digest, so what was pulled once is what would be pulled again, and an operator starts while the registry is away",
+		check: "kube-score/container-image-pull-policy",
+		reason: "a release names its images by digest, so what was pulled once is what would be pulled again, " +
+			"and an operator starts while the registry is away",
 	},
 	{
 		check:  "kube-score/container-resources",
 		reason: "memory is limited; a limit of CPU would slow the operator down where the node has time to spare, and a swap with it",
 	},
 	{
-		check:  "kube-score/container-security-context-user-group-id",
-		reason: "the images name the user, 65532, and runAsNonRoot holds them to it; a number in the chart would be refused by clusters that choose users themselves (OpenShift)",
+		check: "kube-score/container-security-context-user-group-id",
+		reason: "the images name the user, 65532, and runAsNonRoot holds them to it; " +
+			"a number in the chart would be refused by clusters that choose users themselves (OpenShift)",
 	},
 	{
-		check:  "kube-score/deployment-has-host-podantiaffinity",
-		reason: "the scheduler spreads the Pods of a Deployment over the nodes by itself; a rule without exception is a value away (affinity, topologySpreadConstraints)",
+		check: "kube-score/deployment-has-host-podantiaffinity",
+		reason: "the scheduler spreads the Pods of a Deployment over the nodes by itself; " +
+			"a rule without exception is a value away (affinity, topologySpreadConstraints)",
 	},
 	{
 		check:  "kube-score/deployment-replicas",

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Build says how a program is compiled, beyond what is the same in every build.
@@ -31,12 +32,12 @@ func Compile(module, pkg string, b Build) ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(folder)
-	flags := "-s -w"
+	flags := []string{"-s", "-w"}
 	for _, name := range slices.Sorted(maps.Keys(b.Variables)) {
-		flags += fmt.Sprintf(" -X '%s=%s'", name, b.Variables[name])
+		flags = append(flags, fmt.Sprintf("-X '%s=%s'", name, b.Variables[name]))
 	}
 	binary := filepath.Join(folder, "program")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", binary, pkg)
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", binary, pkg)
 	build.Dir = module
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if b.Architecture != "" {
