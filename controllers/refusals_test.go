@@ -11,9 +11,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/bindery-dev/bindery/controllers"
 )
@@ -81,8 +80,10 @@ func TestAnOperatorRefusesToStart(t *testing.T) {
 			want:    "reading the certificate in --metrics-cert-dir: open /nowhere/tls.crt: no such file or directory",
 		},
 		"a certificate for no TLS": {
-			options: func(o *controllers.Options) { o.MetricsAddress, o.MetricsCertDir, o.MetricsInsecure = ":0", "/certs", true },
-			want:    "--metrics-cert-dir is set, but nothing is served with its certificate",
+			options: func(o *controllers.Options) {
+				o.MetricsAddress, o.MetricsCertDir, o.MetricsInsecure = ":0", "/certs", true
+			},
+			want: "--metrics-cert-dir is set, but nothing is served with its certificate",
 		},
 		"an empty name in the scope": {
 			options: func(o *controllers.Options) { o.Namespaces = []string{"a", ""} },

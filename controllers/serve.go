@@ -63,11 +63,11 @@ func checkLoopback(address string) error {
 // syncWait is how long a check of readiness waits for a cache.
 const syncWait = time.Second
 
-// addHealth adds the checks of /healthz and /readyz. The operator is ready when each cache is full: one that does not
-// lead is then ready to take over.
-func addHealth(mgr manager.Manager, caches map[string]cache.Cache) error {
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("adding the health check: %w", err)
+// addHealth adds the checks of /healthz and /readyz. The operator is healthy when it answers, and when it does not lead
+// with a lease that has ended. It is ready when each cache is full: one that does not lead is then ready to take over.
+func addHealth(mgr manager.Manager, caches map[string]cache.Cache, lease healthz.Checker) error {
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddHealthzCheck("lease", lease)); err != nil {
+		return fmt.Errorf("adding the health checks: %w", err)
 	}
 	for name, objects := range caches {
 		err := mgr.AddReadyzCheck(name, func(request *http.Request) error {

@@ -72,6 +72,11 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	if err != nil {
 		return nil, err
 	}
+	lease := &renewals{}
+	if options.LeaderElection {
+		serving.LeaderElectionConfig = rest.CopyConfig(cluster)
+		serving.LeaderElectionConfig.Wrap(lease.note)
+	}
 	mgr, err := manager.New(cluster, serving)
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
@@ -111,7 +116,8 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 			return nil, fmt.Errorf("adding the word that this operator leads: %w", err)
 		}
 	}
-	return mgr, addHealth(mgr, map[string]cache.Cache{"cache": mgr.GetCache(), "cache-of-children": children, "cache-of-resources": resources})
+	caches := map[string]cache.Cache{"cache": mgr.GetCache(), "cache-of-children": children, "cache-of-resources": resources}
+	return mgr, addHealth(mgr, caches, lease.check)
 }
 
 // scopeOf limits a cache to namespaces. What is in no namespace is not limited.
