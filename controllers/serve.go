@@ -17,14 +17,20 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
+// servesMetrics says whether there are metrics at all. The metrics server takes no address for its own default.
+func (o Options) servesMetrics() bool { return o.MetricsAddress != "" && o.MetricsAddress != "0" }
+
 // metricsOptions serve metrics over HTTPS, to those who may read them: the API server says who asks (TokenReview), and
 // whether this one may get /metrics (SubjectAccessReview).
 func metricsOptions(options Options) (metricsserver.Options, error) {
-	if options.MetricsAddress == "0" || options.MetricsInsecure {
-		if options.MetricsCertDir != "" {
-			return metricsserver.Options{}, errors.New("--metrics-cert-dir is set, but nothing is served with its certificate: " +
-				"leave it out, or set --metrics-bind-address and --metrics-secure")
-		}
+	secure := options.servesMetrics() && !options.MetricsInsecure
+	switch {
+	case !secure && options.MetricsCertDir != "":
+		return metricsserver.Options{}, errors.New("--metrics-cert-dir is set, but nothing is served with its certificate: " +
+			"leave it out, or set --metrics-bind-address and --metrics-secure")
+	case !options.servesMetrics():
+		return metricsserver.Options{BindAddress: "0"}, nil
+	case !secure:
 		return metricsserver.Options{BindAddress: options.MetricsAddress}, nil
 	}
 	if dir := options.MetricsCertDir; dir != "" {

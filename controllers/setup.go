@@ -42,7 +42,7 @@ type Options struct {
 	ProbeResources string
 	// Namespaces are the only ones that the operator watches and writes in; none = all of the cluster.
 	Namespaces []string
-	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
+	// MetricsAddress and HealthAddress are host:port to listen on; "" or "0" = not at all.
 	MetricsAddress string
 	HealthAddress  string
 	// MetricsInsecure serves metrics in plain HTTP, to everybody.
