@@ -184,8 +184,7 @@ func TestAMissingRightIsNamed(t *testing.T) {
 		t.Fatalf("there are only %d rights", len(tests))
 	}
 	for _, tt := range tests {
-		t.Run(tt.what, func(t *testing.T) {
-			t.Parallel()
+		t.Run(tt.what, func(t *testing.T) { // one after the other: each is many requests, and other tests run meanwhile
 			s := newScene(t, "rights")
 			s.grant(s.namespace, "", slices.Concat(tt.others, tt.metrics))
 			s.grant(s.namespace, s.namespace, slices.Concat(tt.namespaced, tt.lease))
