@@ -66,8 +66,9 @@ func checkLoopback(address string) error {
 	return fmt.Errorf("--pprof-bind-address=%s can be reached by others: use a loopback address, such as localhost:6060", address)
 }
 
-// syncWait is how long a check of readiness waits for a cache.
-const syncWait = time.Second
+// syncWait is how long a check of readiness waits for a cache. All caches together take less than the second that the
+// kubelet gives a probe.
+const syncWait = 200 * time.Millisecond
 
 // addHealth adds the checks of /healthz and /readyz. The operator is healthy when it answers, and when it does not lead
 // with a lease that has ended. It is ready when each cache is full: one that does not lead is then ready to take over.
