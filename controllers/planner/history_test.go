@@ -45,7 +45,7 @@ func TestTheEndOfASwapIsCountedOnce(t *testing.T) {
 			want: []string{first, "Failed after 21s", "Succeeded after 41s"},
 		},
 		"a swap that another one follows before its end": {
-			world: swapped(t).pass(5 * time.Second).edit("b", serviceRef("visits")).settle(),
+			world: swapped(t).pass(5*time.Second).edit("b", serviceRef("visits")).settle(),
 			want:  []string{first, "Superseded after 5s", "Succeeded after 10s"},
 		},
 	} {

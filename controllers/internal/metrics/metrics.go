@@ -101,7 +101,7 @@ func (m *Metrics) Verified(reason string) {
 
 // Start implements manager.Runnable. It shows the metrics until the context ends. The cache is full by then.
 func (m *Metrics) Start(ctx context.Context) error {
-	shown := []prometheus.Collector{census{ctx, m.objects}, m.swaps, m.swapDuration, m.rollbacks, m.verifications}
+	shown := m.collectors(ctx)
 	for _, c := range shown {
 		if err := m.registry.Register(c); err != nil {
 			return fmt.Errorf("registering the metrics: %w", err)
@@ -112,6 +112,10 @@ func (m *Metrics) Start(ctx context.Context) error {
 		m.registry.Unregister(c)
 	}
 	return nil
+}
+
+func (m *Metrics) collectors(ctx context.Context) []prometheus.Collector {
+	return []prometheus.Collector{census{ctx, m.objects}, m.swaps, m.swapDuration, m.rollbacks, m.verifications}
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
