@@ -50,20 +50,21 @@ const ours = `{controller=~"binding|backingservice", job=~"$job"}`
 type board = dashboard.Dashboard //nolint:staticcheck // older Grafanas do not know the newer schema
 
 func build() (board, error) {
-	return dashboard.NewDashboardBuilder("Bindery"). //nolint:staticcheck // the same
-								Uid("bindery").
-								Description("Bindings, swaps and backing services, and the operator that looks after them. Alerts and what to do: docs/runbook.md of Bindery.").
-								Tags([]string{"bindery", "kubernetes"}).
-								Readonly().
-								Time("now-6h", "now").
-								Refresh("1m").
-								Timezone("browser").
-								WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus")).
-								WithVariable(dashboard.NewQueryVariableBuilder("job").Label("Job").Datasource(source).
-									Query(dashboard.StringOrMap{String: new("label_values(bindery_contested_workloads, job)")}).
-									Refresh(dashboard.VariableRefreshOnTimeRangeChanged)).
-								WithRow(dashboard.NewRowBuilder("Now")).
-								WithPanel(number("Bindings that are Ready", "Every Pod of the app has the handle, and has settled.",
+	builder := dashboard.NewDashboardBuilder("Bindery") //nolint:staticcheck // the same
+	return builder.
+		Uid("bindery").
+		Description("Bindings, swaps and backing services, and the operator that looks after them. What to do about an alert: docs/runbook.md.").
+		Tags([]string{"bindery", "kubernetes"}).
+		Readonly().
+		Time("now-6h", "now").
+		Refresh("1m").
+		Timezone("browser").
+		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus")).
+		WithVariable(dashboard.NewQueryVariableBuilder("job").Label("Job").Datasource(source).
+			Query(dashboard.StringOrMap{String: new("label_values(bindery_contested_workloads, job)")}).
+			Refresh(dashboard.VariableRefreshOnTimeRangeChanged)).
+		WithRow(dashboard.NewRowBuilder("Now")).
+		WithPanel(number("Bindings that are Ready", "Every Pod of the app has the handle, and has settled.",
 			`sum(bindery_binding_conditions{condition="Ready", status="True", job=~"$job"}) or vector(0)`, whatever)).
 		WithPanel(number("Bindings that are not", "They wait, are rolled out, or need a person.",
 			`sum(bindery_binding_conditions{condition="Ready", status!="True", job=~"$job"}) or vector(0)`, whatever)).
