@@ -535,7 +535,7 @@ func TestPoliciesWithoutTheDefinitionOfBindings(t *testing.T) {
 		s.service("visits", `{type: redis, external: {url: "redis://a"}}`, attachments(1, 1))
 		s.service("visits2", `{type: redis, redis: {}}`, attachments(0, 0))
 	}
-	ok(t, install(t.Context(), p, policyFolders...))
+	ok(t, install(t.Context(), p, bornAttachedToo))
 	edit := func() error {
 		b := s.serviceNamed("visits")
 		ok(s, s.Get(s.ctx, client.ObjectKeyFromObject(b), b))

@@ -28,6 +28,8 @@ type operator struct {
 	config *rest.Config
 	// namespace is the only one that the operator sees; "" = it sees all of them.
 	namespace string
+	// scope is its Namespaces: unlike namespace, it is what a user sets.
+	scope []string
 	// window is its BurstWindow.
 	window time.Duration
 	// meddle is between the operator and the API server; nil = nothing is.
@@ -73,7 +75,10 @@ func (r request) String() string {
 	return text
 }
 
-func (r request) isWrite() bool { return r.method != http.MethodGet && !r.dryRun }
+func (r request) isWrite() bool { return r.method != http.MethodGet && !r.dryRun && !r.isReview() }
+
+// isReview says whether a request asks for a right: it is a POST that writes nothing.
+func (r request) isReview() bool { return strings.HasSuffix(r.path, "/selfsubjectaccessreviews") }
 
 // isBookkeeping says whether a request is about Events or the lease, which no budget counts.
 func (r request) isBookkeeping() bool {
@@ -105,7 +110,7 @@ func (o *operator) start() error {
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{o, l, next} })
 	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
 		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
-		BurstWindow: o.window, ProbeResources: probeResources,
+		BurstWindow: o.window, ProbeResources: probeResources, Namespaces: o.scope,
 	})
 	if err != nil {
 		cancel()

@@ -80,12 +80,10 @@ type policed struct {
 func startPoliced(tb testing.TB) *policed {
 	tb.Helper()
 	p := startDefined(tb, "../config/crd/bases")
-	ok(tb, install(tb.Context(), p, policyFolders...))
+	ok(tb, install(tb.Context(), p, bornAttachedToo))
 	p.awaitPolicies(tb)
 	return p
 }
-
-var policyFolders = []string{"../config/rbac", "../config/policy", "../config/policy/born-attached"}
 
 // startDefined starts an API server, and the controllers of Kubernetes, with these definitions and without policies.
 func startDefined(tb testing.TB, definitions string) *policed {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,9 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -29,17 +26,6 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/slim"
 	"github.com/bindery-dev/bindery/controllers/planner"
-)
-
-// Leader election is patient: if an API server is unavailable for a minute, the operator does not end. For this,
-// renewDeadline must be longer than that minute and the retryPeriod before it together. The price is that the lease of a
-// killed operator lasts as long as leaseDuration.
-const (
-	leaseDuration = 90 * time.Second
-	renewDeadline = 75 * time.Second
-	retryPeriod   = 10 * time.Second
-
-	leaseName = "bindery-operator"
 )
 
 // DefaultBurstWindow is the BurstWindow if none is given.
@@ -54,9 +40,20 @@ type Options struct {
 	ProbeImage string
 	// ProbeResources of these Jobs, as JSON in the form of spec.probe.resources; "" = the default.
 	ProbeResources string
+	// ImagePullSecrets are the names of the Secrets to pull these images with, in the namespace of each service; none = those
+	// of the namespace's default ServiceAccount.
+	ImagePullSecrets []string
+	// Namespaces are the only ones that the operator watches and writes in; none = all of the cluster.
+	Namespaces []string
 	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
 	MetricsAddress string
 	HealthAddress  string
+	// MetricsInsecure serves metrics in plain HTTP, to everybody.
+	MetricsInsecure bool
+	// MetricsCertDir has the certificate of the metrics endpoint, tls.crt and tls.key; "" = the operator makes one.
+	MetricsCertDir string
+	// PprofAddress is host:port on the loopback interface to serve profiles on; "" = not at all.
+	PprofAddress string
 	// BurstWindow is how long, at most, nothing more must change before a workload is changed: all changes within that
 	// time become one rollout. Default: DefaultBurstWindow, one second. A negative value is an error.
 	BurstWindow time.Duration
@@ -66,34 +63,42 @@ type Options struct {
 	LeaderElectionNamespace string
 }
 
-// NewManager makes a manager with both controllers. It starts with manager.Start.
+// NewManager makes a manager with both controllers. It starts with manager.Start. Run does both, and looks first whether
+// the operator can work here.
 func NewManager(ctx context.Context, cluster *rest.Config, options Options) (manager.Manager, error) {
-	images := engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage}
+	images := engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage, PullSecrets: options.ImagePullSecrets}
 	if err := yaml.UnmarshalStrict([]byte(options.ProbeResources), &images.ProbeResources); err != nil {
 		return nil, fmt.Errorf("reading the resources of the probe: %w", err)
 	}
-	// There is no limit on the client side: Priority and Fairness of the API server decides what is too much.
-	cluster = rest.CopyConfig(cluster)
-	cluster.QPS = -1
-	mgr, err := manager.New(cluster, managerOptions(options))
+	cluster = unlimited(cluster)
+	serving, err := managerOptions(options)
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := manager.New(cluster, serving)
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
 	}
 	children, err := addCache(mgr, cache.Options{
+		DefaultNamespaces:    scopeOf(options.Namespaces),
 		DefaultLabelSelector: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy}),
 		DefaultTransform:     stripChild,
 	})
 	if err != nil {
 		return nil, err
 	}
-	resources, err := addCache(mgr, cache.Options{DefaultTransform: backingservice.StripResource})
+	resources, err := addCache(mgr, cache.Options{
+		DefaultNamespaces: scopeOf(options.Namespaces),
+		DefaultTransform:  backingservice.StripResource,
+	})
 	if err != nil {
 		return nil, err
 	}
 	if err := backingservice.Add(ctx, mgr, backingservice.Options{
-		Images:    images,
-		Children:  children,
-		Resources: resources,
+		Images:     images,
+		Namespaces: options.Namespaces,
+		Children:   children,
+		Resources:  resources,
 	}); err != nil {
 		return nil, err
 	}
@@ -104,10 +109,34 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	if _, err := mgr.GetCache().GetInformer(ctx, binding.Definition(), cache.BlockUntilSynced(false)); err != nil {
 		return nil, fmt.Errorf("watching the definition of Bindings: %w", err)
 	}
-	return mgr, addHealth(mgr)
+	if options.LeaderElection {
+		if err := mgr.Add(manager.RunnableFunc(sayLeads)); err != nil {
+			return nil, fmt.Errorf("adding the word that this operator leads: %w", err)
+		}
+	}
+	return mgr, addHealth(mgr, map[string]cache.Cache{"cache": mgr.GetCache(), "cache-of-children": children, "cache-of-resources": resources})
 }
 
-func managerOptions(options Options) manager.Options {
+// scopeOf limits a cache to namespaces. What is in no namespace is not limited.
+func scopeOf(namespaces []string) map[string]cache.Config {
+	if len(namespaces) == 0 {
+		return nil
+	}
+	scope := map[string]cache.Config{}
+	for _, namespace := range namespaces {
+		scope[namespace] = cache.Config{}
+	}
+	return scope
+}
+
+func managerOptions(options Options) (manager.Options, error) {
+	metrics, err := metricsOptions(options)
+	if err != nil {
+		return manager.Options{}, err
+	}
+	if err := checkLoopback(options.PprofAddress); err != nil {
+		return manager.Options{}, err
+	}
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
@@ -121,8 +150,9 @@ func managerOptions(options Options) manager.Options {
 	}
 	return manager.Options{
 		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
+		Metrics:                       metrics,
 		HealthProbeBindAddress:        options.HealthAddress,
+		PprofBindAddress:              options.PprofAddress,
 		LeaderElection:                options.LeaderElection,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       options.LeaderElectionNamespace,
@@ -130,13 +160,15 @@ func managerOptions(options Options) manager.Options {
 		LeaseDuration:                 new(leaseDuration),
 		RenewDeadline:                 new(renewDeadline),
 		RetryPeriod:                   new(retryPeriod),
+		GracefulShutdownTimeout:       new(shutdownTimeout),
 		// A process may make a manager again after it has stopped one, for example in tests of a restart.
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject:         byObject,
+			DefaultNamespaces: scopeOf(options.Namespaces),
+			DefaultTransform:  cache.TransformStripManagedFields(),
+			ByObject:          byObject,
 		},
-	}
+	}, nil
 }
 
 // stripMetadata keeps what Bindery looks at in an object. The size of its spec and its status is limited by its schema.
@@ -197,22 +229,3 @@ type everywhere struct{ cache.Cache }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (everywhere) NeedLeaderElection() bool { return false }
-
-func addHealth(mgr manager.Manager) error {
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("adding the health check: %w", err)
-	}
-	// The operator is ready when the cache is full: an operator that does not lead is then ready to take over.
-	err := mgr.AddReadyzCheck("cache", func(request *http.Request) error {
-		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
-		defer cancel()
-		if !mgr.GetCache().WaitForCacheSync(ctx) {
-			return fmt.Errorf("the cache is not full yet")
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("adding the readiness check: %w", err)
-	}
-	return nil
-}

@@ -1,4 +1,4 @@
-// The tests of this package run the operator, with the role that it is installed with, against a real API server and the
+// The tests of this package run the operator, with the rights that the chart gives it, against a real API server and the
 // real controllers of workloads, Jobs, garbage collection and namespaces. There are no nodes. Most Deployments have no
 // replicas, so their rollouts end when the Deployment controller has made the ReplicaSet. If Pods are to run,
 // kubelet_test.go says what they do. Everything that happens is watched, and must follow the rules in invariants_test.go.
@@ -10,7 +10,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,9 +24,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -102,11 +99,11 @@ func runSuite(m *testing.M) (code int, err error) {
 		}
 		defer stopWatching()
 	}
-	if err := errors.Join(install(context.Background(), admin, "../config/rbac", "../config/policy"), node(context.Background(), "node")); err != nil {
+	if err := errors.Join(install(context.Background(), admin), node(context.Background(), "node")); err != nil {
 		return 1, err
 	}
 	user, err := authn.AddUser(envtest.User{
-		Name:   "system:serviceaccount:" + operatorNamespace + ":bindery-operator",
+		Name:   operatorUser,
 		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + operatorNamespace, "system:authenticated"},
 	}, config)
 	if err != nil {
@@ -210,57 +207,6 @@ func startControllerManager(assets string, kubeconfig []byte) (stop func(), err 
 		_ = command.Wait()         // killed: an error is expected
 		_ = os.RemoveAll(dir)      // a temporary folder
 	}, nil
-}
-
-// install creates the objects in the files of folders, as kustomize would: objects without a namespace are created in the
-// operator's.
-func install(ctx context.Context, to client.Client, dirs ...string) error {
-	if err := to.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}); err != nil {
-		return err
-	}
-	for _, dir := range dirs {
-		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-		if err != nil || len(files) == 0 {
-			return fmt.Errorf("there are no files in %s: %w", dir, err)
-		}
-		for _, file := range files {
-			if filepath.Base(file) == "kustomization.yaml" {
-				continue
-			}
-			if err := installFile(ctx, to, file); err != nil {
-				return fmt.Errorf("%s: %w", file, err)
-			}
-		}
-	}
-	return nil
-}
-
-func installFile(ctx context.Context, to client.Client, file string) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	decoder := utilyaml.NewYAMLOrJSONDecoder(f, 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if len(object.Object) == 0 {
-			continue
-		}
-		if namespaced, err := to.IsObjectNamespaced(object); err != nil {
-			return err
-		} else if namespaced {
-			object.SetNamespace(operatorNamespace)
-		}
-		if err := to.Create(ctx, object); err != nil {
-			return err
-		}
-	}
 }
 
 // lockedBuffer is the log of all operators.

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strings"
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
@@ -15,57 +18,87 @@ import (
 	"github.com/bindery-dev/bindery/controllers"
 )
 
-// version of this program: the tag of a release in git, and of its images. By default an installation runs the collector
-// and the probe of the operator's own release. config/manager names the same tag.
-const version = "v0.1.0"
-
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == probeCommand {
 		ctx := ctrl.SetupSignalHandler()
 		os.Exit(probe(ctx, os.Args[2:], os.LookupEnv, os.Stderr))
 	}
-	options, log := parse()
+	if len(os.Args) > 1 && os.Args[1] == selfTestCommand {
+		os.Exit(selfTest(ctrl.SetupSignalHandler(), os.Args[2:], os.LookupEnv, os.Stdout))
+	}
+	options, printVersion, log := parse()
+	if printVersion {
+		_, _ = fmt.Fprintf(os.Stdout, "bindery %s (commit %s, %s)\n", version, commitOf(), runtime.Version())
+		return
+	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	if err := run(options); err != nil {
+	if err := run(options, log); err != nil {
 		log.Error(err, "the operator ended")
 		os.Exit(1)
 	}
 }
 
-func parse() (controllers.Options, logr.Logger) {
-	var options controllers.Options
-	flag.StringVar(&options.RedisImage, "redis-image", "docker.io/library/redis:7.4.6-alpine",
-		"The `image` of a provisioned Redis that names none; spec.redis.version replaces its tag.")
-	flag.StringVar(&options.CollectorImage, "collector-image", "ghcr.io/bindery-dev/collector:"+version,
-		"The `image` of a provisioned collector that names none.")
-	flag.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/operator:"+version,
-		"The `image` of the operator itself, which the Jobs that verify a handle run.")
-	flag.StringVar(&options.ProbeResources, "probe-resources", "",
-		"The `resources` of these Jobs as JSON, for what spec.probe.resources of a BackingService leaves out; "+
-			`for example {"requests":{"cpu":"50m"},"limits":{"cpu":"50m"}}.`)
-	flag.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8080", "The `address` of /metrics; 0 = none.")
-	flag.StringVar(&options.HealthAddress, "health-probe-bind-address", ":8081", "The `address` of /healthz and /readyz; 0 = none.")
-	flag.DurationVar(&options.BurstWindow, "burst-window", controllers.DefaultBurstWindow,
-		"How long nothing more must have been changed, at most, until a workload is: what comes in meanwhile is one rollout.")
-	flag.BoolVar(&options.LeaderElection, "leader-elect", false, "Let only one of several operators work at a time.")
-	flag.StringVar(&options.LeaderElectionNamespace, "leader-election-namespace", "",
-		"The `namespace` of the lease. Default: the one that the operator runs in.")
+func parse() (options controllers.Options, printVersion bool, log logr.Logger) {
+	addFlags(flag.CommandLine, &options)
+	secure := flag.Bool("metrics-secure", true,
+		"Serve metrics over HTTPS, and only to those who may get /metrics; false = over HTTP, and to everybody who reaches the address.")
+	flag.BoolVar(&printVersion, "version", false, "Print the version and the commit, and end.")
 	logging := zap.Options{}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
-	return options, zap.New(zap.UseFlagOptions(&logging))
+	options.MetricsInsecure = !*secure
+	return options, printVersion, zap.New(zap.UseFlagOptions(&logging))
 }
 
-func run(options controllers.Options) error {
+func addFlags(flags *flag.FlagSet, options *controllers.Options) {
+	flags.StringVar(&options.RedisImage, "redis-image", "docker.io/library/redis:7.4.6-alpine",
+		"The `image` of a provisioned Redis that names none; spec.redis.version replaces its tag.")
+	flags.StringVar(&options.CollectorImage, "collector-image", "ghcr.io/bindery-dev/collector:"+version,
+		"The `image` of a provisioned collector that names none.")
+	flags.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/operator:"+version,
+		"The `image` of the operator itself, which the Jobs that verify a handle run.")
+	flags.StringVar(&options.ProbeResources, "probe-resources", "",
+		"The `resources` of these Jobs as JSON, for what spec.probe.resources of a BackingService leaves out; "+
+			`for example {"requests":{"cpu":"50m"},"limits":{"cpu":"50m"}}.`)
+	flags.Func("image-pull-secrets", "The `names` of Secrets to pull these images with, with a comma between them, in the namespace of each "+
+		"service. Default: those of the namespace's default ServiceAccount.", list(&options.ImagePullSecrets))
+	flags.Func("namespaces", "The only `namespaces` to watch and to work in, with a comma between them. Default: all of the cluster.",
+		list(&options.Namespaces))
+	flags.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8443", "The `address` of /metrics; 0 = none.")
+	flags.StringVar(&options.MetricsCertDir, "metrics-cert-dir", "",
+		"The `directory` of the certificate of /metrics, tls.crt and tls.key. It is read again when it changes. Default: the operator makes one.")
+	flags.StringVar(&options.HealthAddress, "health-probe-bind-address", ":8081", "The `address` of /healthz and /readyz; 0 = none.")
+	flags.StringVar(&options.PprofAddress, "pprof-bind-address", "",
+		"The `address` of /debug/pprof, on the loopback interface, for example localhost:6060. Default: none.")
+	flags.DurationVar(&options.BurstWindow, "burst-window", controllers.DefaultBurstWindow,
+		"How long nothing more must have been changed, at most, until a workload is: what comes in meanwhile is one rollout.")
+	flags.BoolVar(&options.LeaderElection, "leader-elect", false, "Let only one of several operators work at a time.")
+	flags.StringVar(&options.LeaderElectionNamespace, "leader-election-namespace", "",
+		"The `namespace` of the lease. Default: the one that the operator runs in.")
+}
+
+// list reads a value with a comma between its parts.
+func list(into *[]string) func(string) error {
+	return func(value string) error {
+		*into = nil
+		if value != "" {
+			*into = strings.Split(value, ",")
+		}
+		return nil
+	}
+}
+
+func run(options controllers.Options, log logr.Logger) error {
+	limit, err := limitMemory(os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	log.Info("the operator starts", "version", version, "commit", commitOf(), "go", runtime.Version(),
+		"namespaces", cmp.Or(strings.Join(options.Namespaces, ","), "all"), "goMemoryLimit", limit)
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the API server: %w", err)
 	}
-	ctx := ctrl.SetupSignalHandler()
-	mgr, err := controllers.NewManager(ctx, config, options)
-	if err != nil {
-		return err
-	}
-	return mgr.Start(ctx)
+	return controllers.Run(ctrl.SetupSignalHandler(), config, options)
 }

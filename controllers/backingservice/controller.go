@@ -62,6 +62,8 @@ const (
 type Options struct {
 	// Images that are run if a BackingService names none.
 	Images engine.Images
+	// Namespaces are the only ones that Bindery may read; none = all.
+	Namespaces []string
 	// Children is a cache of the objects that carry Bindery's label, with their managedFields.
 	Children cache.Cache
 	// Resources is a cache for the kinds that spec.resourceRef names.
@@ -107,7 +109,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err != nil {
 		return fmt.Errorf("making the controller of BackingServices: %w", err)
 	}
-	r.resources = newResources(r.live, options.Resources, c.Watch, r.servicesOfResource)
+	r.resources = newResources(r.live, options.Namespaces, options.Resources, c.Watch, r.servicesOfResource)
 	return r.watch(c, mgr, options.Children)
 }
 

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -118,8 +119,9 @@ func TestDefinitions(t *testing.T) {
 // install puts Bindery into the cluster as `make deploy` does, and waits until its kinds are served.
 func (s *scene) install() {
 	s.Helper()
-	_, err := kubectl(s.ctx, "", "apply", "--server-side", "--force-conflicts", "-k", "../../config/dev")
-	s.no(err)
+	if output, err := exec.CommandContext(s.ctx, "../../hack/cluster/install.sh").CombinedOutput(); err != nil {
+		s.Fatalf("installing Bindery: %v: %s", err, output)
+	}
 	s.kubectl("wait", "--for=condition=Established", "crd/bindings.bindery.dev", "crd/backingservices.bindery.dev", "--timeout=60s")
 }
 

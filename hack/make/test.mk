@@ -7,7 +7,7 @@ TEST_FLAGS ?=
 test: test-unit test-e2e ## Run every test: unit, API server, the real cluster, and every command of the documents.
 
 .PHONY: test-unit
-test-unit: $(BIN)/kubernetes $(BIN)/etcd redis-server ## Run the tests that need no cluster; some start an API server, some a Redis.
+test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 redis-server ## Run the tests that need no cluster; some start an API server, some a Redis.
 	KUBEBUILDER_ASSETS=$(BIN) go test -timeout 30m $(TEST_FLAGS) ./...
 	for module in images release gitops scan; do (cd hack/$$module && go test $(TEST_FLAGS) ./...) || exit 1; done
 
@@ -16,5 +16,5 @@ test-e2e: deploy $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in t
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 40m -v $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
-bench: $(BIN)/kubernetes $(BIN)/etcd ## Measure the budgets: time against a bare loop, requests and memory at a restart, and what Bindings cost a write.
+bench: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm ## Measure the budgets: time against a bare loop, requests and memory at a restart, and what Bindings cost a write.
 	KUBEBUILDER_ASSETS=$(BIN) go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./controllers

@@ -24,6 +24,7 @@ images() {
 	lines image "$@" | while IFS=: read -r file number line; do
 		[[ $line =~ (^[[:space:]-]*\"?image\"?:[[:space:]]+|--[a-z-]*image=)[\"\']?([^[:space:]\"\',#]+) ]] || continue
 		image=${BASH_REMATCH[2]}
+		[[ $image == \{* ]] && continue # of a chart: a template, or its values; hack/chart looks at what is rendered
 		[[ $image =~ @sha256:[0-9a-f]{64}$ ]] && continue
 		[[ ${image##*/} =~ ^[^:@]+:[A-Za-z0-9_][A-Za-z0-9_.-]*$ && $image != *:latest ]] && continue
 		echo "$file:$number: $image"
@@ -61,6 +62,8 @@ image: c:7.4.6-alpine # why
 image: \"c@sha256:$digest\"
   - --probe-image=a.example.com/b:v1
   image:
+  image: {registry: ghcr.io, repository: a/b}
+  image: {{ include \"image\" . }}
   imagePullPolicy: IfNotPresent
 --collector-image=localhost/c:dev" "image: c
   - image: c:latest
