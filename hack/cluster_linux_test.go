@@ -16,7 +16,7 @@ const (
 // newCluster is a machine with the scripts of the cluster. Whatever they keep outside of the tree, they keep in the copy.
 func newCluster(t *testing.T) *machine {
 	t.Helper()
-	m := newMachine(t, "hack/cluster", "hack/tools/kubernetes/go.mod")
+	m := newMachine(t, "hack/cluster", "hack/images", "hack/tools")
 	for _, file := range []string{"lib.sh", "local.sh", "process.sh", "engine.sh"} {
 		path := filepath.Join(m.root, "hack/cluster", file)
 		content, err := os.ReadFile(path)
@@ -196,16 +196,26 @@ func TestUpAndDown(t *testing.T) {
 			m.succeeds("", m.onKind(), down)
 			m.mustNotHave("container", kindState, "bin/cluster")
 		},
-		"a node that cannot be pulled is built here, has a network of its own, and is not tried to be pulled again": func(m *machine) {
+		"a node that cannot be pulled is built here, has a network of its own, and is found again": func(m *machine) {
 			m.hasKind()
 			m.cannotPull()
 			m.succeeds("pulling kindest/node", m.onKind()[1:], up)
-			if !m.says("created", "localhost/bindery/node:v1-abc") || !m.says("configuration", "disableDefaultCNI: true") {
+			if !m.says("created", "localhost/bindery/node:v1.") || !m.says("configuration", "disableDefaultCNI: true") {
 				m.Error("the cluster is not made of what was built")
 			}
+			if !m.says("images-removed", "localhost/bindery/node:old\n") || m.says("images-removed", "v1.") {
+				m.Error("what is removed is not the image of an earlier build")
+			}
 			m.succeeds("it is up already", m.onKind(), up)
-			if output, ok := m.run(m.onKind(), up); !ok || strings.Contains(output, "pulling") {
-				m.Error("it is pulled again")
+		},
+		"a node that was built here is not tried to be pulled, and is built again where what it is made of has changed": func(m *machine) {
+			m.hasKind()
+			m.cannotPull()
+			m.write(filepath.Join(m.root, "bin/node-image.name"), "localhost/bindery/node:v1.0.0-0", 0o644)
+			m.write(filepath.Join(m.root, "bin/node-image.tar"), "of something else", 0o644)
+			m.installs("make", `case "$*" in *node-image.tar*) [ -e bin/node-image.tar ] || { echo >bin/node-image.tar; echo >built; } ;; esac`)
+			if output, ok := m.run(m.onKind(), up); !ok || strings.Contains(output, "pulling") || !m.has("built") {
+				m.Error("it must be built, and not pulled")
 			}
 		},
 		"a node that can be pulled has the network that kind gives it": func(m *machine) {
@@ -315,13 +325,15 @@ func (m *machine) cannotPull() {
 	m.Helper()
 	m.installs("docker", `case "$*" in
 		*"container ls"*) cat container 2>/dev/null || true ;;
-		*"container inspect"*) test -e container && echo true localhost/bindery/node:v1-abc ;;
-		*"image inspect localhost"*) test -e imported ;;
+		*"container inspect"*) test -e container && echo true "$(cat imported)" ;;
+		*"image inspect localhost"*) test -e imported && [ "$3" = "$(cat imported)" ] ;;
 		*"image inspect"*) exit 1 ;;
-		*import*) echo >imported ;;
+		*"image ls"*) cat imported; echo localhost/bindery/node:old ;;
+		*"image rm"*) echo "$3" >>images-removed ;;
+		import*) for name; do :; done; echo "$name" >imported ;;
 		pull*) echo 'dial tcp: lookup registry: no such host' >&2; exit 1 ;;
 		esac`)
-	m.installs("make", `case "$*" in *node-image.tar*) echo localhost/bindery/node:v1-abc >bin/node-image.image ;; esac`)
+	m.installs("make", `case "$*" in *node-image.tar*) echo >>built; touch bin/node-image.tar ;; esac`)
 }
 
 // says tells whether the file at this path has this text.

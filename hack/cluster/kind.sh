@@ -21,7 +21,7 @@ kind_choose_image() {
   if kind_has_node_image "$NODE_IMAGE"; then return; fi
   if [ -n "${KIND_IMAGE:-}" ]; then
     kind_pull "$NODE_IMAGE"
-  elif [ -e "$BIN/node-image.image" ] || ! kind_can_pull "$NODE_IMAGE"; then
+  elif [ -e "$BIN/node-image.name" ] || ! kind_can_pull "$NODE_IMAGE"; then
     kind_built_image
   fi
 }
@@ -34,18 +34,33 @@ kind_pull() {
 
 kind_can_pull() { kind_pull "$1"; }
 
-# kind_built_image: sets NODE_IMAGE to the one that is built here. Those of earlier builds are as large as this one.
+# kind_built_image: sets NODE_IMAGE to the one that is built here. Its tag says what it is built from, so clones that would
+# build the same share it, and their cluster.
 kind_built_image() {
-  local image
-  build node-image.tar
-  NODE_IMAGE=$(<"$BIN/node-image.image")
+  NODE_IMAGE=localhost/bindery/node:$(kind_node_tag)
   if kind_has_node_image "$NODE_IMAGE"; then return; fi
+  [ "$(cat "$BIN/node-image.name" 2>/dev/null)" = "$NODE_IMAGE" ] || rm -f "$BIN/node-image.tar"
+  build node-image.tar
   say "giving $NODE_IMAGE to Docker"
-  docker image ls --format '{{.Repository}}:{{.Tag}}' "${NODE_IMAGE%:*}" | while read -r image; do
-    docker image rm --force "$image" >/dev/null
-  done
   docker import --change 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]' --change 'ENV container=docker' \
     "$BIN/node-image.tar" "$NODE_IMAGE" >/dev/null
+}
+
+# The version of Kubernetes, and a digest of all that hack/cluster/node/build.sh reads of this tree.
+kind_node_tag() {
+  local digest
+  digest=$(cd "$ROOT/hack" && cat cluster/node/* images/node/*.go images/pause/*.go images/go.sum cluster/recycle.sh \
+    cluster/config/{cni.conflist,storage-class.yaml,volume.yaml,volume-recycler.service} \
+    tools/{kubernetes,kubeadm,crictl,coredns,etcd,kind}/go.{mod,sum} | sha256sum)
+  echo "$(kubernetes_version)-${digest:0:12}"
+}
+
+# Images of earlier builds are as large as this one.
+kind_remove_old_images() {
+  local image
+  docker image ls --format '{{.Repository}}:{{.Tag}}' localhost/bindery/node | while read -r image; do
+    [ "$image" = "$NODE_IMAGE" ] || docker image rm "$image" >/dev/null
+  done
 }
 
 # kind_container: the id of the node's container, or nothing if there is none. An engine that does not answer is an error.
@@ -71,6 +86,7 @@ kind_up() {
     retract
     kind_down
     kind_create
+    kind_remove_old_images
   fi
   publish CLUSTER_KIND=kind NODE_NAME="$KIND_CONTAINER" AUDIT_LOG="$AUDIT/audit.log" KUBECONFIG="$OUT/kubeconfig" \
     KIND_NAME="$KIND_NAME"

@@ -13,6 +13,11 @@ OUT=$BIN/cluster                  # this clone's kubeconfig and env
 CONFIG=$ROOT/hack/cluster/config
 LOCK=/var/lib                     # everybody can read this folder and nobody else locks it; a file would be left behind
 
+# The version of Kubernetes that is built here.
+kubernetes_version() {
+  awk '$2 == "k8s.io/kubernetes" { print $3 } $1 == "k8s.io/kubernetes" { print $2 }' "$ROOT/hack/tools/kubernetes/go.mod"
+}
+
 # A proxy of the host cannot reach the node.
 export NO_PROXY="${NO_PROXY:+$NO_PROXY,}198.18.0.0/15,127.0.0.1" no_proxy="${no_proxy:+$no_proxy,}198.18.0.0/15,127.0.0.1"
 

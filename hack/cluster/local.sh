@@ -24,7 +24,7 @@ COMPONENTS=(etcd kube-apiserver kube-controller-manager kube-scheduler container
 BINARIES=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl coredns)
 
 # Every clone that asks for the same node uses it. Raise the number with a change that a running node does not have.
-REVISION="$(awk '$2 == "k8s.io/kubernetes" { print $3 } $1 == "k8s.io/kubernetes" { print $2 }' "$ROOT/hack/tools/kubernetes/go.mod") 2"
+REVISION="$(kubernetes_version) 2"
 
 # shellcheck source=process.sh
 source "$ROOT/hack/cluster/process.sh"

@@ -48,8 +48,6 @@ $(BIN)/images/pause.tar: hack/images/go.mod $(wildcard hack/images/*.go) hack/im
 $(BIN)/engine-runtime: $(wildcard hack/cluster/runtime/*.go)
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@ ./hack/cluster/runtime && touch $@
 
-# The node of kind, where its image cannot be pulled.
-$(BIN)/node-image.tar: $(wildcard hack/cluster/node/* hack/images/node/*.go hack/images/pause/*.go) hack/images/go.mod \
-		hack/cluster/recycle.sh $(addprefix hack/cluster/config/,cni.conflist storage-class.yaml volume.yaml volume-recycler.service) \
-		$(addprefix $(BIN)/,kubernetes kubeadm crictl coredns etcd kind)
+# The node of kind, where its image cannot be pulled. What else it is made of is in its name: see kind_node_tag in kind.sh.
+$(BIN)/node-image.tar: $(addprefix $(BIN)/,kubernetes kubeadm crictl coredns etcd kind)
 	@hack/cluster/node/build.sh $@

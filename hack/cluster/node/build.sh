@@ -3,7 +3,7 @@
 # what kind's own Dockerfile makes (images/base of its module), with Debian's packages and the binaries of bin/.
 # Needs Debian's or Ubuntu's debootstrap and root, or sudo. DEBIAN_MIRROR overrides where packages come from.
 # usage: build.sh TAR
-# Beside the tar it writes NAME.image: the name for the image, which is another one where the content is another.
+# Beside the tar it writes a file .name: the image that the tar is.
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 out=$(realpath -m "${1:?usage: build.sh TAR}")
@@ -17,9 +17,9 @@ fi
 trap '"${as_root[@]}" rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 
-version=$("$BIN/kubeadm" version -o short)
-[ "Kubernetes $version" = "$("$BIN/kubelet" --version)" ] ||
-  die "hack/tools/kubeadm and hack/tools/kubernetes are of two versions: $version and $("$BIN/kubelet" --version)"
+version=$(kubernetes_version)
+tag=$(kind_node_tag) # now, and not of what somebody changes meanwhile
+[ "$version" = "$("$BIN/kubeadm" version -o short)" ] || die "hack/tools/kubeadm is of another version than hack/tools/kubernetes, $version"
 
 mkdir "$work/bin" "$work/images"
 for binary in kubeadm kubelet kubectl crictl; do ln -s "$BIN/$binary" "$work/bin/$binary"; done
@@ -50,8 +50,7 @@ say 'packing the node'
 "${as_root[@]}" tar --create --file "$work/tar" --directory "$work/rootfs" --numeric-owner .
 "${as_root[@]}" chmod 0644 "$work/tar"
 [ "$EUID" -eq 0 ] || "${as_root[@]}" chown "$EUID" "$work/tar"
-digest=$(sha256sum <"$work/tar")
-echo "localhost/bindery/node:$version-${digest:0:12}" >"$work/name"
+echo "localhost/bindery/node:$tag" >"$work/name"
 mv "$work/tar" "$out"
 # Last: it says that the tar is whole.
-mv "$work/name" "${out%.tar}.image"
+mv "$work/name" "${out%.tar}.name"
