@@ -84,20 +84,37 @@ engine_await() {
 # Leaves nothing of our engine: no container, process, mount, interface, cgroup or file. No step may fail because its work
 # is done already.
 engine_down() {
+  local ids=() folder
   if engine_is_alive; then
     docker container ls --all --quiet | xargs -r docker container rm --force --volumes >/dev/null
     docker network prune --force >/dev/null
   fi
+  # Containers of an engine that has died run on.
+  for folder in "$ENGINE_RUN"/exec/containerd/daemon/io.containerd.runtime.v2.task/moby/*; do
+    [ ! -e "$folder" ] || ids+=("${folder##*/}")
+  done
   kill_all processes_of "$ENGINE_STATE/bin"
+  kill_all engine_container_processes "${ids[@]}"
   unmount "$ENGINE_STATE" "$ENGINE_RUN"
-  engine_remove_traces
+  engine_remove_traces "${ids[@]}"
   rm -rf --one-file-system "$ENGINE_STATE" "$ENGINE_RUN"
   [ "${DOCKER_HOST:-}" != "unix://$ENGINE_SOCKET" ] || unset DOCKER_HOST
 }
 
-# Bridges of networks that the engine could not remove, and the folders of its containers' cgroups.
+# engine_container_processes ID...: the cgroup of a container is docker/ID, or docker-ID.scope where systemd makes it.
+engine_container_processes() {
+  local id
+  for id; do
+    find /sys/fs/cgroup -path "*/docker?$id*" -name cgroup.procs -exec cat {} + 2>/dev/null || true
+  done | sort -u
+}
+
+# engine_remove_traces ID...: the cgroups of these containers, and bridges of networks that the engine could not remove.
 engine_remove_traces() {
-  local link
+  local id link
+  for id; do
+    find /sys/fs/cgroup -depth -type d -path "*/docker?$id*" -exec rmdir {} + 2>/dev/null || true
+  done
+  rmdir /sys/fs/cgroup/docker /sys/fs/cgroup/*/docker 2>/dev/null || true
   ip -o -4 address show to "$ENGINE_POOL" | awk '{ print $2 }' | while read -r link; do ip link delete "$link"; done
-  rmdir --ignore-fail-on-non-empty /sys/fs/cgroup/docker /sys/fs/cgroup/*/docker 2>/dev/null || true
 }
