@@ -86,7 +86,7 @@ kind_up() {
     retract
     kind_down
     kind_create
-    kind_remove_old_images
+    if [[ $NODE_IMAGE = localhost/* ]]; then kind_remove_old_images; fi
   fi
   publish CLUSTER_KIND=kind NODE_NAME="$KIND_CONTAINER" AUDIT_LOG="$AUDIT/audit.log" KUBECONFIG="$OUT/kubeconfig" \
     KIND_NAME="$KIND_NAME"
