@@ -135,11 +135,12 @@ run_block() {
 # helm ARGUMENTS: as the documents call it. The chart that is published is that of this tree, with the images that the
 # cluster has.
 helm() {
-  local argument arguments=()
+  local argument arguments=() version
+  version=$(sed -n 's/^version: //p' "$ROOT/charts/bindery/Chart.yaml")
   for argument in "$@"; do
     if [ "$argument" = oci://ghcr.io/bindery-dev/charts/bindery ]; then
       argument=$ROOT/charts/bindery
-      [[ " $* " == *" --version $(chart_version) "* ]] || wrong "helm: the chart of this tree has version $(chart_version)"
+      [[ " $* " == *" --version $version "* ]] || wrong "helm: the chart of this tree has version $version"
     fi
     arguments+=("$argument")
   done
@@ -155,8 +156,6 @@ helm() {
   fi
   "$BIN/${HELM:-helm}" "${arguments[@]}"
 }
-
-chart_version() { sed -n 's/^version: //p' "$ROOT/charts/bindery/Chart.yaml"; }
 
 in_namespace() { sed "s/\\bshop\\b/$NAMESPACE/g"; }
 
