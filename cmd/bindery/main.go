@@ -1,5 +1,5 @@
-// Command bindery is the operator: it provisions backing services and attaches them to apps. As `bindery probe` it is what
-// the operator runs in a Job to try a handle.
+// Command bindery is the operator: it provisions backing services and attaches them to apps. As `bindery self-test` it is
+// the test of the chart.
 package main
 
 import (
@@ -20,10 +20,6 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == probeCommand {
-		ctx := ctrl.SetupSignalHandler()
-		os.Exit(probe(ctx, os.Args[2:], os.LookupEnv, os.Stderr))
-	}
 	if len(os.Args) > 1 && os.Args[1] == selfTestCommand {
 		os.Exit(selfTest(ctrl.SetupSignalHandler(), os.Args[2:], os.LookupEnv, os.Stdout))
 	}
@@ -58,8 +54,8 @@ func addFlags(flags *flag.FlagSet, options *controllers.Options) {
 		"The `image` of a provisioned Redis that names none; spec.redis.version replaces its tag.")
 	flags.StringVar(&options.CollectorImage, "collector-image", "ghcr.io/bindery-dev/collector:"+version,
 		"The `image` of a provisioned collector that names none.")
-	flags.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/operator:"+version,
-		"The `image` of the operator itself, which the Jobs that verify a handle run.")
+	flags.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/job:"+version,
+		"The `image` of the Jobs that verify a handle.")
 	flags.StringVar(&options.ProbeResources, "probe-resources", "",
 		"The `resources` of these Jobs as JSON, for what spec.probe.resources of a BackingService leaves out; "+
 			`for example {"requests":{"cpu":"50m"},"limits":{"cpu":"50m"}}.`)

@@ -10,11 +10,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bindery-dev/bindery/cmd/internal/program/programtest"
 )
+
+func TestMain(m *testing.M) { programtest.Main(m, main) }
 
 // An image that is another one tomorrow makes a Pod that starts tomorrow another program.
 func TestDefaultImagesArePinned(t *testing.T) {
-	code, help := runProgram(t, []string{"-help"}, nil)
+	code, help := programtest.RunItself(t, []string{"-help"}, nil)
 	defaults := regexp.MustCompile(`(?s)-([a-z]+-image) image\n[^(]*\(default "([^"]*)"\)`).FindAllStringSubmatch(help, -1)
 	if code != 0 || len(defaults) != 3 {
 		t.Fatalf("exit code %d, %d images in\n%s", code, len(defaults), help)
@@ -36,15 +40,18 @@ func TestTheManifestNamesThisVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := regexp.MustCompile(`ghcr\.io/bindery-dev/operator:\S+`).FindAllString(string(text), -1)
-	image := "ghcr.io/bindery-dev/operator:" + version
-	if want := []string{image, image}; !slices.Equal(got, want) {
-		t.Errorf("config/manager names %q, want %q: the operator's image, and that of its probe", got, want)
+	got := regexp.MustCompile(`ghcr\.io/bindery-dev/\S+`).FindAllString(string(text), -1)
+	var want []string
+	for _, name := range []string{"operator", "job", "collector"} {
+		want = append(want, "ghcr.io/bindery-dev/"+name+":"+version)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("config/manager names %q, want %q", got, want)
 	}
 }
 
 func TestVersion(t *testing.T) {
-	code, said := runProgram(t, []string{"--version"}, nil)
+	code, said := programtest.RunItself(t, []string{"--version"}, nil)
 	if want := "bindery " + version + " (commit " + commitOf() + ", " + runtime.Version() + ")\n"; code != 0 || said != want {
 		t.Errorf("exit code %d, it says %q, want %q", code, said, want)
 	}
@@ -116,7 +123,7 @@ func TestTheStartIsLogged(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			code, said := runProgram(t, tt.args, append(tt.environment, "KUBECONFIG="+kubeconfig))
+			code, said := programtest.RunItself(t, tt.args, append(tt.environment, "KUBECONFIG="+kubeconfig))
 			if code != 1 || !strings.Contains(said, tt.says) || !strings.Contains(said, tt.ends) {
 				t.Errorf("exit code %d, want 1; want %s and %q in\n%s", code, tt.says, tt.ends, said)
 			}

@@ -38,6 +38,9 @@ const (
 // testServices are those that the app is attached to, one after the other. The test serves both itself, each at its path.
 var testServices = []string{"first", "second"}
 
+// misused is what the flag package ends a program with.
+const misused = 2
+
 // selfTest runs `bindery self-test` with the arguments behind that word, and returns the exit code.
 func selfTest(ctx context.Context, args []string, environment func(string) (string, bool), output io.Writer) int {
 	flags := flag.NewFlagSet(selfTestCommand, flag.ContinueOnError)

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/cmd/internal/program/programtest"
 )
 
 // The test of `helm test` passes with an operator that does its work, says what is wrong with another, and leaves nothing of
@@ -231,7 +232,7 @@ func TestSelfTestMisused(t *testing.T) {
 		"an unknown flag": {[]string{"self-test", "-x"}, misused, "flag provided but not defined"},
 		"no namespace":    {[]string{"self-test"}, 1, "it is run by `helm test`"},
 	} {
-		if code, said := runProgram(t, tt.args, nil); code != tt.want || !strings.Contains(said, tt.says) {
+		if code, said := programtest.RunItself(t, tt.args, nil); code != tt.want || !strings.Contains(said, tt.says) {
 			t.Errorf("%s: exit code %d, want %d; want %q in\n%s", name, code, tt.want, tt.says, said)
 		}
 	}

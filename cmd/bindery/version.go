@@ -3,7 +3,7 @@ package main
 import "runtime/debug"
 
 // version of this program: the tag of a release in git, and of its images. By default an installation runs the collector
-// and the probe of the operator's own release. config/manager names the same tag. A build may set both variables with
+// and the Jobs of the operator's own release. config/manager names the same tag. A build may set both variables with
 // -ldflags "-X main.version=… -X main.commit=…".
 var (
 	version = "v0.1.0"

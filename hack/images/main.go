@@ -38,6 +38,7 @@ type source struct {
 
 var sources = []source{
 	{name: "operator", tag: "dev", module: ".", pkg: "./cmd/bindery"},
+	{name: "job", tag: "dev", module: ".", pkg: "./cmd/bindery-job"},
 	{name: "pinger", tag: "dev", module: ".", pkg: "./cmd/pinger"},
 	{name: "collector", tag: "dev", module: ".", pkg: "./cmd/collector"},
 	{name: "load", tag: "dev", module: ".", pkg: "./hack/load"},

@@ -17,6 +17,7 @@ import (
 // digestValues are where the values of the chart have the digest of an image, by the name of the image.
 var digestValues = map[string][]string{
 	"operator":  {"image", "digest"},
+	"job":       {"job", "image", "digest"},
 	"collector": {"collector", "image", "digest"},
 }
 

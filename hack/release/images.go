@@ -33,6 +33,7 @@ type program struct {
 
 var programs = []program{
 	{name: "operator", pkg: "./cmd/bindery", saysVersion: true, description: "Bindery, which attaches apps to backing services"},
+	{name: "job", pkg: "./cmd/bindery-job", description: "What Bindery runs in Jobs: it tries the handles of services"},
 	{name: "collector", pkg: "./cmd/collector", description: "The collector that Bindery provisions: an HTTP API in front of a Redis"},
 	{name: "pinger", pkg: "./cmd/pinger", description: "The app of Bindery's demonstration"},
 }

@@ -27,7 +27,7 @@ const (
 	endContainer         = "end"
 	probeUID       int64 = 65532
 
-	// ProbeVariable carries the handle that `bindery probe` tries.
+	// ProbeVariable carries the handle that `bindery-job probe` tries.
 	ProbeVariable = "BINDERY_HANDLE"
 )
 

@@ -1,4 +1,4 @@
-// Package exitcode is the contract between `bindery probe` and the controller that runs it as a Job: each thing that a
+// Package exitcode is the contract between `bindery-job probe` and the controller that runs it as a Job: each thing that a
 // probe can find out is one exit code. The Job's podFailurePolicy puts the code into the Job's condition, so the
 // controller does not need to read Pods or logs.
 //
@@ -14,7 +14,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 )
 
-// The exit codes of `bindery probe`. Go programs end with 1 and 2 when they panic or are called wrongly, and shells and
+// The exit codes of `bindery-job probe`. Go programs end with 1 and 2 when they panic or are called wrongly, and shells and
 // kernels use codes of their own from 126 on: none of these says anything about the service.
 const (
 	// Passed: nothing was found to be wrong. catalog.Passed says what was tried.

@@ -14,11 +14,12 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 	"github.com/bindery-dev/bindery/hack/testredis"
 )
 
 // patiently tries a handle as the Job does, and returns how long that took.
-func patiently(t *testing.T, p probe.Prober, kind v1alpha1.ServiceType, handle string, timeout time.Duration) (probe.Result, time.Duration) {
+func patiently(t *testing.T, p probe.Prober, kind v1alpha1.ServiceType, handle string, timeout time.Duration) (wire.Result, time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
@@ -71,7 +72,7 @@ func TestWhatDoesNotServeYetIsTriedAgain(t *testing.T) {
 		return known.Dial(ctx, network, address)
 	}}
 	handle := "mysql://db.example.:" + portOf(t, listen(t, silent))
-	if got, took := patiently(t, probe.Prober{Resolver: names}, v1alpha1.TypeMySQL, handle, 15*time.Second); got.Code != exitcode.Passed {
+	if got, took := patiently(t, probe.Prober{Dialer: wire.Dialer{Resolver: names}}, v1alpha1.TypeMySQL, handle, 15*time.Second); got.Code != exitcode.Passed {
 		t.Errorf("%d: %s, after %s", got.Code, got.Sentence, took)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 	"github.com/bindery-dev/bindery/hack/testredis"
 )
 
@@ -352,7 +353,7 @@ func nameTrials(t *testing.T) map[string]trial {
 	port := portOf(t, listen(t, silent))
 	webPort := portOf(t, web(t, status(200)))
 	of := func(kind v1alpha1.ServiceType, handle string, names *net.Resolver, want int32, sentence string) trial {
-		return trial{kind: kind, handle: handle, want: want, sentence: sentence, prober: probe.Prober{Resolver: names}}
+		return trial{kind: kind, handle: handle, want: want, sentence: sentence, prober: probe.Prober{Dialer: wire.Dialer{Resolver: names}}}
 	}
 	const noSuchName, brokenServer = 3, 2
 	unknown := nameServer(t, noSuchName)

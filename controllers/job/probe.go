@@ -1,4 +1,6 @@
-package controllers
+// Package job is what runs in the Jobs of the operator, and in no other program: what it speaks to services with is not in
+// the operator.
+package job
 
 import (
 	"context"
@@ -20,8 +22,8 @@ const HandleVariable = engine.ProbeVariable
 
 // The exit codes of a probe that found out nothing. Package exitcode leaves both to Go programs in general.
 const (
-	probeInterrupted int32 = 1
-	probeMisused     int32 = 2
+	interrupted int32 = 1
+	misused     int32 = 2
 )
 
 // ProbeOptions say what to try.
@@ -39,10 +41,10 @@ type ProbeOptions struct {
 func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	t := v1alpha1.ServiceType(o.Type)
 	if !slices.Contains(catalog.Types(), t) {
-		return say(stderr, probeMisused, "there is no such type of a service")
+		return say(stderr, misused, "there is no such type of a service")
 	}
 	if o.Timeout <= 0 {
-		return say(stderr, probeMisused, "the timeout is to be longer than nothing, such as 15s")
+		return say(stderr, misused, "the timeout is to be longer than nothing, such as 15s")
 	}
 	if o.Handle == nil {
 		return say(stderr, exitcode.HandleMissing, o.Type+": "+HandleVariable+" is not there: the Secret does not exist, or has no such key")
@@ -52,7 +54,7 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	// The last try gets the remaining time.
 	result, err := probe.Prober{Patience: o.Timeout * 4 / 5}.Probe(ctx, t, *o.Handle)
 	if err != nil {
-		return say(stderr, probeInterrupted, err.Error())
+		return say(stderr, interrupted, err.Error())
 	}
 	return say(stderr, result.Code, o.Type+": "+result.Sentence)
 }

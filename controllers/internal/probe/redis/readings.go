@@ -1,4 +1,4 @@
-package probe
+package redis
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
 
-// redisLogin is what a handle says apart from the address. Clients in other languages have their own options after the
+// login is what a handle says apart from the address. Clients in other languages have their own options after the
 // question mark; options that this probe does not know are no fault.
-type redisLogin struct {
+type login struct {
 	// logins are the ways to read user and password. Each is the way of some client, and any of them is accepted.
 	logins   []credential
 	database int
@@ -27,57 +28,56 @@ type credential struct {
 	named, anonymous bool
 }
 
-// speaksRedis says whether a handle leads to a Redis. A handle for Sentinels leads to the Sentinels, and each client
+// speaks says whether a handle leads to a Redis. A handle for Sentinels leads to the Sentinels, and each client
 // decides for itself whose the credentials are.
-func speaksRedis(l handle.Location) bool {
+func speaks(l handle.Location) bool {
 	words := []string{"redis", "rediss", "valkey", "valkeys", "redis-cluster", "rediss-cluster", "tcp", "tls"}
 	return slices.ContainsFunc(words, l.Says) && !l.Says("sentinel")
 }
 
 // isSentinel is the result for a Redis that only watches others.
-var isSentinel = wrongProtocol("it is a Sentinel, which knows where a Redis is and is none")
+var isSentinel = wire.WrongProtocol("it is a Sentinel, which knows where a Redis is and is none")
 
-// redisAnywhere tries each server of the handle, in each way in which the handle can be read, until one try passes.
+// Probe tries each server of the handle, in each way in which the handle can be read, until one try passes.
 // Otherwise the result is that of the first one that answers.
-func (p Prober) redisAnywhere(ctx context.Context, to target) Result {
-	readings := redisReadings(to)
-	var found *Result
+func Probe(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
+	if !speaks(to.Location) {
+		return wire.Reach(ctx, d, to)
+	}
+	readings := readingsOf(to)
+	var found *wire.Result
 	for i, one := range readings {
-		share, cancel := shareOf(ctx, len(readings)-i)
-		result := p.redis(share, one)
+		share, cancel := wire.ShareOf(ctx, len(readings)-i)
+		result := probeOne(share, d, one)
 		cancel()
 		if result.Code == exitcode.Passed {
 			return result
 		}
-		if !one.alone() && (result.Code == exitcode.ReadOnly || result == *isSentinel) {
-			result = Result{exitcode.OfPassed(to.kind, v1alpha1.ReasonReachable), "it was reached; its client asks it for the primary"}
+		if !alone(one) && (result.Code == exitcode.ReadOnly || result == *isSentinel) {
+			result = wire.Found(exitcode.OfPassed(to.Kind, v1alpha1.ReasonReachable), "it was reached; its client asks it for the primary")
 		}
-		if found == nil || exitcode.Passes(result.Code) || !answered(*found) && answered(result) {
+		if found == nil || exitcode.Passes(result.Code) || !found.Answered() && result.Answered() {
 			found = &result
 		}
 	}
 	return *found
 }
 
-func answered(r Result) bool {
-	return r.Code != exitcode.Unreachable && r.Code != exitcode.NameNotFound
-}
-
-// redisReadings has one server each. If an option contradicts the scheme, there is one with TLS and one without.
-func redisReadings(to target) []target {
-	options := to.location.Options.TLS()
-	var readings []target
-	for _, e := range to.endpoints {
+// readingsOf has one server each. If an option contradicts the scheme, there is one with TLS and one without.
+func readingsOf(to wire.Target) []wire.Target {
+	options := to.Location.Options.TLS()
+	var readings []wire.Target
+	for _, e := range to.Endpoints {
 		one := to
-		one.endpoints = []endpoint{e}
-		if options.On && !to.secure {
+		one.Endpoints = []wire.Endpoint{e}
+		if options.On && !to.Secure {
 			secure := one
-			secure.secure = true
+			secure.Secure = true
 			readings = append(readings, secure)
 		}
 		readings = append(readings, one)
-		if options.Off && to.secure {
-			one.secure = false
+		if options.Off && to.Secure {
+			one.Secure = false
 			readings = append(readings, one)
 		}
 	}
@@ -85,15 +85,15 @@ func redisReadings(to target) []target {
 }
 
 // alone says whether a handle leads to exactly one Redis: not to a cluster, and not to Sentinels.
-func (to target) alone() bool {
-	_, sentinels := to.location.Options.Get("mastername", "sentinelmasterid", "sentinelmaster", "servicename", "sentinel", "master")
-	return !sentinels && len(to.location.Servers) == 1 && !to.location.Says("redis-cluster") && !to.location.Says("rediss-cluster") &&
-		!to.location.Says("cluster")
+func alone(to wire.Target) bool {
+	_, sentinels := to.Location.Options.Get("mastername", "sentinelmasterid", "sentinelmaster", "servicename", "sentinel", "master")
+	return !sentinels && len(to.Location.Servers) == 1 && !to.Location.Says("redis-cluster") && !to.Location.Says("rediss-cluster") &&
+		!to.Location.Says("cluster")
 }
 
-// readRedisLogin follows https://www.iana.org/assignments/uri-schemes/prov/redis, where the password and the database may
+// readLogin follows https://www.iana.org/assignments/uri-schemes/prov/redis, where the password and the database may
 // also be in the query, and the way in which clients read it.
-func readRedisLogin(l handle.Location) redisLogin {
+func readLogin(l handle.Location) login {
 	user, password, colon := strings.Cut(l.UserInfo, ":")
 	if password == "" {
 		password, _ = l.Options.Get("password")
@@ -102,9 +102,9 @@ func readRedisLogin(l handle.Location) redisLogin {
 	if user == "" {
 		user, _ = l.Options.Get("username", "user")
 	}
-	login := redisLogin{logins: logins(handle.Decoded(user), handle.Decoded(password), colon)}
-	if plain := logins(user, password, colon); plain[0] != login.logins[0] {
-		login.logins = append(login.logins, plain...) // not every client decodes
+	read := login{logins: logins(handle.Decoded(user), handle.Decoded(password), colon)}
+	if plain := logins(user, password, colon); plain[0] != read.logins[0] {
+		read.logins = append(read.logins, plain...) // not every client decodes
 	}
 	database, ok := l.Options.Get("db", "database", "defaultdatabase")
 	if !ok {
@@ -112,9 +112,9 @@ func readRedisLogin(l handle.Location) redisLogin {
 	}
 	// Python's client does not accept a name, and then uses database 0.
 	if n, err := strconv.ParseUint(database, 10, 31); err == nil {
-		login.database = int(n)
+		read.database = int(n)
 	}
-	return login
+	return read
 }
 
 // logins are what clients send for a user and a password. If the part before the @ has no colon, the clients of C and
@@ -136,8 +136,8 @@ func logins(user, password string, colon bool) []credential {
 }
 
 // authenticate logs in as the first client that the server accepts.
-func (r redisProbe) authenticate(ctx context.Context) (*Result, error) {
-	var refused *Result
+func (r conversation) authenticate(ctx context.Context) (*wire.Result, error) {
+	var refused *wire.Result
 	for _, login := range r.logins {
 		if login.anonymous {
 			return nil, nil //nolint:nilnil // whether that is enough shows when something is asked
@@ -146,7 +146,7 @@ func (r redisProbe) authenticate(ctx context.Context) (*Result, error) {
 		if login.named {
 			command = r.conn.AuthACL(ctx, login.username, login.password)
 		}
-		result, err := judge(command.Err(), credentials("it refused the credentials of the handle"))
+		result, err := judge(command.Err(), wire.Credentials("it refused the credentials of the handle"))
 		switch {
 		case err != nil && refused != nil:
 			return refused, nil // it accepts no second attempt

@@ -17,22 +17,12 @@ import (
 	"testing"
 
 	"github.com/bindery-dev/bindery/cmd/internal/program/programtest"
-	"github.com/bindery-dev/bindery/controllers"
 	"github.com/bindery-dev/bindery/hack/testredis"
 )
 
 const canary = "c4n4ry"
 
-// asProgram makes the test's own binary the program, with its real arguments, environment and exit code.
-const asProgram = "BINDERY_TEST_AS_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { programtest.Main(m, main) }
 
 // missing is the handle where the variable is not there.
 const missing = "-"
@@ -94,7 +84,7 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			environment := func(name string) (string, bool) {
-				if name != controllers.HandleVariable {
+				if name != handleVariable {
 					t.Errorf("the probe reads %s", name)
 				}
 				return tt.handle, tt.handle != missing
@@ -129,7 +119,7 @@ func TestProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	otherName := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1)
-	handle := func(value string) string { return controllers.HandleVariable + "=" + value }
+	handle := func(value string) string { return handleVariable + "=" + value }
 	tests := map[string]struct {
 		args        []string
 		environment []string
@@ -143,12 +133,12 @@ func TestProgram(t *testing.T) {
 		"an empty handle":      {[]string{"probe", "--type=http"}, []string{handle("")}, 31, "empty"},
 		"no type":              {[]string{"probe"}, nil, 2, "no such type"},
 		"nothing to try":       {[]string{"probe", "--end"}, nil, 0, ""},
-		"not the first word":   {[]string{"-leader-elect", "probe", "-h"}, []string{"KUBECONFIG=/dev/null"}, 1, "the operator ended"},
-		"the operator":         {[]string{"-no-such-flag"}, nil, 2, "-leader-elect"},
+		"not the first word":   {[]string{"-x", "probe"}, nil, 2, "usage: bindery-job probe"},
+		"nothing":              {nil, nil, 2, "usage: bindery-job probe"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			code, said := runProgram(t, tt.args, tt.environment)
+			code, said := programtest.RunItself(t, tt.args, tt.environment)
 			if code != tt.want || !strings.Contains(said, tt.says) {
 				t.Errorf("exit code = %d, want %d; want %q in what it says:\n%s", code, tt.want, tt.says, said)
 			}
@@ -165,8 +155,8 @@ func TestProbeEndsAtASignal(t *testing.T) {
 	}
 	defer l.Close()
 	var said bytes.Buffer
-	command := program(t, []string{"probe", "--type=redis", "--timeout=5m"},
-		[]string{controllers.HandleVariable + "=redis://:" + canary + "@" + l.Addr().String()})
+	command := programtest.Itself(t, []string{"probe", "--type=redis", "--timeout=5m"},
+		[]string{handleVariable + "=redis://:" + canary + "@" + l.Addr().String()})
 	command.Stderr = &said
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -183,29 +173,6 @@ func TestProbeEndsAtASignal(t *testing.T) {
 		t.Errorf("it ended with %v, want 1, which says nothing of the service", failed)
 	}
 	mustBeOneSentence(t, said.String(), 1)
-}
-
-func program(t *testing.T, args, environment []string) *exec.Cmd {
-	t.Helper()
-	itself, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.CommandContext(t.Context(), itself, args...)
-	command.Env = append([]string{asProgram + "=1"}, environment...)
-	return command
-}
-
-func runProgram(t *testing.T, args, environment []string) (int, string) {
-	t.Helper()
-	said, err := program(t, args, environment).CombinedOutput()
-	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-		return failed.ExitCode(), string(said)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return 0, string(said)
 }
 
 // web serves pages.

@@ -1,4 +1,5 @@
-package probe
+// Package web tries handles of services that speak HTTP.
+package web
 
 import (
 	"context"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
 
 // answer is the part of a response that is needed.
@@ -22,43 +24,49 @@ type answer struct {
 	header http.Header
 }
 
-// http sends a GET. An answer in HTTP is enough, no matter what is at that path, unless the answer says that there is no
+// HTTP sends a GET. An answer in HTTP is enough, no matter what is at that path, unless the answer says that there is no
 // service, or that the credentials are wrong.
-func (p Prober) http(ctx context.Context, to target) Result {
-	got, failed := p.ask(ctx, to, http.MethodGet, to.url)
+func HTTP(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
+	if to.URL == nil {
+		return wire.Reach(ctx, d, to)
+	}
+	got, failed := ask(ctx, d, to, http.MethodGet, to.URL)
 	if failed == nil {
-		failed = p.refusal(ctx, to, got)
+		failed = refusal(ctx, d, to, got)
 	}
 	if failed != nil {
 		return *failed
 	}
-	return Result{exitcode.Passed, fmt.Sprintf("it answered a GET with %d", got.status)}
+	return wire.Passed(fmt.Sprintf("it answered a GET with %d", got.status))
 }
 
-// collector asks for what is stored under a key that is never used. Our own collector looks for it in its Redis, and
+// Collector asks for what is stored under a key that is never used. Our own collector looks for it in its Redis, and
 // answers in JSON. Other collectors only have to look like something that accepts a POST.
-func (p Prober) collector(ctx context.Context, to target) Result {
-	got, failed := p.ask(ctx, to, http.MethodGet, withUnusedKey(to.url))
+func Collector(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
+	if to.URL == nil {
+		return wire.Reach(ctx, d, to)
+	}
+	got, failed := ask(ctx, d, to, http.MethodGet, withUnusedKey(to.URL))
 	if failed == nil {
-		failed = p.refusal(ctx, to, got)
+		failed = refusal(ctx, d, to, got)
 	}
 	switch {
 	case failed != nil:
 		return *failed
 	case got.status >= 300 && got.status < 400:
-		return *wrongProtocol(fmt.Sprintf("it answered %d, a redirect, which no app follows with what it sends: "+
+		return *wire.WrongProtocol(fmt.Sprintf("it answered %d, a redirect, which no app follows with what it sends: "+
 			"put the address that it leads to into the handle", got.status))
 	case !got.dubious():
-		return Result{exitcode.Passed, fmt.Sprintf("a collector answered a GET with %d", got.status)}
+		return wire.Passed(fmt.Sprintf("a collector answered a GET with %d", got.status))
 	}
-	got, failed = p.ask(ctx, to, http.MethodOptions, to.url)
+	got, failed = ask(ctx, d, to, http.MethodOptions, to.URL)
 	switch {
 	case failed != nil:
 		return *failed
 	case got.takesPOST():
-		return Result{exitcode.Passed, "a collector answered that it takes POST"}
+		return wire.Passed("a collector answered that it takes POST")
 	default:
-		return *wrongProtocol("a web server answered, and nothing there takes what is sent to a collector")
+		return *wire.WrongProtocol("a web server answered, and nothing there takes what is sent to a collector")
 	}
 }
 
@@ -84,18 +92,18 @@ func (a answer) takesPOST() bool {
 }
 
 // refusal judges a status that says that the service is not available, or not with these credentials.
-func (p Prober) refusal(ctx context.Context, to target, got answer) *Result {
+func refusal(ctx context.Context, d wire.Dialer, to wire.Target, got answer) *wire.Result {
 	switch {
 	case got.status == http.StatusUnauthorized, got.status == http.StatusProxyAuthRequired:
-		return credentials(fmt.Sprintf("it answered %d: it wants credentials, and not those of the handle", got.status))
-	case got.status == http.StatusForbidden && mayHoldCredentials(to.url):
-		return credentials(fmt.Sprintf("it answered %d to the credentials of the handle", got.status))
+		return wire.Credentials(fmt.Sprintf("it answered %d: it wants credentials, and not those of the handle", got.status))
+	case got.status == http.StatusForbidden && mayHoldCredentials(to.URL):
+		return wire.Credentials(fmt.Sprintf("it answered %d to the credentials of the handle", got.status))
 	case got.status == http.StatusNotImplemented:
 		return nil // Python's own server answers this for a method that it has no code for
 	case got.status >= 500, got.status == http.StatusTooManyRequests, got.status == http.StatusRequestTimeout:
-		return unreachable(fmt.Sprintf("it answered %d: it does not serve at the moment", got.status))
-	case got.status == http.StatusBadRequest && !to.secure && p.speaksTLS(ctx, to):
-		return wrongProtocol("it speaks TLS at that port: begin the handle with https://")
+		return wire.Unreachable(fmt.Sprintf("it answered %d: it does not serve at the moment", got.status))
+	case got.status == http.StatusBadRequest && !to.Secure && speaksTLS(ctx, d, to):
+		return wire.WrongProtocol("it speaks TLS at that port: begin the handle with https://")
 	}
 	return nil
 }
@@ -107,36 +115,36 @@ func mayHoldCredentials(u *url.URL) bool {
 }
 
 // speaksTLS tries a handshake. It does not matter whose certificate it is.
-func (p Prober) speaksTLS(ctx context.Context, to target) bool {
-	to.secure, to.unverified = true, true
-	c, failed := p.connect(ctx, to)
+func speaksTLS(ctx context.Context, d wire.Dialer, to wire.Target) bool {
+	to.Secure, to.Unverified = true, true
+	c, failed := d.Connect(ctx, to)
 	if failed != nil {
 		return false
 	}
-	c.end()
+	c.End()
 	return true
 }
 
 // ask sends one request over its own connection, and follows no redirect: a redirect could carry the credentials to a
 // host that nobody attached.
-func (p Prober) ask(ctx context.Context, to target, method string, u *url.URL) (answer, *Result) {
+func ask(ctx context.Context, d wire.Dialer, to wire.Target, method string, u *url.URL) (answer, *wire.Result) {
 	request, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
 	if err != nil {
-		return answer{}, &Result{exitcode.HandleNotURL, "the handle is no URL that a request could be sent to"}
+		return answer{}, new(wire.Found(exitcode.HandleNotURL, "the handle is no URL that a request could be sent to"))
 	}
 	request.Header.Set("User-Agent", "bindery-probe")
-	c, failed := p.connect(ctx, to, "h2", "http/1.1")
+	c, failed := d.Connect(ctx, to, "h2", "http/1.1")
 	if failed != nil {
 		return answer{}, failed
 	}
-	defer c.end()
+	defer c.End()
 	client := http.Client{
-		Transport:     transport(c, to.secure),
+		Transport:     transport(c, to.Secure),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		broken := p.broken(ctx, to, c, err, speaksHTTP)
+		broken := d.Broken(ctx, to, c, err, speaksHTTP)
 		return answer{}, &broken
 	}
 	_ = response.Body.Close() // nothing in it is needed
@@ -145,7 +153,7 @@ func (p Prober) ask(ctx context.Context, to target, method string, u *url.URL) (
 
 // transport sends over the one connection. If we have done TLS, it gets the TLS connection: from its type it knows which
 // version of HTTP was agreed on.
-func transport(c *connection, secure bool) *http.Transport {
+func transport(c *wire.Connection, secure bool) *http.Transport {
 	var taken atomic.Bool
 	dial := func(conn net.Conn) func(context.Context, string, string) (net.Conn, error) {
 		return func(context.Context, string, string) (net.Conn, error) {

@@ -6,16 +6,19 @@ import (
 	"io"
 	"time"
 
-	"github.com/bindery-dev/bindery/controllers"
+	"github.com/bindery-dev/bindery/controllers/job"
 )
 
-// probeCommand is the argument that makes this program try a handle once, and be no operator.
+// probeCommand is the argument that makes this program try a handle once.
 const probeCommand = "probe"
 
 // misused is what the flag package ends a program with.
 const misused = 2
 
-// probe runs `bindery probe` with the arguments behind that word, and returns the exit code.
+// handleVariable is the environment variable with the handle.
+const handleVariable = job.HandleVariable
+
+// probe runs `bindery-job probe` with the arguments behind that word, and returns the exit code.
 func probe(ctx context.Context, args []string, environment func(string) (string, bool), stderr io.Writer) int {
 	flags := flag.NewFlagSet(probeCommand, flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -29,12 +32,12 @@ func probe(ctx context.Context, args []string, environment func(string) (string,
 		return 0
 	}
 	if flags.NArg() > 0 {
-		_, _ = io.WriteString(stderr, "probe: the handle belongs into "+controllers.HandleVariable+", not into the arguments\n")
+		_, _ = io.WriteString(stderr, "probe: the handle belongs into "+handleVariable+", not into the arguments\n")
 		return misused
 	}
-	options := controllers.ProbeOptions{Type: *serviceType, Timeout: *timeout}
-	if handle, ok := environment(controllers.HandleVariable); ok {
+	options := job.ProbeOptions{Type: *serviceType, Timeout: *timeout}
+	if handle, ok := environment(handleVariable); ok {
 		options.Handle = &handle
 	}
-	return int(controllers.Probe(ctx, options, stderr))
+	return int(job.Probe(ctx, options, stderr))
 }

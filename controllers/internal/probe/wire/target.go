@@ -1,4 +1,4 @@
-package probe
+package wire
 
 import (
 	"fmt"
@@ -13,25 +13,27 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
-// target is what a handle says about where to connect.
-type target struct {
-	kind v1alpha1.ServiceType
-	// endpoints are the servers that the handle names. There is more than one if it is a list: any of them can be used.
-	endpoints []endpoint
-	// secure: the scheme uses TLS from the first byte.
-	secure bool
-	// unverified: the handle itself says that its server's certificate is not to be checked, or is to be checked with the
+// Target is what a handle says about where to connect.
+type Target struct {
+	Kind v1alpha1.ServiceType
+	// Endpoints are the servers that the handle names. There is more than one if it is a list: any of them can be used.
+	Endpoints []Endpoint
+	// Secure: the scheme uses TLS from the first byte.
+	Secure bool
+	// Unverified: the handle itself says that its server's certificate is not to be checked, or is to be checked with the
 	// app's own authority.
-	unverified bool
-	// location is the whole handle.
-	location handle.Location
-	// url is the handle of a web service; nil if no request could be sent to it.
-	url *url.URL
+	Unverified bool
+	// Location is the whole handle.
+	Location handle.Location
+	// URL is the handle of a web service; nil if no request could be sent to it.
+	URL *url.URL
 }
 
-type endpoint struct{ host, port string }
+// Endpoint is a server of a handle.
+type Endpoint struct{ Host, Port string }
 
-func (e endpoint) address() string { return net.JoinHostPort(e.host, e.port) }
+// Address is host:port.
+func (e Endpoint) Address() string { return net.JoinHostPort(e.Host, e.Port) }
 
 // tlsSchemes use TLS from the first byte. Those of mysql and postgresql are not here: they agree on TLS later.
 var tlsSchemes = []string{
@@ -52,26 +54,26 @@ var faultCodes = map[handle.Fault]int32{
 	handle.NotEncoded: exitcode.HandleNotEncoded,
 }
 
-// parse reads a handle. If there is nothing to connect to, it returns the result instead.
-func parse(t v1alpha1.ServiceType, raw string) (target, *Result) {
+// Parse reads a handle. If there is nothing to connect to, it returns the result instead.
+func Parse(t v1alpha1.ServiceType, raw string) (Target, *Result) {
 	location, fault := handle.Parse(t, raw)
 	if fault != handle.Good {
-		return target{}, faulty(t, fault)
+		return Target{}, faulty(t, fault)
 	}
-	to := target{kind: t, location: location, unverified: location.Options.TLS().Unverified || location.Says("insecure")}
-	to.secure = slices.ContainsFunc(tlsSchemes, location.Says) && !startTLS(location) && !location.Says("sentinel")
+	to := Target{Kind: t, Location: location, Unverified: location.Options.TLS().Unverified || location.Says("insecure")}
+	to.Secure = slices.ContainsFunc(tlsSchemes, location.Says) && !startTLS(location) && !location.Says("sentinel")
 	for _, server := range location.Servers {
 		if server.Port == "" {
-			return target{}, notProbed(t) // s3://bucket: only the app knows, from elsewhere, which server that is
+			return Target{}, notProbed(t) // s3://bucket: only the app knows, from elsewhere, which server that is
 		}
-		to.endpoints = append(to.endpoints, endpoint{server.Host, server.Port})
+		to.Endpoints = append(to.Endpoints, Endpoint{server.Host, server.Port})
 	}
 	// A service that receives datagrams may not listen on TCP.
-	if len(to.endpoints) == 0 || strings.Contains(location.Scheme, "udp") || location.Says("statsd") {
-		return target{}, notProbed(t)
+	if len(to.Endpoints) == 0 || strings.Contains(location.Scheme, "udp") || location.Says("statsd") {
+		return Target{}, notProbed(t)
 	}
 	if location.Says("http") || location.Says("https") {
-		to.url = requestURL(location)
+		to.URL = requestURL(location)
 	}
 	return to, nil
 }

@@ -1,4 +1,5 @@
-package probe
+// Package redis tries handles of Redis: alone, of Sentinels, and of a cluster.
+package redis
 
 import (
 	"bytes"
@@ -8,84 +9,84 @@ import (
 	"regexp"
 	"sync/atomic"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
 
-// redisProbe is one conversation.
-type redisProbe struct {
-	redisLogin
-	conn *redis.Conn
+// conversation is one with a server.
+type conversation struct {
+	login
+	conn *goredis.Conn
 }
 
-func (p Prober) redis(ctx context.Context, to target) Result {
-	c, failed := p.connectRedis(ctx, to)
+func probeOne(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
+	c, failed := connect(ctx, d, to)
 	if failed != nil {
 		return *failed
 	}
-	defer c.end()
-	client := redisClient(c)
-	defer func() { _ = client.Close() }() // closes what c.end closes
+	defer c.End()
+	client := newClient(c)
+	defer func() { _ = client.Close() }() // closes what c.End closes
 	conn := client.Conn()
 	defer func() { _ = conn.Close() }()
 
-	probe := redisProbe{redisLogin: readRedisLogin(to.location), conn: conn}
-	for _, step := range []func(context.Context) (*Result, error){
+	probe := conversation{login: readLogin(to.Location), conn: conn}
+	for _, step := range []func(context.Context) (*wire.Result, error){
 		probe.authenticate, probe.ping, probe.choose, probe.role, probe.offerWrite,
 	} {
 		result, err := step(ctx)
 		if err != nil {
-			return p.broken(ctx, to, c, err, speaksRESP)
+			return d.Broken(ctx, to, c, err, speaksRESP)
 		}
 		if result != nil {
 			return *result
 		}
 	}
-	return Result{exitcode.Passed, "Redis answered, took the credentials, and takes writes"}
+	return wire.Passed("Redis answered, took the credentials, and takes writes")
 }
 
-// connectRedis connects. If a TLS handshake got no answer, it finds out why: a Redis without TLS reads the handshake as
+// connect connects. If a TLS handshake got no answer, it finds out why: a Redis without TLS reads the handshake as
 // the start of a long line, and waits for the rest of it.
-func (p Prober) connectRedis(ctx context.Context, to target) (*connection, *Result) {
-	if !to.secure {
-		return p.connect(ctx, to)
+func connect(ctx context.Context, d wire.Dialer, to wire.Target) (*wire.Connection, *wire.Result) {
+	if !to.Secure {
+		return d.Connect(ctx, to)
 	}
-	half, cancel := shareOf(ctx, 2)
+	half, cancel := wire.ShareOf(ctx, 2)
 	defer cancel()
-	c, failed := p.connect(half, to)
+	c, failed := d.Connect(half, to)
 	if failed == nil {
-		c.watch(ctx)
+		c.Watch(ctx)
 	}
-	if failed == silentHandshake && p.plainRedis(ctx, to) {
-		failed = tlsRefused("it does not speak TLS")
+	if failed == wire.SilentHandshake && isPlain(ctx, d, to) {
+		failed = wire.TLSRefused("it does not speak TLS")
 	}
 	return c, failed
 }
 
-// plainRedis says whether a Redis answers without TLS.
-func (p Prober) plainRedis(ctx context.Context, to target) bool {
-	to.secure = false
-	c, failed := p.connect(ctx, to)
+// isPlain says whether a Redis answers without TLS.
+func isPlain(ctx context.Context, d wire.Dialer, to wire.Target) bool {
+	to.Secure = false
+	c, failed := d.Connect(ctx, to)
 	if failed != nil {
 		return false
 	}
-	defer c.end()
-	client := redisClient(c)
-	defer func() { _ = client.Close() }() // closes what c.end closes
+	defer c.End()
+	client := newClient(c)
+	defer func() { _ = client.Close() }() // closes what c.End closes
 	err := client.Ping(ctx).Err()
-	_, refused := errors.AsType[redis.Error](err)
+	_, refused := errors.AsType[goredis.Error](err)
 	return err == nil || refused
 }
 
-// redisClient makes a client of the one connection. It gets no credentials, so that each answer belongs to one question:
+// newClient makes a client of the one connection. It gets no credentials, so that each answer belongs to one question:
 // the library itself would send the credentials, and the database, before the first command.
-func redisClient(c net.Conn) *redis.Client {
+func newClient(c net.Conn) *goredis.Client {
 	logging.Disable() // it writes to stderr what it also returns as errors, including any text that a server sent
 	var taken atomic.Bool
-	return redis.NewClient(&redis.Options{
+	return goredis.NewClient(&goredis.Options{
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
 			if taken.Swap(true) {
 				return nil, net.ErrClosed
@@ -104,29 +105,29 @@ func redisClient(c net.Conn) *redis.Client {
 	})
 }
 
-func (r redisProbe) ping(ctx context.Context) (*Result, error) {
+func (r conversation) ping(ctx context.Context) (*wire.Result, error) {
 	err := r.conn.Ping(ctx).Err()
 	if answerCode(err) == "NOPERM" {
 		return nil, nil //nolint:nilnil // it speaks the protocol, and knows who we are
 	}
-	return judge(err, unreachable("it answers PING with an error"))
+	return judge(err, wire.Unreachable("it answers PING with an error"))
 }
 
 // choose selects the database, as a client does before it sends anything else.
-func (r redisProbe) choose(ctx context.Context) (*Result, error) {
+func (r conversation) choose(ctx context.Context) (*wire.Result, error) {
 	if r.database == 0 {
 		return nil, nil //nolint:nilnil // clients select nothing either
 	}
 	err := r.conn.Select(ctx, r.database).Err()
 	if answerCode(err) == "NOPERM" {
-		return credentials("the user of the handle may not select its database"), nil
+		return wire.Credentials("the user of the handle may not select its database"), nil
 	}
-	return judge(err, &Result{exitcode.DatabaseNotFound, "it has no database of the number that the handle names"})
+	return judge(err, wire.DatabaseNotFound("it has no database of the number that the handle names"))
 }
 
 // role asks what the server is. It is no fault if an account may not ask, as with many vendors, or if a proxy does not
 // know the question.
-func (r redisProbe) role(ctx context.Context) (*Result, error) {
+func (r conversation) role(ctx context.Context) (*wire.Result, error) {
 	answer, err := r.conn.Do(ctx, "ROLE").Slice()
 	if err != nil {
 		return judge(err, nil)
@@ -137,7 +138,7 @@ func (r redisProbe) role(ctx context.Context) (*Result, error) {
 	switch answer[0] {
 	case "slave", "replica":
 		// A replica that still accepts writes (replica-read-only no) loses them when it next hears from its primary.
-		return readOnly("it is a replica: writes belong to its primary"), nil
+		return wire.ReadOnly("it is a replica: writes belong to its primary"), nil
 	case "sentinel":
 		return isSentinel, nil
 	}
@@ -147,7 +148,7 @@ func (r redisProbe) role(ctx context.Context) (*Result, error) {
 // offerWrite finds out whether a write would be accepted, without writing. When a transaction queues a command that Redis
 // would not run, Redis refuses it at once, and this transaction is discarded. Even if the command is run, it changes
 // nothing: setting an empty part of a string leaves the string as it is, or absent.
-func (r redisProbe) offerWrite(ctx context.Context) (*Result, error) {
+func (r conversation) offerWrite(ctx context.Context) (*wire.Result, error) {
 	if err := r.conn.Do(ctx, "MULTI").Err(); err != nil {
 		return judge(err, nil)
 	}
@@ -161,14 +162,14 @@ func (r redisProbe) offerWrite(ctx context.Context) (*Result, error) {
 // judge interprets the result of a command. Errors that always mean the same have their own result. The server's other
 // errors have the result that the caller gives (nil: they do not matter). An error that does not come from the server is
 // returned.
-func judge(err error, otherwise *Result) (*Result, error) {
+func judge(err error, otherwise *wire.Result) (*wire.Result, error) {
 	if err == nil {
 		return nil, nil //nolint:nilnil // no result yet, and nothing wrong
 	}
-	if _, ok := errors.AsType[redis.Error](err); !ok {
+	if _, ok := errors.AsType[goredis.Error](err); !ok {
 		return nil, err
 	}
-	if known, ok := redisAnswers[answerCode(err)]; ok {
+	if known, ok := answers[answerCode(err)]; ok {
 		return known, nil
 	}
 	return otherwise, nil
@@ -177,7 +178,7 @@ func judge(err error, otherwise *Result) (*Result, error) {
 // answerCode is the first word of an error of Redis:
 // https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
 func answerCode(err error) string {
-	answer, ok := errors.AsType[redis.Error](err)
+	answer, ok := errors.AsType[goredis.Error](err)
 	if !ok {
 		return ""
 	}
@@ -186,18 +187,18 @@ func answerCode(err error) string {
 
 var errorCode = regexp.MustCompile(`^[A-Z]{2,20}\b`)
 
-var redisAnswers = map[string]*Result{
-	"NOAUTH":      credentials("it wants a password, and the handle has none"),
-	"WRONGPASS":   credentials("it refused the credentials of the handle"),
-	"READONLY":    readOnly("it is a replica that takes no writes"),
-	"MASTERDOWN":  readOnly("it is a replica whose primary is away"),
-	"NOREPLICAS":  readOnly("it takes no writes: it has fewer replicas than it wants"),
-	"MISCONF":     readOnly("it takes no writes: it cannot save its data to disk"),
-	"OOM":         outOfMemory("it takes no writes: it is full (maxmemory)"),
-	"LOADING":     unreachable("it is still loading its data"),
-	"BUSY":        unreachable("it is busy with a script"),
-	"CLUSTERDOWN": unreachable("its cluster is down"),
-	"DENIED":      unreachable("it serves its own machine only (protected mode)"),
+var answers = map[string]*wire.Result{
+	"NOAUTH":      wire.Credentials("it wants a password, and the handle has none"),
+	"WRONGPASS":   wire.Credentials("it refused the credentials of the handle"),
+	"READONLY":    wire.ReadOnly("it is a replica that takes no writes"),
+	"MASTERDOWN":  wire.ReadOnly("it is a replica whose primary is away"),
+	"NOREPLICAS":  wire.ReadOnly("it takes no writes: it has fewer replicas than it wants"),
+	"MISCONF":     wire.ReadOnly("it takes no writes: it cannot save its data to disk"),
+	"OOM":         wire.OutOfMemory("it takes no writes: it is full (maxmemory)"),
+	"LOADING":     wire.Unreachable("it is still loading its data"),
+	"BUSY":        wire.Unreachable("it is busy with a script"),
+	"CLUSTERDOWN": wire.Unreachable("its cluster is down"),
+	"DENIED":      wire.Unreachable("it serves its own machine only (protected mode)"),
 }
 
 // speaksRESP recognizes an answer of Redis by its first byte:
