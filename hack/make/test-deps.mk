@@ -1,8 +1,11 @@
 ##@ Tools
 
-.PHONY: redis-server
-redis-server: ## Install Debian's redis-server, if there is none.
-	@hack/redis-server.sh
+# The servers that tests of the probes start: PROGRAM=PACKAGE of Debian.
+SERVERS := redis-server=redis-server
+
+.PHONY: servers
+servers: ## Install the servers that tests start, from Debian's packages, where they are missing.
+	@hack/servers.sh $(SERVERS)
 
 # The Redis clients that apps in JavaScript use, and the script that tries them.
 $(BIN)/clients: $(wildcard hack/clients/*)

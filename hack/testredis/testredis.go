@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 const (
@@ -74,13 +76,13 @@ func start(s *Server) *Server {
 	tb := s.tb
 	tb.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		tb.Fatalf("this test talks to a real Redis, and %s is not on the PATH: run `make redis-server`", program)
+		tb.Fatalf("this test talks to a real Redis, and %s is not on the PATH: run `make servers`", program)
 	}
 	s.dir = tb.TempDir()
 	tb.Cleanup(s.Stop)
 	var err error
 	for range ports {
-		s.port = freePort(tb)
+		s.port = testserver.FreePort(tb)
 		if err = s.launch(); err == nil {
 			return s
 		}
@@ -140,7 +142,7 @@ func (s *Server) launch() error {
 	if s.arguments != nil {
 		process = exec.CommandContext(s.tb.Context(), program, s.placed()...)
 	}
-	process.SysProcAttr = endWithParent()
+	process.SysProcAttr = testserver.EndWithParent()
 	output, err := process.StdoutPipe()
 	if err != nil {
 		return err
@@ -220,18 +222,4 @@ func (s *Server) config() string {
 		lines = append(lines, s.tls.config(s.tb, s.dir)...)
 	}
 	return strings.Join(append(lines, s.options...), "\n") + "\n"
-}
-
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("look for a free port: %v", err)
-	}
-	defer l.Close()
-	address, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		tb.Fatalf("a TCP listener has the address %v", l.Addr())
-	}
-	return address.Port
 }

@@ -101,7 +101,7 @@ func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, raw string) wir
 	}
 	found := probe(ctx, p.Dialer, to)
 	if exitcode.Passes(found.Code) && strings.TrimSpace(raw) != raw && len(catalog.Lookup(t).Schemes) > 0 {
-		return wire.Found(exitcode.HandleUntrimmed, "the handle passed without the space or the line break at one of its ends " +
+		return wire.Found(exitcode.HandleUntrimmed, "the handle passed without the space or the line break at one of its ends "+
 			"(echo adds one, echo -n does not), which some clients leave out, and others take for a part of it")
 	}
 	return found
