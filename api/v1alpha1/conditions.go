@@ -84,10 +84,18 @@ const (
 	ReasonUnreachable = "Unreachable"
 	// ReasonNameNotFound: the name of the host does not resolve.
 	ReasonNameNotFound = "NameNotFound"
-	// ReasonTLSRefused: the TLS handshake failed: an unknown authority, another name, or no TLS at all.
+	// ReasonTLSRefused: the TLS handshake failed: there may be no TLS at all, or none that both ends know.
 	ReasonTLSRefused = "TLSRefused"
+	// ReasonTLSRequired: the service takes the handle only over TLS, and the handle asks for none.
+	ReasonTLSRequired = "TLSRequired"
+	// ReasonCertificateUntrusted: the certificate of the service is of an authority that is not trusted, or has expired.
+	ReasonCertificateUntrusted = "CertificateUntrusted"
+	// ReasonCertificateNameMismatch: the certificate of the service is for another name than the host of the handle.
+	ReasonCertificateNameMismatch = "CertificateNameMismatch"
 	// ReasonCredentialsRefused: the service refused the credentials of the handle.
 	ReasonCredentialsRefused = "CredentialsRefused"
+	// ReasonNotPermitted: the service took the credentials, and lets their user not use what the handle names.
+	ReasonNotPermitted = "NotPermitted"
 	// ReasonWrongProtocol: what answers does not speak the protocol of the type.
 	ReasonWrongProtocol = "WrongProtocol"
 	// ReasonReadOnly: the service takes no writes: a replica, or one that has lost its primary.
@@ -115,8 +123,12 @@ const (
 	ReasonHandleNotEncoded = "HandleNotEncoded"
 	// ReasonHandleUntrimmed: the handle is good, but has white space at one of its ends, which not every client takes.
 	ReasonHandleUntrimmed = "HandleUntrimmed"
-	// ReasonDatabaseNotFound: the service has no database of the name or number in the handle.
+	// ReasonDatabaseNotFound: the service has no database, virtual host or bucket of the name in the handle.
 	ReasonDatabaseNotFound = "DatabaseNotFound"
+	// ReasonTokenMalformed: the handle of a type whose handle is a token has a form that no token has.
+	ReasonTokenMalformed = "TokenMalformed"
+	// ReasonVendorUnavailable: the vendor that was asked about a token did not say: it is busy, or fails. The token passes.
+	ReasonVendorUnavailable = "VendorUnavailable"
 	// ReasonProbeHeld: the Job has no Pod: it is suspended, or something refuses its Pod, or no controller looks after it.
 	ReasonProbeHeld = "ProbeHeld"
 	// ReasonProbeFailed: the Job could not do its work: the API server refused it, or its Pod did not run the probe to its end.

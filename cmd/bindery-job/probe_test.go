@@ -57,7 +57,7 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 		"nobody listens":                  {"--type=redis --timeout=2s", "redis://:" + canary + "@127.0.0.1:1", 20},
 		"not in time":                     {"--type=redis --timeout=200ms", "redis://:" + canary + "@" + silent(t), 20},
 		"no such name":                    {"--type=redis --timeout=2s", "redis://:" + canary + "@" + strings.Repeat("a", 64) + ".example", 21},
-		"an unknown authority":            {"--type=http", strings.Replace(secure.URL, "//", "//:"+canary+"@", 1), 22},
+		"an unknown authority":            {"--type=http", strings.Replace(secure.URL, "//", "//:"+canary+"@", 1), 42},
 		"a wrong password":                {"--type=redis", wrong, 23},
 		"a replica":                       {"--type=redis", replica.URL(), 25},
 		"one that is full":                {"--type=redis", full.URL(), 40},
@@ -127,8 +127,8 @@ func TestProgram(t *testing.T) {
 		says        string
 	}{
 		"a good certificate":   {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=" + authority}, 0, "http: it answered"},
-		"an unknown authority": {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=/dev/null"}, 22, "not trusted"},
-		"another name":         {[]string{"probe", "--type=http"}, []string{handle(otherName), "SSL_CERT_FILE=" + authority}, 22, "another name"},
+		"an unknown authority": {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=/dev/null"}, 42, "not trusted"},
+		"another name":         {[]string{"probe", "--type=http"}, []string{handle(otherName), "SSL_CERT_FILE=" + authority}, 43, "another name"},
 		"no handle":            {[]string{"probe", "--type=http"}, nil, 30, "does not exist"},
 		"an empty handle":      {[]string{"probe", "--type=http"}, []string{handle("")}, 31, "empty"},
 		"no type":              {[]string{"probe"}, nil, 2, "no such type"},

@@ -364,8 +364,16 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	case v1alpha1.ReasonNameNotFound:
 		return fmt.Sprintf("the name of the host of %s does not resolve: correct %s, or have the name served", where, text)
 	case v1alpha1.ReasonTLSRefused:
-		return fmt.Sprintf("the TLS handshake with %s failed: have it show a certificate for the name in the handle from an authority "+
-			"that is known, or correct the scheme of %s", where, text)
+		return fmt.Sprintf("the TLS handshake with %s failed: have it speak TLS 1.2 or later at that port, or correct the scheme of %s", where, text)
+	case v1alpha1.ReasonTLSRequired:
+		return fmt.Sprintf("%s takes the handle only over TLS, and the handle asks for none: correct %s", where, text)
+	case v1alpha1.ReasonCertificateUntrusted:
+		return fmt.Sprintf("the certificate of %s has expired, or is of an authority that is not trusted: have it show another one, or correct %s",
+			where, text)
+	case v1alpha1.ReasonCertificateNameMismatch:
+		return fmt.Sprintf("the certificate of %s is for another name: name the host as its certificate does in %s", where, text)
+	case v1alpha1.ReasonNotPermitted:
+		return fmt.Sprintf("%s took the credentials, and their user may not use what the handle names: grant it, or correct %s", where, text)
 	case v1alpha1.ReasonCredentialsRefused:
 		return fmt.Sprintf("%s refused the credentials: correct %s", where, text)
 	case v1alpha1.ReasonWrongProtocol:
@@ -408,7 +416,11 @@ func (o *observation) faultSentence(reason, where, text string) string {
 		return fmt.Sprintf("the handle passed without the space or the line break at one of its ends, which some clients leave out, and others "+
 			"take for a part of it: take it out of %s (echo adds one, echo -n does not)", text)
 	case v1alpha1.ReasonDatabaseNotFound:
-		return fmt.Sprintf("%s has no database of the number that the handle names: correct the path in %s", where, text)
+		return fmt.Sprintf("%s has no database, virtual host or bucket of the name in the handle: create it, or correct %s", where, text)
+	case v1alpha1.ReasonTokenMalformed:
+		return fmt.Sprintf("what the handle holds is no token: it is empty, in quotes, has white space, \"Bearer \" or a URL in it: correct %s", text)
+	case v1alpha1.ReasonVendorUnavailable:
+		return fmt.Sprintf("the token, %s, has the form of one; its vendor was asked and did not say whether it is good", text)
 	default:
 		return fmt.Sprintf("%s: correct %s", reason, text)
 	}

@@ -154,7 +154,8 @@ func serviceStates() map[string]testCase {
 		v1alpha1.ReasonTLSRefused, v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonWrongProtocol, v1alpha1.ReasonReadOnly,
 		v1alpha1.ReasonOutOfMemory, v1alpha1.ReasonInvalidHandle, v1alpha1.ReasonHandleEmpty, v1alpha1.ReasonHandleNotURL,
 		v1alpha1.ReasonSchemeMismatch, v1alpha1.ReasonHostMissing, v1alpha1.ReasonHostInvalid, v1alpha1.ReasonPortInvalid,
-		v1alpha1.ReasonHandleNotEncoded, v1alpha1.ReasonDatabaseNotFound,
+		v1alpha1.ReasonHandleNotEncoded, v1alpha1.ReasonDatabaseNotFound, v1alpha1.ReasonTLSRequired, v1alpha1.ReasonNotPermitted,
+		v1alpha1.ReasonCertificateUntrusted, v1alpha1.ReasonCertificateNameMismatch, v1alpha1.ReasonTokenMalformed,
 	} {
 		c := stalled(reason)
 		c.conditions[v1alpha1.ConditionReady], c.conditions[v1alpha1.ConditionVerified] = yes(v1alpha1.ReasonReady), no(reason)

@@ -23,6 +23,8 @@ const (
 	// more than that.
 	Reachable int32 = 10
 	NotProbed int32 = 11
+	// VendorUnavailable: the form of a token is good, and its vendor, who was asked about it, did not say.
+	VendorUnavailable int32 = 12
 	// The faults. Each has a reason of the same name in the API.
 	Unreachable        int32 = 20
 	NameNotFound       int32 = 21
@@ -47,6 +49,12 @@ const (
 	DatabaseNotFound int32 = 39
 	// OutOfMemory: the service accepts no writes, because its memory is full.
 	OutOfMemory int32 = 40
+	// What earlier probes said with TLSRefused, CredentialsRefused and NotProbed.
+	TLSRequired             int32 = 41
+	CertificateUntrusted    int32 = 42
+	CertificateNameMismatch int32 = 43
+	NotPermitted            int32 = 44
+	TokenMalformed          int32 = 45
 )
 
 // Finding is what an exit code means.
@@ -64,6 +72,7 @@ var findings = []Finding{
 	{Code: Passed, Reason: v1alpha1.ReasonVerified, Passed: true},
 	{Code: Reachable, Reason: v1alpha1.ReasonReachable, Passed: true},
 	{Code: NotProbed, Reason: v1alpha1.ReasonNotProbed, Passed: true},
+	{Code: VendorUnavailable, Reason: v1alpha1.ReasonVendorUnavailable, Passed: true},
 	{Code: Unreachable, Reason: v1alpha1.ReasonUnreachable},
 	{Code: NameNotFound, Reason: v1alpha1.ReasonNameNotFound},
 	{Code: TLSRefused, Reason: v1alpha1.ReasonTLSRefused, NeedsPerson: true},
@@ -82,6 +91,11 @@ var findings = []Finding{
 	{Code: HandleUntrimmed, Reason: v1alpha1.ReasonHandleUntrimmed, Passed: true},
 	{Code: DatabaseNotFound, Reason: v1alpha1.ReasonDatabaseNotFound, NeedsPerson: true},
 	{Code: OutOfMemory, Reason: v1alpha1.ReasonOutOfMemory, NeedsPerson: true},
+	{Code: TLSRequired, Reason: v1alpha1.ReasonTLSRequired, NeedsPerson: true},
+	{Code: CertificateUntrusted, Reason: v1alpha1.ReasonCertificateUntrusted, NeedsPerson: true},
+	{Code: CertificateNameMismatch, Reason: v1alpha1.ReasonCertificateNameMismatch, NeedsPerson: true},
+	{Code: NotPermitted, Reason: v1alpha1.ReasonNotPermitted, NeedsPerson: true},
+	{Code: TokenMalformed, Reason: v1alpha1.ReasonTokenMalformed, NeedsPerson: true},
 }
 
 // Findings returns every finding. For the code 0, it is the meaning for a type with a probe of its own.

@@ -106,8 +106,8 @@ func uncheckedHandles(t *testing.T) map[string]trial {
 	secure := testredis.StartTLS(t)
 	trials := map[string]trial{}
 	for option, want := range map[string]int32{
-		"": exitcode.TLSRefused, "?ssl_cert_reqs=required": exitcode.TLSRefused, "?verify=true": exitcode.TLSRefused,
-		"?skip_verify=false": exitcode.TLSRefused, "?sslmode=verify-full": exitcode.TLSRefused, "?ssl=true": exitcode.TLSRefused,
+		"": exitcode.CertificateUntrusted, "?ssl_cert_reqs=required": exitcode.CertificateUntrusted, "?verify=true": exitcode.CertificateUntrusted,
+		"?skip_verify=false": exitcode.CertificateUntrusted, "?sslmode=verify-full": exitcode.CertificateUntrusted, "?ssl=true": exitcode.CertificateUntrusted,
 		"?ssl_cert_reqs=none": 0, "?ssl_cert_reqs=CERT_NONE": 0, "?skip_verify=true": 0, "?insecure": 0, "?insecure=1": 0,
 		"?insecureSkipVerify=true": 0, "?skipVerify=yes": 0, "?tlsInsecure=true": 0, "?tlsAllowInvalidCertificates=true": 0,
 		"?verify=false": 0, "?verify_peer=0": 0, "?verifyPeer=NONE": 0, "?ssl[verify_peer]=0": 0, "?ssl%5Bverify_peer%5D=0": 0,
@@ -126,8 +126,8 @@ func uncheckedHandles(t *testing.T) map[string]trial {
 	foreign := secureWeb(t, newAuthority(t).local(t), false, status(200))
 	trials["https"] = trial{kind: v1alpha1.TypeHTTP, handle: "https://" + foreign + "/#insecure"}
 	trials["amqps"] = trial{kind: v1alpha1.TypeRabbitMQ, handle: "amqps://app:" + canary + "@" + foreign + "/vhost?verify=verify_none"}
-	trials["amqps, checked"] = trial{kind: v1alpha1.TypeRabbitMQ, handle: "amqps://app:" + canary + "@" + foreign + "/vhost", want: exitcode.TLSRefused}
-	trials["amqp+ssl, checked"] = trial{kind: v1alpha1.TypeRabbitMQ, handle: "amqp+ssl://app:" + canary + "@" + foreign, want: exitcode.TLSRefused}
+	trials["amqps, checked"] = trial{kind: v1alpha1.TypeRabbitMQ, handle: "amqps://app:" + canary + "@" + foreign + "/vhost", want: exitcode.CertificateUntrusted}
+	trials["amqp+ssl, checked"] = trial{kind: v1alpha1.TypeRabbitMQ, handle: "amqp+ssl://app:" + canary + "@" + foreign, want: exitcode.CertificateUntrusted}
 	return trials
 }
 

@@ -60,7 +60,8 @@ func TestProbe(t *testing.T) {
 	}
 	elsewhere := []int32{
 		exitcode.Reachable, exitcode.NotProbed, exitcode.HandleUntrimmed, // TestHandlesThatClientsTake
-		exitcode.HandleMissing, // the program's own
+		exitcode.HandleMissing,                                                                           // the program's own
+		exitcode.TLSRequired, exitcode.NotPermitted, exitcode.TokenMalformed, exitcode.VendorUnavailable, // the tests of the types
 		exitcode.EarlierInvalidHandle,
 	}
 	for _, f := range exitcode.Findings() {
@@ -177,10 +178,10 @@ func redisTrials(t *testing.T) map[string]trial {
 
 		"TLS":                               trusted(of(secure.URL(), exitcode.Passed, "")),
 		"TLS and a wrong password":          trusted(of(as(secure, "", canary), exitcode.CredentialsRefused, "")),
-		"TLS of an authority of its own":    of(secure.URL(), exitcode.TLSRefused, "authority"),
+		"TLS of an authority of its own":    of(secure.URL(), exitcode.CertificateUntrusted, "authority"),
 		"TLS that Go is not to check":       of(secure.URL()+"?skip_verify=true", exitcode.Passed, ""),
 		"TLS that Python is not to check":   of(secure.URL()+"?ssl_cert_reqs=CERT_NONE", exitcode.Passed, ""),
-		"TLS that Python is to check":       of(secure.URL()+"?ssl_cert_reqs=required", exitcode.TLSRefused, ""),
+		"TLS that Python is to check":       of(secure.URL()+"?ssl_cert_reqs=required", exitcode.CertificateUntrusted, ""),
 		"TLS where there is none":           within(4*time.Second, of(strings.Replace(server.URL(), "redis:", "rediss:", 1), exitcode.TLSRefused, "not speak")),
 		"TLS where nobody answers":          within(soon, of("rediss://:"+canary+"@"+listen(t, silent), exitcode.Unreachable, "handshake")),
 		"no TLS where there is":             of(strings.Replace(secure.URL(), "rediss:", "redis:", 1), exitcode.WrongProtocol, "TLS"),
@@ -329,9 +330,9 @@ func tlsTrials(t *testing.T) map[string]trial {
 	return map[string]trial{
 		"a good certificate":          of(v1alpha1.TypeHTTP, "https://"+good, exitcode.Passed, ""),
 		"HTTP/2 alone":                of(v1alpha1.TypeHTTP, "https://"+two, exitcode.Passed, "200"),
-		"for another name":            of(v1alpha1.TypeHTTP, "https://:"+canary+"@localhost:"+portOf(t, good), exitcode.TLSRefused, "another name"),
-		"expired":                     of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+expired, exitcode.TLSRefused, "expired"),
-		"of another authority":        of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+foreign, exitcode.TLSRefused, "authority"),
+		"for another name":            of(v1alpha1.TypeHTTP, "https://:"+canary+"@localhost:"+portOf(t, good), exitcode.CertificateNameMismatch, "another name"),
+		"expired":                     of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+expired, exitcode.CertificateUntrusted, "expired"),
+		"of another authority":        of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+foreign, exitcode.CertificateUntrusted, "authority"),
 		"a client's is wanted":        of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+secureWeb(t, strict, false, status(200)), exitcode.TLSRefused, "client"),
 		"no protocol in common":       of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(noAgreement, silent)), exitcode.TLSRefused, "failed"),
 		"no TLS":                      of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+web(t, status(200)), exitcode.TLSRefused, "does not speak TLS"),
@@ -341,10 +342,10 @@ func tlsTrials(t *testing.T) map[string]trial {
 		"hangs up after it":           of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), rude)), exitcode.Unreachable, "at once"),
 		"another protocol inside":     of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), greets("220 c4n4ry\r\n"))), exitcode.WrongProtocol, ""),
 		"amqps":                       of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+good+"/vhost", exitcode.Passed, "certificate"),
-		"amqps of another authority":  of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+foreign, exitcode.TLSRefused, "authority"),
+		"amqps of another authority":  of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+foreign, exitcode.CertificateUntrusted, "authority"),
 		"smtps without TLS":           of(v1alpha1.TypeSMTP, "smtps://app:"+canary+"@"+listen(t, greets("220 hello\r\n")), exitcode.TLSRefused, "does not speak TLS"),
 		"couchdb":                     of(v1alpha1.TypeCouchDB, "https://app:"+canary+"@"+good+"/db", exitcode.Passed, ""),
-		"generic":                     of(v1alpha1.TypeGeneric, "wss://"+foreign, exitcode.TLSRefused, "authority"),
+		"generic":                     of(v1alpha1.TypeGeneric, "wss://"+foreign, exitcode.CertificateUntrusted, "authority"),
 	}
 }
 

@@ -145,16 +145,16 @@ func NoHandshake(err error) *Result {
 		return TLSRefused("it does not speak TLS")
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return TLSRefused("its certificate is of an authority that is not trusted")
+		return Untrusted("its certificate is of an authority that is not trusted")
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return TLSRefused("its certificate is for another name")
+		return OtherName("its certificate is for another name")
 	}
 	if certificate, ok := errors.AsType[x509.CertificateInvalidError](err); ok && certificate.Reason == x509.Expired {
-		return TLSRefused("its certificate has expired, or is not valid yet")
+		return Untrusted("its certificate has expired, or is not valid yet")
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return TLSRefused("its certificate is not trusted")
+		return Untrusted("its certificate is not trusted")
 	}
 	return TLSRefused("the TLS handshake failed")
 }

@@ -64,8 +64,20 @@ func Passed(sentence string) Result { return Result{exitcode.Passed, sentence} }
 // Unreachable may pass with time.
 func Unreachable(sentence string) *Result { return &Result{exitcode.Unreachable, sentence} }
 
-// TLSRefused is about the handshake, the certificate, or that there is no TLS.
+// TLSRefused is about the handshake, or that there is no TLS.
 func TLSRefused(sentence string) *Result { return &Result{exitcode.TLSRefused, sentence} }
+
+// TLSRequired is for what takes the handle only over TLS, which the handle does not ask for.
+func TLSRequired(sentence string) *Result { return &Result{exitcode.TLSRequired, sentence} }
+
+// Untrusted is about a certificate of an authority that is not trusted, or that has expired.
+func Untrusted(sentence string) *Result { return &Result{exitcode.CertificateUntrusted, sentence} }
+
+// OtherName is about a certificate that is for another name.
+func OtherName(sentence string) *Result { return &Result{exitcode.CertificateNameMismatch, sentence} }
+
+// NotPermitted is for credentials that were taken, of a user that may not use what the handle names.
+func NotPermitted(sentence string) *Result { return &Result{exitcode.NotPermitted, sentence} }
 
 // Credentials were refused.
 func Credentials(sentence string) *Result { return &Result{exitcode.CredentialsRefused, sentence} }
