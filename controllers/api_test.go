@@ -192,3 +192,23 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 }
+
+// An object that nobody has looked at yet is not what its owner waits for. Tools that read kstatus see that only where
+// status.observedGeneration is there and another one.
+func TestObjectsThatNobodyHasLookedAtSaySo(t *testing.T) {
+	s := newScene(t, "unseen")
+	service := &v1alpha1.BackingService{Spec: v1alpha1.BackingServiceSpec{
+		Type: v1alpha1.TypeRedis, External: &v1alpha1.ExternalSource{URL: "redis://a"},
+	}}
+	binding := &v1alpha1.Binding{Spec: v1alpha1.BindingSpec{
+		WorkloadRef: v1alpha1.WorkloadReference{Name: "a"}, ServiceRef: v1alpha1.LocalReference{Name: "a"},
+	}}
+	for _, object := range []client.Object{service, binding} {
+		object.SetNamespace(s.namespace)
+		object.SetName("a")
+		s.must(admin.Create(s.ctx, object))
+	}
+	if got := [2]int64{service.Status.ObservedGeneration, binding.Status.ObservedGeneration}; got != [2]int64{-1, -1} {
+		t.Errorf("what was created is answered with the observed generations %d, want -1", got)
+	}
+}

@@ -28,8 +28,10 @@ type BackingService struct {
 	// +required
 	Spec BackingServiceSpec `json:"spec"`
 
-	// status is written by Bindery.
+	// status is written by Bindery. Its observedGeneration is -1 until Bindery has looked at the object, which tells tools that
+	// read kstatus to wait.
 	// +optional
+	// +default={"observedGeneration": -1}
 	Status BackingServiceStatus `json:"status,omitempty"`
 }
 

@@ -27,8 +27,10 @@ type Binding struct {
 	// +required
 	Spec BindingSpec `json:"spec"`
 
-	// status is written by Bindery.
+	// status is written by Bindery. Its observedGeneration is -1 until Bindery has looked at the object, which tells tools that
+	// read kstatus to wait.
 	// +optional
+	// +default={"observedGeneration": -1}
 	Status BindingStatus `json:"status,omitempty"`
 }
 

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -162,15 +163,20 @@ func (s *scene) chart(name string, oldnew ...string) string {
 	return folder
 }
 
-// helm runs Helm 4 in this namespace, which has to succeed. It keeps nothing in the home of whoever runs the tests.
+// helm runs Helm 4 in this namespace, which has to succeed.
 func (s *scene) helm(arguments ...string) {
 	s.Helper()
-	command := exec.CommandContext(s.ctx, cluster.helm, append([]string{"--kubeconfig", cluster.kubeconfig, "-n", s.namespace}, arguments...)...)
-	home := s.TempDir()
+	s.no(helm(s.ctx, s.TempDir(), append([]string{"-n", s.namespace}, arguments...)...))
+}
+
+// helm runs Helm 4, which keeps what it keeps in a folder, and not in the home of whoever runs the tests.
+func helm(ctx context.Context, home string, arguments ...string) error {
+	command := exec.CommandContext(ctx, cluster.helm, append([]string{"--kubeconfig", cluster.kubeconfig}, arguments...)...)
 	command.Env = append(os.Environ(), "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	if err := command.Run(); err != nil {
-		s.Fatalf("helm %s: %v: %s", strings.Join(arguments, " "), err, stderr.String())
+		return fmt.Errorf("helm %s: %w: %s", strings.Join(arguments, " "), err, stderr.String())
 	}
+	return nil
 }

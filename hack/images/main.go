@@ -14,7 +14,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/bindery-dev/bindery/hack/images/image"
 )
 
 // source says what an image is made from.
@@ -96,11 +97,11 @@ func choose(names []string) ([]source, error) {
 }
 
 func (s source) build(root, out string) error {
-	image, err := s.image(root, out)
+	built, err := s.image(root, out)
 	if err != nil {
 		return err
 	}
-	return s.write(image, out)
+	return s.write(built, out)
 }
 
 func (s source) image(root, out string) (v1.Image, error) {
@@ -109,47 +110,30 @@ func (s source) image(root, out string) (v1.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		return redisImage(rootfs)
+		return image.Redis(rootfs)
 	}
-	program := filepath.Base(s.pkg)
-	binary, err := compile(filepath.Join(root, s.module), s.pkg, program)
+	binary, err := image.Compile(filepath.Join(root, s.module), s.pkg, image.Build{})
 	if err != nil {
 		return nil, err
 	}
-	authorities, err := os.ReadFile("/" + certificates)
+	program := image.Program{Name: filepath.Base(s.pkg), Binary: binary}
+	// Those of this machine: a developer's network may need one of its own.
+	authorities, err := os.ReadFile("/" + image.Certificates)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return programImage(program, binary, authorities)
+	if len(authorities) > 0 {
+		program.Files = []image.File{{Path: image.Certificates, Mode: 0o644, Data: authorities}}
+	}
+	return program.Local()
 }
 
-// compile builds a static binary that depends only on the source, and not on the place or the commit of the tree.
-func compile(module, pkg, program string) ([]byte, error) {
-	if files, err := filepath.Glob(filepath.Join(module, pkg, "*.go")); err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("%s has no Go files: %w", pkg, fs.ErrNotExist)
-	}
-	folder, err := os.MkdirTemp("", "bindery-images-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(folder)
-	binary := filepath.Join(folder, program)
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, pkg)
-	build.Dir = module
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, fmt.Errorf("go build %s: %w", pkg, err)
-	}
-	return os.ReadFile(binary)
-}
-
-func (s source) write(image v1.Image, out string) error {
+func (s source) write(built v1.Image, out string) error {
 	reference, err := s.reference()
 	if err != nil {
 		return err
 	}
-	digest, err := image.ConfigName()
+	digest, err := built.ConfigName()
 	if err != nil {
 		return err
 	}
@@ -159,7 +143,7 @@ func (s source) write(image v1.Image, out string) error {
 		fmt.Fprintf(os.Stderr, "images: %s is as it was\n", reference)
 		return nil
 	}
-	if err := replace(archive, func(w io.Writer) error { return tarball.Write(reference, image, w) }); err != nil {
+	if err := replace(archive, func(w io.Writer) error { return tarball.Write(reference, built, w) }); err != nil {
 		return err
 	}
 	// The note last: it says that the archive is whole.

@@ -33,5 +33,5 @@ $(BIN)/images/redis.rootfs.tar:
 	@hack/images/redis-rootfs.sh $@
 
 # The local node cannot start a Pod without it.
-$(BIN)/images/pause.tar: hack/images/go.mod $(wildcard hack/images/*.go) hack/images/pause/main.go
+$(BIN)/images/pause.tar: hack/images/go.mod $(wildcard hack/images/*.go hack/images/image/*.go) hack/images/pause/main.go
 	@$(BUILD_IMAGES) pause && touch $@

@@ -9,7 +9,7 @@ test: test-unit test-e2e ## Run every test: unit, API server, the real cluster, 
 .PHONY: test-unit
 test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 redis-server ## Run the tests that need no cluster; some start an API server, some a Redis.
 	KUBEBUILDER_ASSETS=$(BIN) go test -timeout 30m $(TEST_FLAGS) ./...
-	cd hack/images && go test $(TEST_FLAGS) ./...
+	for module in images release gitops scan; do (cd hack/$$module && go test $(TEST_FLAGS) ./...) || exit 1; done
 
 .PHONY: test-e2e
 test-e2e: deploy $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.

@@ -9,7 +9,7 @@ GO_CODE = $(foreach module,$(GO_MODULES),$(if $(shell git ls-files --cached --ot
 in-each = status=0; for module in $(1); do echo "$$module: $(2)"; (cd $$module && $(2)) || status=1; done; exit $$status
 
 .PHONY: verify
-verify: verify-generated verify-modules verify-lint-rules verify-vulnerabilities verify-shell verify-pins vet lint ## Run every check that needs no cluster.
+verify: verify-generated verify-modules verify-lint-rules verify-vulnerabilities verify-shell verify-pins verify-workflows scan-chart vet lint ## Run every check that needs no cluster.
 
 .PHONY: verify-generated
 verify-generated: generate ## Check that what is generated is current.
@@ -34,6 +34,18 @@ verify-shell: ## Check the shell scripts.
 .PHONY: verify-pins
 verify-pins: ## Check that images have a tag that is not latest, and actions the SHA of a commit.
 	@hack/verify/pins.sh
+
+.PHONY: verify-workflows
+verify-workflows: verify-shell $(BIN)/actionlint ## Check the workflows, and the shell in them.
+	@$(BIN)/actionlint
+	@echo 'actionlint: the workflows are well-formed' >&2
+
+.PHONY: scan
+scan: scan-chart verify-vulnerabilities generate-third-party ## Look for weak points: in what the chart installs, in the code's dependencies, and in their licences.
+
+.PHONY: scan-chart
+scan-chart: $(BIN)/helm $(BIN)/kube-score ## Look for weak points in what the chart installs; what is accepted is in hack/scan/waivers.go.
+	@cd hack/scan && go run .
 
 .PHONY: vet
 vet: ## Run go vet, also over what only the e2e tests build.

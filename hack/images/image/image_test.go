@@ -1,19 +1,16 @@
-package main
+package image
 
 import (
 	"archive/tar"
-	"bytes"
 	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 func TestProgramImageRunsItsProgramAsNobody(t *testing.T) {
@@ -84,7 +81,7 @@ func TestSameProgramMakesSameImage(t *testing.T) {
 }
 
 func TestRedisImageRunsAsTheUserOfDockersImage(t *testing.T) {
-	image, err := redisImage([]byte("a tar"))
+	image, err := Redis([]byte("a tar"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,94 +90,56 @@ func TestRedisImageRunsAsTheUserOfDockersImage(t *testing.T) {
 	}
 }
 
-func TestArchiveHasTheNameThatPodsAskFor(t *testing.T) {
-	out := t.TempDir()
-	s := source{name: "pinger", tag: "dev"}
-	if err := s.write(mustProgramImage(t, "pinger", "a binary"), out); err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := tarball.LoadManifest(func() (io.ReadCloser, error) { return os.Open(filepath.Join(out, "pinger.tar")) })
+func TestPublishedImageSaysWhatItIsAndNamesItsPlatform(t *testing.T) {
+	release := Release{Architecture: "arm64", Created: time.Unix(1700000000, 0), Labels: map[string]string{"a": "b"}}
+	published, err := Program{Name: "pinger", Binary: []byte("a binary")}.Published(release)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"localhost/bindery/pinger:dev"}, manifest[0].RepoTags); diff != "" {
-		t.Errorf("names (-want +got):\n%s", diff)
+	config := configOf(t, published)
+	if config.Architecture != "arm64" || !config.Created.Equal(release.Created) {
+		t.Errorf("it is for %s, and was created %s", config.Architecture, config.Created)
+	}
+	want := v1.Config{Entrypoint: []string{"/pinger"}, User: "65532:65532", WorkingDir: "/", Labels: release.Labels}
+	if diff := cmp.Diff(want, config.Config); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+	manifest, err := published.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []types.MediaType{manifest.MediaType, manifest.Config.MediaType, manifest.Layers[0].MediaType}
+	if diff := cmp.Diff([]types.MediaType{types.OCIManifestSchema1, types.OCIConfigJSON, types.OCILayer}, got); diff != "" {
+		t.Errorf("media types (-want +got):\n%s", diff)
 	}
 }
 
-func TestArchiveIsWrittenAgainOnlyWhenItsImageChanged(t *testing.T) {
-	out := t.TempDir()
-	s := source{name: "pinger", tag: "dev"}
-	archive := filepath.Join(out, "pinger.tar")
-	long := time.Unix(1, 0)
-	write := func(binary string) (rewritten bool) {
+func TestPublishedImageDependsOnlyOnItsContentAndRelease(t *testing.T) {
+	publish := func(r Release) v1.Hash {
 		t.Helper()
-		if err := s.write(mustProgramImage(t, "pinger", binary), out); err != nil {
-			t.Fatal(err)
-		}
-		info, err := os.Stat(archive)
+		published, err := Program{Name: "pinger", Binary: []byte("a binary")}.Published(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chtimes(archive, long, long); err != nil {
-			t.Fatal(err)
-		}
-		return !info.ModTime().Equal(long)
+		return digestOf(t, published)
 	}
-	if !write("a binary") {
-		t.Error("the first was not written")
+	release := Release{Architecture: "amd64", Created: time.Unix(1700000000, 0)}
+	if a, b := publish(release), publish(release); a != b {
+		t.Errorf("two builds of one release are %s and %s", a, b)
 	}
-	if write("a binary") {
-		t.Error("the same was written again")
-	}
-	if !write("another") {
-		t.Error("the changed one was not written")
-	}
-}
-
-func TestProgramThatIsNotThereIsAnErrorUnlessItMayBeMissing(t *testing.T) {
-	root, out := t.TempDir(), t.TempDir()
-	if err := run(root, out, nil, []string{"pinger"}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
-	}
-	if err := run(root, out, []string{"pinger"}, []string{"pinger"}); err != nil {
-		t.Errorf("got %v although it may be missing", err)
-	}
-	if err := run(root, out, nil, []string{"pingr"}); err == nil {
-		t.Error("a name that does not exist was accepted")
-	}
-}
-
-func TestCompiledProgramDependsOnItsSourceOnly(t *testing.T) {
-	build := func() []byte {
-		t.Helper()
-		module := t.TempDir()
-		for name, text := range map[string]string{
-			"go.mod":      "module example.com/app\n\ngo 1.26\n",
-			"app/main.go": "package main\n\nfunc main() { println(\"hello\") }\n",
-		} {
-			path := filepath.Join(module, name)
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		binary, err := compile(module, "./app", "app")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return binary
-	}
-	if !bytes.Equal(build(), build()) {
-		t.Error("the same source in two folders makes two binaries")
+	// The same moment, said in another time zone.
+	elsewhere := release
+	elsewhere.Created = release.Created.In(time.FixedZone("elsewhere", 3600))
+	if a, b := publish(release), publish(elsewhere); a != b {
+		t.Errorf("two time zones make %s and %s", a, b)
 	}
 }
 
 func mustProgramImage(t *testing.T, name, binary string) v1.Image {
 	t.Helper()
-	image, err := programImage(name, []byte(binary), []byte("authorities"))
+	image, err := Program{Name: name, Binary: []byte(binary), Files: []File{
+		{Path: Certificates, Mode: 0o644, Data: []byte("authorities")},
+	}}.Local()
 	if err != nil {
 		t.Fatal(err)
 	}

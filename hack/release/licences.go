@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/bindery-dev/bindery/hack/release/internal/thirdparty"
+)
+
+// licences of everything that is published.
+type licences struct {
+	own []byte
+	// modules that each program is made of, by the name of its image.
+	modules map[string][]thirdparty.Module
+}
+
+// licences finds the licences, checks them, and writes the texts of all of them.
+func (r *release) licences() (licences, error) {
+	own, err := os.ReadFile(filepath.Join(r.root, "LICENSE"))
+	if err != nil {
+		return licences{}, err
+	}
+	found := licences{own: own, modules: map[string][]thirdparty.Module{}}
+	var patterns []string
+	for _, p := range programs {
+		if found.modules[p.name], err = thirdparty.Of(r.root, architectures, p.pkg); err != nil {
+			return licences{}, err
+		}
+		patterns = append(patterns, p.pkg)
+	}
+	all, err := thirdparty.Of(r.root, architectures, patterns...)
+	if err != nil {
+		return licences{}, err
+	}
+	if err := thirdparty.Check(all); err != nil {
+		return licences{}, err
+	}
+	return found, os.WriteFile(r.file("third-party-licenses.txt"), thirdparty.Notice(all), 0o644)
+}
+
+func (l licences) text(p program) []byte { return thirdparty.Notice(l.modules[p.name]) }
+
+// of finds a module of a program.
+func (l licences) of(p program, path, version string) (thirdparty.Module, error) {
+	modules := l.modules[p.name]
+	i := slices.IndexFunc(modules, func(m thirdparty.Module) bool { return m.Path == path && m.Version == version })
+	if i < 0 {
+		return thirdparty.Module{}, fmt.Errorf("%s %s is part of %s, and go list does not know it", path, version, p.name)
+	}
+	return modules[i], nil
+}

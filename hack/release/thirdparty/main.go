@@ -1,0 +1,35 @@
+// Thirdparty writes the page of the modules that the programs are made of and of their licences. It fails, and writes
+// nothing, where one has a licence that is not allowed, or none that is known.
+//
+//	usage: thirdparty [-root DIR] [-out FILE] PATTERN...
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/bindery-dev/bindery/hack/release/internal/thirdparty"
+)
+
+func main() {
+	root := flag.String("root", "../..", "the tree")
+	out := flag.String("out", "../../docs/third-party.md", "the page")
+	flag.Parse()
+	if err := write(*root, *out, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "thirdparty:", err)
+		os.Exit(1)
+	}
+}
+
+func write(root, out string, patterns []string) error {
+	modules, err := thirdparty.Of(root, []string{"amd64", "arm64"}, patterns...)
+	if err != nil {
+		return err
+	}
+	if err := thirdparty.Check(modules); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "thirdparty: %d modules, all under allowed licences\n", len(modules))
+	return os.WriteFile(out, thirdparty.Page(modules), 0o644)
+}
