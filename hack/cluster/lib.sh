@@ -8,7 +8,7 @@ shopt -s inherit_errexit
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=$ROOT/bin
-IMAGES=$BIN/images
+IMAGES=${IMAGES:-$BIN/images}
 OUT=$BIN/cluster                  # this clone's kubeconfig and env
 CONFIG=$ROOT/hack/cluster/config
 LOCK=/var/lib                     # everybody can read this folder and nobody else locks it; a file would be left behind
@@ -64,7 +64,7 @@ choose_cluster() {
 become_root() {
   [ "$EUID" -ne 0 ] || return 0
   command -v sudo >/dev/null || die 'the local node needs root, or sudo'
-  exec sudo env PATH="$PATH" CLUSTER=local "$0" "$@"
+  exec sudo env PATH="$PATH" IMAGES="$IMAGES" CLUSTER=local "$0" "$@"
 }
 
 # One up or down at a time, of all clones. The lock is released when the shell ends; a child that outlives the shell must

@@ -44,7 +44,7 @@ func TestDefinitions(t *testing.T) {
 	var operator corev1.Pod
 	suite.Test(t, features.New("twenty attached apps").
 		Setup(in(func(s *scene) {
-			t.Cleanup(s.install)
+			t.Cleanup(func() { s.install() })
 			s.apply("somebody-elses-redis.yaml")
 			for _, names := range attachedApps {
 				for _, name := range names {
@@ -116,10 +116,11 @@ func TestDefinitions(t *testing.T) {
 		Feature())
 }
 
-// install puts Bindery into the cluster as `make deploy` does, and waits until its kinds are served.
-func (s *scene) install() {
+// install puts Bindery into the cluster as `make deploy` does, with arguments for Helm, and waits until its kinds are
+// served.
+func (s *scene) install(arguments ...string) {
 	s.Helper()
-	if output, err := exec.CommandContext(s.ctx, "../../hack/cluster/install.sh").CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(s.ctx, "../../hack/cluster/install.sh", arguments...).CombinedOutput(); err != nil {
 		s.Fatalf("installing Bindery: %v: %s", err, output)
 	}
 	s.kubectl("wait", "--for=condition=Established", "crd/bindings.bindery.dev", "crd/backingservices.bindery.dev", "--timeout=60s")

@@ -1,13 +1,14 @@
 // Images builds the container images that the development cluster runs, without a container engine: an image is a tar of
 // one layer over nothing, written here as an archive that both `ctr images import` and `kind load image-archive` read.
 //
-//	usage: images [-root DIR] [-out DIR] [-missing NAME,...] [NAME...]
+//	usage: images [-root DIR] [-out DIR] [-tag TAG] [-missing NAME,...] [NAME...]
 //
 // Each NAME becomes OUT/NAME.tar, with its reference and the digest of its configuration (what Kubernetes calls the
 // image's ID) in OUT/NAME.image. An image that did not change is not written again.
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -51,15 +52,16 @@ func (s source) reference() (name.Tag, error) {
 func main() {
 	root := flag.String("root", "../..", "the tree to build from")
 	out := flag.String("out", "../../bin/images", "where to put the archives")
+	tag := flag.String("tag", "", "the `tag` of every image; empty: each has its own")
 	missing := flag.String("missing", "", "comma-separated `names` that are left out if there is nothing to build them from")
 	flag.Parse()
-	if err := run(*root, *out, strings.Split(*missing, ","), flag.Args()); err != nil {
+	if err := run(*root, *out, *tag, strings.Split(*missing, ","), flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}
 }
 
-func run(root, out string, mayMiss, names []string) error {
+func run(root, out, tag string, mayMiss, names []string) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
@@ -68,6 +70,7 @@ func run(root, out string, mayMiss, names []string) error {
 		return err
 	}
 	for _, s := range wanted {
+		s.tag = cmp.Or(tag, s.tag)
 		err := s.build(root, out)
 		if errors.Is(err, fs.ErrNotExist) && slices.Contains(mayMiss, s.name) {
 			fmt.Fprintf(os.Stderr, "images: left out %s: %v\n", s.name, err)

@@ -63,13 +63,13 @@ func TestArchiveIsWrittenAgainOnlyWhenItsImageChanged(t *testing.T) {
 
 func TestProgramThatIsNotThereIsAnErrorUnlessItMayBeMissing(t *testing.T) {
 	root, out := t.TempDir(), t.TempDir()
-	if err := run(root, out, nil, []string{"pinger"}); !errors.Is(err, fs.ErrNotExist) {
+	if err := run(root, out, "", nil, []string{"pinger"}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	if err := run(root, out, []string{"pinger"}, []string{"pinger"}); err != nil {
+	if err := run(root, out, "", []string{"pinger"}, []string{"pinger"}); err != nil {
 		t.Errorf("got %v although it may be missing", err)
 	}
-	if err := run(root, out, nil, []string{"pingr"}); err == nil {
+	if err := run(root, out, "", nil, []string{"pingr"}); err == nil {
 		t.Error("a name that does not exist was accepted")
 	}
 }

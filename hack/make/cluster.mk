@@ -12,6 +12,10 @@ cluster-down: ## Take the development cluster down; leaves nothing of it.
 cluster-load: images ## Build the images and load them into the development cluster.
 	@hack/cluster/load.sh
 
+.PHONY: cluster-load-previous
+cluster-load-previous: cluster-up ## Build the operator of the version before this one, and load it into the development cluster.
+	@hack/cluster/previous.sh
+
 # With a go.mod of its own: the program that builds the images has dependencies that Bindery does not have.
 BUILD_IMAGES := cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images
 
