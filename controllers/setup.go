@@ -40,6 +40,9 @@ type Options struct {
 	ProbeImage string
 	// ProbeResources of these Jobs, as JSON in the form of spec.probe.resources; "" = the default.
 	ProbeResources string
+	// ImagePullSecrets are the names of the Secrets to pull these images with, in the namespace of each service; none = those
+	// of the namespace's default ServiceAccount.
+	ImagePullSecrets []string
 	// Namespaces are the only ones that the operator watches and writes in; none = all of the cluster.
 	Namespaces []string
 	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
@@ -63,7 +66,7 @@ type Options struct {
 // NewManager makes a manager with both controllers. It starts with manager.Start. Run does both, and looks first whether
 // the operator can work here.
 func NewManager(ctx context.Context, cluster *rest.Config, options Options) (manager.Manager, error) {
-	images := engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage}
+	images := engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage, PullSecrets: options.ImagePullSecrets}
 	if err := yaml.UnmarshalStrict([]byte(options.ProbeResources), &images.ProbeResources); err != nil {
 		return nil, fmt.Errorf("reading the resources of the probe: %w", err)
 	}

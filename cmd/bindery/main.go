@@ -61,14 +61,10 @@ func addFlags(flags *flag.FlagSet, options *controllers.Options) {
 	flags.StringVar(&options.ProbeResources, "probe-resources", "",
 		"The `resources` of these Jobs as JSON, for what spec.probe.resources of a BackingService leaves out; "+
 			`for example {"requests":{"cpu":"50m"},"limits":{"cpu":"50m"}}.`)
+	flags.Func("image-pull-secrets", "The `names` of Secrets to pull these images with, with a comma between them, in the namespace of each "+
+		"service. Default: those of the namespace's default ServiceAccount.", list(&options.ImagePullSecrets))
 	flags.Func("namespaces", "The only `namespaces` to watch and to work in, with a comma between them. Default: all of the cluster.",
-		func(list string) error {
-			options.Namespaces = nil
-			if list != "" {
-				options.Namespaces = strings.Split(list, ",")
-			}
-			return nil
-		})
+		list(&options.Namespaces))
 	flags.StringVar(&options.MetricsAddress, "metrics-bind-address", ":8443", "The `address` of /metrics; 0 = none.")
 	flags.StringVar(&options.MetricsCertDir, "metrics-cert-dir", "",
 		"The `directory` of the certificate of /metrics, tls.crt and tls.key. It is read again when it changes. Default: the operator makes one.")
@@ -80,6 +76,17 @@ func addFlags(flags *flag.FlagSet, options *controllers.Options) {
 	flags.BoolVar(&options.LeaderElection, "leader-elect", false, "Let only one of several operators work at a time.")
 	flags.StringVar(&options.LeaderElectionNamespace, "leader-election-namespace", "",
 		"The `namespace` of the lease. Default: the one that the operator runs in.")
+}
+
+// list reads a value with a comma between its parts.
+func list(into *[]string) func(string) error {
+	return func(value string) error {
+		*into = nil
+		if value != "" {
+			*into = strings.Split(value, ",")
+		}
+		return nil
+	}
 }
 
 func run(options controllers.Options, log logr.Logger) error {

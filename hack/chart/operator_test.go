@@ -31,7 +31,7 @@ func TestTheOperatorStarts(t *testing.T) {
 	everything := []string{
 		"--set=scope.namespaces={a,b}", "--set=pprof.enabled=true", "--set=pprof.port=" + freePort(t), "--set=burstWindow=2s",
 		"--set=logging.level=debug", "--set=logging.format=console", "--set-json=probe.resources={\"limits\":{\"cpu\":\"50m\"}}",
-		"--set=metrics.secure=false",
+		"--set=metrics.secure=false", "--set=serviceImagePullSecrets={mirror}",
 	}
 
 	c.must(c.helm("helm", "install", release, folder))

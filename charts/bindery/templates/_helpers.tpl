@@ -19,11 +19,11 @@ app.kubernetes.io/name: {{ include "bindery.name" . }}
 {{- mergeOverwrite (dict) $root.Values.commonLabels (index . 1) $ours | toYaml -}}
 {{- end -}}
 
-{{- /* Annotations of an object, with their key, or nothing. Arguments: the root, and annotations of its own. */ -}}
+{{- /* Annotations of an object, with their key, or nothing. Arguments: the root, annotations of its own, and the indent. */ -}}
 {{- define "bindery.annotations" -}}
-{{- with mergeOverwrite (dict) (index . 0).Values.commonAnnotations (index . 1) }}
-annotations:
-  {{- toYaml . | nindent 2 }}
+{{- $indent := index . 2 -}}
+{{- with mergeOverwrite (dict) (index . 0).Values.commonAnnotations (index . 1) -}}
+{{- dict "annotations" . | toYaml | nindent $indent -}}
 {{- end -}}
 {{- end -}}
 

@@ -106,6 +106,7 @@ func collectorPod(s *v1alpha1.BackingService, images Images) *acorev1.PodSpecApp
 		// A Service named collector would put COLLECTOR_PORT=tcp://… into the environment.
 		WithEnableServiceLinks(false).
 		WithAutomountServiceAccountToken(false).
+		WithImagePullSecrets(images.pullSecrets()...).
 		WithSecurityContext(podSecurity(collectorUID)).
 		WithTerminationGracePeriodSeconds(30).
 		WithContainers(acorev1.Container().

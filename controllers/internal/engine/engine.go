@@ -36,6 +36,17 @@ type Images struct {
 	Probe string
 	// ProbeResources of these Jobs, instead of the default ones.
 	ProbeResources v1alpha1.Resources
+	// PullSecrets are the names of the Secrets to pull all of these with, in the namespace of each service. None = those of
+	// the namespace's default ServiceAccount.
+	PullSecrets []string
+}
+
+func (i Images) pullSecrets() []*acorev1.LocalObjectReferenceApplyConfiguration {
+	var secrets []*acorev1.LocalObjectReferenceApplyConfiguration
+	for _, name := range i.PullSecrets {
+		secrets = append(secrets, acorev1.LocalObjectReference().WithName(name))
+	}
+	return secrets
 }
 
 // Internal says whether a key of a handle's Secret is only for Bindery's own Pods, and not for an app.

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -186,6 +187,26 @@ func TestResourcesOfAContainer(t *testing.T) {
 
 func memory(quantity string) corev1.ResourceList {
 	return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(quantity)}
+}
+
+func TestImagesArePulledWithTheSecretsOfTheInstallation(t *testing.T) {
+	for want, images := range map[string]Images{"": {}, "mirror,other": {PullSecrets: []string{"mirror", "other"}}} {
+		stored := redis(v1alpha1.RedisSource{})
+		pods := map[string]*acorev1.PodSpecApplyConfiguration{
+			"redis":     redisPod(stored, NewStanding(stored, ClaimName, "a"), "a", images),
+			"collector": collectorPod(collector(v1alpha1.CollectorSource{}), images),
+			"probe":     verifyPod(stored, tried("a", "uri", 1), images, v1alpha1.ProbeContainer),
+		}
+		for name, pod := range pods {
+			var names []string
+			for _, secret := range pod.ImagePullSecrets {
+				names = append(names, *secret.Name)
+			}
+			if got := strings.Join(names, ","); got != want {
+				t.Errorf("%s is pulled with %q, want %q", name, got, want)
+			}
+		}
+	}
 }
 
 func TestAnUpgradeRestartsNothing(t *testing.T) {

@@ -135,6 +135,7 @@ func redisPod(s *v1alpha1.BackingService, standing Standing, secretName string, 
 		// Service links would put every Service of the namespace into the environment of every container.
 		WithEnableServiceLinks(false).
 		WithAutomountServiceAccountToken(false).
+		WithImagePullSecrets(images.pullSecrets()...).
 		WithSecurityContext(podSecurity(redisUID)).
 		// On SIGTERM, Redis writes its data to its volume. The more data, the longer that takes.
 		WithTerminationGracePeriodSeconds(60).

@@ -131,6 +131,7 @@ func verifyPod(
 		WithActiveDeadlineSeconds(verifyPodSeconds).
 		WithEnableServiceLinks(false).
 		WithAutomountServiceAccountToken(false).
+		WithImagePullSecrets(images.pullSecrets()...).
 		WithSecurityContext(podSecurity(probeUID)).
 		WithTerminationGracePeriodSeconds(1)
 	if placement == v1alpha1.ProbeInitContainer {
