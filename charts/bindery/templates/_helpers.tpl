@@ -54,7 +54,7 @@ that of the release. Arguments: the root, and the path.
 {{- with mergeOverwrite (dict) $root.Values.commonAnnotations (default dict $metadata.annotations) (index . 2) -}}
   {{- $_ := set $metadata "annotations" . -}}
 {{- end -}}
-{{- if and (has $object.kind (list "Role" "RoleBinding" "Service" "ServiceAccount")) (not $metadata.namespace) -}}
+{{- if and (has $object.kind (list "Lease" "Role" "RoleBinding" "Service" "ServiceAccount")) (not $metadata.namespace) -}}
   {{- $_ := set $metadata "namespace" $root.Release.Namespace -}}
 {{- end }}
 ---
