@@ -121,7 +121,9 @@ func (s *scene) run(config *rest.Config, options controllers.Options) *whole {
 	}()
 	s.Cleanup(func() {
 		cancel()
-		<-o.done
+		if err := <-o.done; err != nil {
+			s.Errorf("the operator ended: %v", err)
+		}
 	})
 	return o
 }
@@ -177,8 +179,7 @@ func TestAMissingRightIsNamed(t *testing.T) {
 		t.Fatalf("there are only %d rights", len(tests))
 	}
 	for _, tt := range tests {
-		t.Run(tt.what, func(t *testing.T) {
-			t.Parallel()
+		t.Run(tt.what, func(t *testing.T) { // one after the other: each is many requests, and other tests run meanwhile
 			s := newScene(t, "rights")
 			s.grant(s.namespace, "", slices.Concat(tt.others, tt.metrics))
 			s.grant(s.namespace, s.namespace, slices.Concat(tt.namespaced, tt.lease))
