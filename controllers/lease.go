@@ -2,6 +2,10 @@ package controllers
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -31,3 +35,48 @@ func sayLeads(ctx context.Context) error {
 	log.FromContext(ctx).Info("this operator leads")
 	return nil
 }
+
+// overdue is how long a leader may go on after its lease has ended. It ends itself when it cannot renew its lease; if it
+// still runs after this time, something in it hangs.
+const overdue = 30 * time.Second
+
+// renewals notes when this operator last wrote its lease.
+type renewals struct {
+	mu   sync.Mutex
+	last time.Time // zero = never
+}
+
+// note watches the requests of the leader election.
+func (r *renewals) note(next http.RoundTripper) http.RoundTripper {
+	return transport(func(request *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(request)
+		writes := request.Method != http.MethodGet && strings.Contains(request.URL.Path, "/leases")
+		if err == nil && writes && response.StatusCode < http.StatusMultipleChoices {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.last = time.Now()
+		}
+		return response, err
+	})
+}
+
+// check is the health of the leader election. An operator that waits never wrote the lease.
+func (r *renewals) check(*http.Request) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return checkRenewal(r.last, time.Now())
+}
+
+func checkRenewal(last, now time.Time) error {
+	if age := now.Sub(last); !last.IsZero() && age > leaseDuration+overdue {
+		return fmt.Errorf("the lease was renewed %s ago, and lasts %s: this operator leads no more, but has not ended",
+			age.Round(time.Second), leaseDuration)
+	}
+	return nil
+}
+
+// transport is a function that sends requests.
+type transport func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (t transport) RoundTrip(request *http.Request) (*http.Response, error) { return t(request) }

@@ -11,9 +11,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/bindery-dev/bindery/controllers"
 )
@@ -81,8 +80,10 @@ func TestAnOperatorRefusesToStart(t *testing.T) {
 			want:    "reading the certificate in --metrics-cert-dir: open /nowhere/tls.crt: no such file or directory",
 		},
 		"a certificate for no TLS": {
-			options: func(o *controllers.Options) { o.MetricsAddress, o.MetricsCertDir, o.MetricsInsecure = ":0", "/certs", true },
-			want:    "--metrics-cert-dir is set, but nothing is served with its certificate",
+			options: func(o *controllers.Options) {
+				o.MetricsAddress, o.MetricsCertDir, o.MetricsInsecure = ":0", "/certs", true
+			},
+			want: "--metrics-cert-dir is set, but nothing is served with its certificate",
 		},
 		"an empty name in the scope": {
 			options: func(o *controllers.Options) { o.Namespaces = []string{"a", ""} },
@@ -94,8 +95,8 @@ func TestAnOperatorRefusesToStart(t *testing.T) {
 		},
 		"a scope that does not exist at all": {
 			options: func(o *controllers.Options) { o.Namespaces = []string{"no-such-one", "nor-this"} },
-			want: "the operator does not start: namespace no-such-one, nor-this of --namespaces does not exist, or gives the operator no right: create it, " +
-				"and then install the chart again with it in scope.namespaces; or leave it out there: this is all of --namespaces",
+			want: "the operator does not start: of --namespaces, these do not exist, or give the operator no right: no-such-one, nor-this. Create them, " +
+				"and then install the chart again with them in scope.namespaces; or leave them out there. There is no other namespace to work in",
 		},
 	}
 	for name, tt := range tests {
@@ -191,7 +192,7 @@ func TestANamespaceOfTheScopeThatDoesNotExist(t *testing.T) {
 	options.HealthAddress = freeAddress(t)
 	o := s.run(as(user), options)
 	said := s.awaitStatus(http.DefaultClient, "http://"+options.HealthAddress+"/readyz/namespaces", "", http.StatusInternalServerError)
-	if want := "namespace " + absent + " of --namespaces does not exist, or gives the operator no right: create it"; !strings.Contains(said, want) {
+	if want := "of --namespaces, these do not exist, or give the operator no right: " + absent + ". Create them"; !strings.Contains(said, want) {
 		t.Errorf("it says %q, want %q", said, want)
 	}
 	if !strings.Contains(logs.about(absent), `"level":"error"`) {

@@ -121,7 +121,9 @@ func (s *scene) run(config *rest.Config, options controllers.Options) *whole {
 	}()
 	s.Cleanup(func() {
 		cancel()
-		<-o.done
+		if err := <-o.done; err != nil {
+			s.Errorf("the operator ended: %v", err)
+		}
 	})
 	return o
 }

@@ -28,7 +28,7 @@ func Run(ctx context.Context, cluster *rest.Config, options Options) error {
 	findings, err := preflight.Check(ctx, cluster, preflight.Need{
 		Namespaces:     options.Namespaces,
 		LeaseNamespace: leaseNamespace(options),
-		Metrics:        options.MetricsAddress != "0" && !options.MetricsInsecure,
+		Metrics:        options.servesMetrics() && !options.MetricsInsecure,
 	})
 	if err != nil {
 		return fmt.Errorf("the operator does not start: %w", err)

@@ -17,14 +17,20 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
+// servesMetrics says whether there are metrics at all. The metrics server takes no address for its own default.
+func (o Options) servesMetrics() bool { return o.MetricsAddress != "" && o.MetricsAddress != "0" }
+
 // metricsOptions serve metrics over HTTPS, to those who may read them: the API server says who asks (TokenReview), and
 // whether this one may get /metrics (SubjectAccessReview).
 func metricsOptions(options Options) (metricsserver.Options, error) {
-	if options.MetricsAddress == "0" || options.MetricsInsecure {
-		if options.MetricsCertDir != "" {
-			return metricsserver.Options{}, errors.New("--metrics-cert-dir is set, but nothing is served with its certificate: " +
-				"leave it out, or set --metrics-bind-address and --metrics-secure")
-		}
+	secure := options.servesMetrics() && !options.MetricsInsecure
+	switch {
+	case !secure && options.MetricsCertDir != "":
+		return metricsserver.Options{}, errors.New("--metrics-cert-dir is set, but nothing is served with its certificate: " +
+			"leave it out, or set --metrics-bind-address and --metrics-secure")
+	case !options.servesMetrics():
+		return metricsserver.Options{BindAddress: "0"}, nil
+	case !secure:
 		return metricsserver.Options{BindAddress: options.MetricsAddress}, nil
 	}
 	if dir := options.MetricsCertDir; dir != "" {
@@ -63,11 +69,11 @@ func checkLoopback(address string) error {
 // syncWait is how long a check of readiness waits for a cache.
 const syncWait = time.Second
 
-// addHealth adds the checks of /healthz and /readyz. The operator is ready when each cache is full: one that does not
-// lead is then ready to take over.
-func addHealth(mgr manager.Manager, caches map[string]cache.Cache) error {
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("adding the health check: %w", err)
+// addHealth adds the checks of /healthz and /readyz. The operator is healthy when it answers, and when it does not lead
+// with a lease that has ended. It is ready when each cache is full: one that does not lead is then ready to take over.
+func addHealth(mgr manager.Manager, caches map[string]cache.Cache, lease healthz.Checker) error {
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddHealthzCheck("lease", lease)); err != nil {
+		return fmt.Errorf("adding the health checks: %w", err)
 	}
 	for name, objects := range caches {
 		err := mgr.AddReadyzCheck(name, func(request *http.Request) error {

@@ -45,7 +45,7 @@ type Options struct {
 	ImagePullSecrets []string
 	// Namespaces are the only ones that the operator watches and writes in; none = all of the cluster.
 	Namespaces []string
-	// MetricsAddress and HealthAddress are host:port to listen on; "0" = not at all.
+	// MetricsAddress and HealthAddress are host:port to listen on; "" or "0" = not at all.
 	MetricsAddress string
 	HealthAddress  string
 	// MetricsInsecure serves metrics in plain HTTP, to everybody.
@@ -74,6 +74,11 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	serving, err := managerOptions(options)
 	if err != nil {
 		return nil, err
+	}
+	lease := &renewals{}
+	if options.LeaderElection {
+		serving.LeaderElectionConfig = rest.CopyConfig(cluster)
+		serving.LeaderElectionConfig.Wrap(lease.note)
 	}
 	mgr, err := manager.New(cluster, serving)
 	if err != nil {
@@ -114,7 +119,8 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 			return nil, fmt.Errorf("adding the word that this operator leads: %w", err)
 		}
 	}
-	return mgr, addHealth(mgr, map[string]cache.Cache{"cache": mgr.GetCache(), "cache-of-children": children, "cache-of-resources": resources})
+	caches := map[string]cache.Cache{"cache": mgr.GetCache(), "cache-of-children": children, "cache-of-resources": resources}
+	return mgr, addHealth(mgr, caches, lease.check)
 }
 
 // scopeOf limits a cache to namespaces. What is in no namespace is not limited.

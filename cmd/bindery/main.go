@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -33,6 +34,7 @@ func main() {
 	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
+	slog.SetDefault(slog.New(logr.ToSlogHandler(log))) // the standard library logs too: about connections that break
 	if err := run(options, log); err != nil {
 		log.Error(err, "the operator ended")
 		os.Exit(1)

@@ -28,7 +28,7 @@ func TestClients(t *testing.T) {
 		Assess("in JavaScript does with its Redis what it wants to", in(func(s *scene) {
 			handle, err := url.Parse(string(get[corev1.Secret](s, s.secretOf("visits")).Data[v1alpha1.KeyURI]))
 			s.no(err)
-			handle.Host = s.forward("bindery-visits", 6379)
+			handle.Host = s.forward(s.namespace, "service/bindery-visits", 6379)
 			node := exec.CommandContext(s.ctx, "node", filepath.Join(cluster.clients, "run.js"))
 			node.Env = append(node.Environ(), "REDIS_URL="+handle.String())
 			output, err := node.CombinedOutput()
@@ -53,11 +53,11 @@ func TestClients(t *testing.T) {
 		Feature())
 }
 
-// forward makes a port of a Service of this namespace one of this machine, until the test ends, and returns its address.
-func (s *scene) forward(service string, port int) string {
+// forward makes a port of a Pod or Service one of this machine, until the test ends, and returns its address.
+func (s *scene) forward(namespace, object string, port int) string {
 	s.Helper()
-	command := exec.CommandContext(s.Context(), cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "-n", s.namespace,
-		"port-forward", "--address=127.0.0.1", "service/"+service, fmt.Sprintf(":%d", port))
+	command := exec.CommandContext(s.Context(), cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "-n", namespace,
+		"port-forward", "--address=127.0.0.1", object, fmt.Sprintf(":%d", port))
 	output, err := command.StdoutPipe()
 	s.no(err)
 	s.no(command.Start())

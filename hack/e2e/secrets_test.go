@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -93,15 +92,12 @@ func TestSecrets(t *testing.T) {
 		})).
 		Assess("is not in the operator's metrics", in(func(s *scene) {
 			pod := s.awaitOperator()
-			operator := *s
-			operator.namespace = operatorNamespace
-			text, err := operator.request(http.MethodGet, "pods", pod.Name+":8080", "/metrics").DoRaw(s.ctx)
-			s.no(err)
+			text := s.operatorMetrics(&pod)
 			s.Logf("searched %d bytes of metrics", len(text))
-			if !strings.Contains(string(text), "controller_runtime_reconcile_total") {
+			if !strings.Contains(text, "controller_runtime_reconcile_total") {
 				s.Errorf("these are no metrics: %s", text)
 			}
-			s.requireNone(canaries, "the operator's metrics", string(text))
+			s.requireNone(canaries, "the operator's metrics", text)
 		})).
 		Assess("of an app is neither in the arguments nor in the environment of Redis", in(func(s *scene) {
 			// Redis writes its title over its arguments; what a new process in its container gets is what it was given.

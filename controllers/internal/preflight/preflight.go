@@ -74,7 +74,7 @@ func Check(ctx context.Context, cluster *rest.Config, need Need) (Findings, erro
 		return Findings{}, errors.New(missing(denied, need))
 	}
 	if len(need.Namespaces) > 0 && len(present) == 0 {
-		return Findings{}, fmt.Errorf("%s: this is all of --namespaces", Absence(absent))
+		return Findings{}, fmt.Errorf("%s. There is no other namespace to work in", Absence(absent))
 	}
 	notes, err := checkDefinitions(ctx, api)
 	if err != nil {
@@ -85,8 +85,8 @@ func Check(ctx context.Context, cluster *rest.Config, need Need) (Findings, erro
 
 // Absence says what is wrong with namespaces that are absent.
 func Absence(namespaces []string) string {
-	return fmt.Sprintf("namespace %s of --namespaces does not exist, or gives the operator no right: create it, and then install the "+
-		"chart again with it in scope.namespaces; or leave it out there", strings.Join(namespaces, ", "))
+	return fmt.Sprintf("of --namespaces, these do not exist, or give the operator no right: %s. Create them, and then install the chart "+
+		"again with them in scope.namespaces; or leave them out there", strings.Join(namespaces, ", "))
 }
 
 // IsThere says whether a namespace exists, and the operator may look at it.
