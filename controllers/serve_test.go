@@ -23,7 +23,7 @@ import (
 func TestMetricsAreForThoseWhoMay(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "metrics")
-	s.grant(operatorUser, "", metricsRules)
+	s.grant(operatorUser, "", metricsRules(s.T))
 	reader, stranger := s.token("reader"), s.token("stranger")
 	s.grant("system:serviceaccount:"+s.namespace+":reader", "", []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}})
 	options := serving(s.namespace)
@@ -64,7 +64,7 @@ func TestMetricsInTheOpen(t *testing.T) {
 func TestTheCertificateOfMetricsIsReadAgain(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "metrics")
-	s.grant(operatorUser, "", metricsRules)
+	s.grant(operatorUser, "", metricsRules(s.T))
 	options := serving(s.namespace)
 	options.MetricsAddress, options.MetricsCertDir = freeAddress(t), t.TempDir()
 	for i, name := range []string{"first.example.com", "second.example.com"} {

@@ -16,8 +16,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 const (
@@ -36,6 +38,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "KUBEBUILDER_ASSETS is not set: run `make test-unit`, which builds Helm, kubectl and the API server")
 		os.Exit(1)
 	}
+	log.SetLogger(logr.Discard()) // the client has nothing to say that its errors do not
 	os.Exit(m.Run())
 }
 
