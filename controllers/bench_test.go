@@ -200,6 +200,10 @@ func BenchmarkRestart(b *testing.B) {
 		b.ReportMetric(float64(len(lists)), "lists+watches")
 		b.ReportMetric(float64(len(operated.sent(mark, func(r request) bool { return !r.isWrite() }))), "reads")
 		b.ReportMetric((heap()-empty)/n, "B-heap/Binding")
+		began := time.Now()
+		_, err := operated.living().registry.Gather()
+		must(b, err)
+		b.ReportMetric(float64(time.Since(began).Microseconds())/1000, "ms/scrape")
 	}
 }
 

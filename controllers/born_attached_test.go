@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -656,7 +657,7 @@ func (s *policedScene) operate(changes ...func(*controllers.Options)) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	options := controllers.Options{
 		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
-		BurstWindow: burstWindow,
+		BurstWindow: burstWindow, Registry: prometheus.NewRegistry(),
 	}
 	for _, change := range changes {
 		change(&options)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -32,6 +33,8 @@ type operator struct {
 	scope []string
 	// window is its BurstWindow.
 	window time.Duration
+	// options changes its options; nil = they stay as they are.
+	options func(*controllers.Options)
 	// meddle is between the operator and the API server; nil = nothing is.
 	meddle func(req *http.Request, next http.RoundTripper) (*http.Response, error)
 
@@ -52,6 +55,7 @@ type life struct {
 	// writesLeft is how many writes may still be sent until it is killed; negative = it is not to be killed.
 	writesLeft int
 	killed     chan struct{}
+	registry   *prometheus.Registry // of its metrics
 }
 
 type request struct {
@@ -105,13 +109,19 @@ func newOperator(config *rest.Config, namespace string) *operator {
 // start starts a new life.
 func (o *operator) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &life{cancel: cancel, done: make(chan error, 1), writesLeft: -1, killed: make(chan struct{})}
+	l := &life{
+		cancel: cancel, done: make(chan error, 1), writesLeft: -1, killed: make(chan struct{}), registry: prometheus.NewRegistry(),
+	}
 	config := unlimited(o.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return transport{o, l, next} })
-	mgr, err := controllers.NewManager(ctx, config, controllers.Options{
+	options := controllers.Options{
 		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", MetricsAddress: "0", HealthAddress: "0",
-		BurstWindow: o.window, ProbeResources: probeResources, Namespaces: o.scope,
-	})
+		BurstWindow: o.window, ProbeResources: probeResources, Namespaces: o.scope, Registry: l.registry,
+	}
+	if o.options != nil {
+		o.options(&options)
+	}
+	mgr, err := controllers.NewManager(ctx, config, options)
 	if err != nil {
 		cancel()
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -18,12 +19,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsregistry "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/backingservice"
 	"github.com/bindery-dev/bindery/controllers/binding"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/metrics"
 	"github.com/bindery-dev/bindery/controllers/internal/slim"
 	"github.com/bindery-dev/bindery/controllers/planner"
 )
@@ -61,6 +64,8 @@ type Options struct {
 	LeaderElection bool
 	// LeaderElectionNamespace of the lease. Default: the namespace that the operator runs in.
 	LeaderElectionNamespace string
+	// Registry has Bindery's own metrics while the operator leads. Default: that of controller-runtime, which is served.
+	Registry prometheus.Registerer
 }
 
 // NewManager makes a manager with both controllers. It starts with manager.Start. Run does both, and looks first whether
@@ -99,15 +104,20 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	if err != nil {
 		return nil, err
 	}
+	counts := metrics.New(mgr.GetCache(), cmp.Or[prometheus.Registerer](options.Registry, metricsregistry.Registry))
+	if err := mgr.Add(counts); err != nil {
+		return nil, fmt.Errorf("adding the metrics: %w", err)
+	}
 	if err := backingservice.Add(ctx, mgr, backingservice.Options{
 		Images:     images,
 		Namespaces: options.Namespaces,
 		Children:   children,
 		Resources:  resources,
+		Counts:     counts,
 	}); err != nil {
 		return nil, err
 	}
-	if err := binding.Add(ctx, mgr, cmp.Or(options.BurstWindow, DefaultBurstWindow)); err != nil {
+	if err := binding.Add(ctx, mgr, counts, cmp.Or(options.BurstWindow, DefaultBurstWindow)); err != nil {
 		return nil, err
 	}
 	// Reconcile reads it from the cache: its informer must be full before the first Reconcile.

@@ -114,10 +114,11 @@ func runSuite(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	code = m.Run()
+	err = operated.checkMetrics() // while it runs
 	if err := operated.stop(); err != nil {
 		return 1, err
 	}
-	return code, checkSuite()
+	return code, errors.Join(err, checkSuite())
 }
 
 // measures says whether benchmarks are run. What watches the tests would add to what they measure.

@@ -238,12 +238,15 @@ func (r *reconciler) applyStatus(ctx context.Context, s v1alpha1.BackingService,
 	if equality.Semantic.DeepEqual(s.Status, now) {
 		return nil
 	}
-	notes := notesOf(&s, now)
+	notes, was := notesOf(&s, now), s.Status
 	s.Status = now
 	if err := r.client.Status().Update(ctx, &s, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
 		return fmt.Errorf("writing the status of BackingService %s: %w", s.Name, err)
 	}
 	r.written.Put(client.ObjectKeyFromObject(&s), s)
+	if finding, ok := endedTrial(was, now); ok {
+		r.counts.Verified(finding)
+	}
 	for _, n := range notes {
 		r.events.Eventf(&s, nil, n.eventType, n.reason, n.action, "%s", n.message)
 	}

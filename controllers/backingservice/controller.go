@@ -68,6 +68,14 @@ type Options struct {
 	Children cache.Cache
 	// Resources is a cache for the kinds that spec.resourceRef names.
 	Resources cache.Cache
+	// Counts counts what the controller has done.
+	Counts Counts
+}
+
+// Counts counts what the controller has done. Each call follows a write that the API server has accepted.
+type Counts interface {
+	// Verified is called for each trial of a handle that has ended, with what it found out.
+	Verified(reason string)
 }
 
 type reconciler struct {
@@ -78,6 +86,7 @@ type reconciler struct {
 	events    events.EventRecorder
 	now       func() time.Time
 	images    engine.Images
+	counts    Counts
 
 	happenings *happenings
 	injections *sightings
@@ -95,6 +104,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		events:   mgr.GetEventRecorder("bindery"),
 		now:      time.Now,
 		images:   options.Images,
+		counts:   options.Counts,
 
 		happenings: newHappenings(),
 		injections: newSightings(),

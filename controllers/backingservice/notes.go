@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -56,6 +57,21 @@ func linksOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []no
 		"Service %s keeps the name that an earlier version of Bindery gave it, because apps may use it. It gives every Pod that starts in this "+
 			"namespace %s=tcp://… (service links). Where an app reads that as a setting of its own, set enableServiceLinks: false in its "+
 			"Pod template", s.Name, variable)}}
+}
+
+// endedTrial is what a trial of the handle has found out, if it has ended in a change of the status. The next trial may
+// have begun in the same change.
+func endedTrial(was, now v1alpha1.BackingServiceStatus) (reason string, ok bool) {
+	v := now.Verification
+	if v == nil || equality.Semantic.DeepEqual(was.Verification, v) {
+		return "", false
+	}
+	another := underWay(was.Verification) && was.Verification.SecretName == v.SecretName && was.Verification.Key == v.Key &&
+		!equality.Semantic.DeepEqual(was.Verification.Job, v.Job)
+	if underWay(v) && !another {
+		return "", false
+	}
+	return condition.Find(now.Conditions, v1alpha1.ConditionVerified).Reason, true
 }
 
 func transition(was, now v1alpha1.BackingServiceStatus, conditionType string) (metav1.Condition, bool) {

@@ -90,6 +90,9 @@ func (r *reconciler) applyStatuses(ctx context.Context, o planner.Observation, s
 		}
 		r.written.Put(o.Key, b)
 		r.rollouts.wrote(o.Key, o.Now)
+		for _, swap := range planner.EndedSwaps(was, now, o.Now) {
+			r.counts.Swapped(swap.Outcome, swap.Took)
+		}
 		for _, e := range planner.Transitions(o.Key, was, now) {
 			r.events.Eventf(&b, nil, e.Type, e.Reason, e.Action, "%s", e.Text)
 		}
@@ -113,11 +116,14 @@ func (r *reconciler) sayWaiting(key Key, o planner.Observation, waits string) (a
 	return again
 }
 
-// recordPatch records what a patch did, if no status says it.
+// recordPatch counts and records what a patch did, if no status says it.
 func (r *reconciler) recordPatch(ctx context.Context, after *planner.Workload, o *planner.Observation, p planner.Plan) {
 	log.FromContext(ctx).Info("changed the workload", "generation", after.Object.Generation)
 	if p.Reinjects {
 		r.contests.PutRight(o.Key, "", o.Now)
+	}
+	for _, reason := range p.RolledBack {
+		r.counts.RolledBack(reason)
 	}
 	object := metadataOf(gvkOf(o.Key.Kind))
 	object.ObjectMeta = after.Object

@@ -56,6 +56,7 @@ type reconciler struct {
 	client client.Client // reads from the cache
 	live   client.Reader // reads from the API server
 	events events.EventRecorder
+	counts Counts
 	now    func() time.Time
 
 	bursts   *bursts
@@ -67,9 +68,17 @@ type reconciler struct {
 	written  *written.Book[Key, v1alpha1.Binding, *v1alpha1.Binding]
 }
 
+// Counts counts what the controller has done. Each call follows a write that the API server has accepted.
+type Counts interface {
+	// Swapped is called for each attachment or swap that has got an outcome, and the time since its patch.
+	Swapped(outcome v1alpha1.SwapOutcome, took time.Duration)
+	// RolledBack is called for each Binding that was rolled back, with the reason of the failure.
+	RolledBack(reason string)
+}
+
 // Add adds the controller to the manager. The window is the longest time that a workload is held back after each change
 // of one of its Bindings or services.
-func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
+func Add(ctx context.Context, mgr manager.Manager, counts Counts, window time.Duration) error {
 	if window <= 0 {
 		return fmt.Errorf("the burst window is %s: want more than 0", window)
 	}
@@ -77,6 +86,7 @@ func Add(ctx context.Context, mgr manager.Manager, window time.Duration) error {
 		client: mgr.GetClient(),
 		live:   mgr.GetAPIReader(),
 		events: mgr.GetEventRecorder("bindery"),
+		counts: counts,
 		now:    time.Now,
 
 		bursts:   newBursts(window),

@@ -42,6 +42,8 @@ type world struct {
 	policy func(*appsv1.Deployment)
 	// generations counts the changes of the Pod template.
 	generations int
+	// counted are the outcomes of swaps, and the reasons of rollbacks, in the order in which the controller counts them.
+	counted []string
 }
 
 // reporter is a test, or a property.
@@ -225,6 +227,9 @@ func (w *world) reconcile() (writes int) {
 	if len(p.Patch) > 0 {
 		w.patch(p.Patch)
 		writes++
+		for _, name := range slices.Sorted(maps.Keys(p.RolledBack)) {
+			w.counted = append(w.counted, "rolled back: "+p.RolledBack[name])
+		}
 		if p = Make(w.observation()); len(p.Patch) > 0 {
 			w.t.Fatalf("one patch was not enough: %v", p.Patch)
 		}
@@ -234,6 +239,9 @@ func (w *world) reconcile() (writes int) {
 		now := p.Statuses[b.Name]
 		if before, _ := json.Marshal(b.Status); string(before) != string(mustMarshal(now)) {
 			writes++
+		}
+		for _, swap := range EndedSwaps(b.Status, now, w.now) {
+			w.counted = append(w.counted, fmt.Sprintf("%s after %s", swap.Outcome, swap.Took))
 		}
 		w.bindings[i].Status = now
 	}

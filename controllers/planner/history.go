@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
@@ -121,4 +122,33 @@ func noteState(status *v1alpha1.BindingStatus) {
 	case current.State == v1alpha1.AttachmentFailed && last.Outcome == v1alpha1.SwapInProgress:
 		status.History[0].Outcome = v1alpha1.SwapFailed
 	}
+}
+
+// Ended is a swap that has got an outcome.
+type Ended struct {
+	Outcome v1alpha1.SwapOutcome
+	// Took is the time since the patch of the workload.
+	Took time.Duration
+}
+
+// EndedSwaps are the swaps of a Binding that have got an outcome, or another one, in a change of its status.
+func EndedSwaps(was, now v1alpha1.BindingStatus, at time.Time) []Ended {
+	var ended []Ended
+	for _, swap := range now.History {
+		if swap.Outcome == v1alpha1.SwapInProgress || swap.Outcome == outcomeOf(was, swap) {
+			continue
+		}
+		ended = append(ended, Ended{Outcome: swap.Outcome, Took: max(0, at.Sub(swap.StartedAt.Time))})
+	}
+	return ended
+}
+
+// outcomeOf is the outcome of a swap according to a status; "" = the status does not know the swap.
+func outcomeOf(status v1alpha1.BindingStatus, swap v1alpha1.Swap) v1alpha1.SwapOutcome {
+	for _, s := range status.History {
+		if s.SecretName == swap.SecretName && s.StartedAt.Equal(&swap.StartedAt) {
+			return s.Outcome
+		}
+	}
+	return ""
 }

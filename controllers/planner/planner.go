@@ -70,6 +70,8 @@ type Plan struct {
 	Waits string
 	// Detached are the variables that the patch removes because their Binding is gone, by the name of the Binding.
 	Detached map[string][]string
+	// RolledBack are the Bindings that the patch rolls back, and why their rollout failed, as a reason of RolledOut.
+	RolledBack map[string]string
 	// Warnings are what the owner should know about what the patch puts in, by the name of the Binding.
 	Warnings map[string]string
 	// Statuses of the Bindings, by name.
@@ -107,7 +109,9 @@ func Make(o Observation) Plan {
 	refusal := ""
 	if len(c.patch) > 0 {
 		if refusal = cmp.Or(o.Refusal, c.tooMuch()); refusal == "" {
-			return Plan{Patch: c.patch, Detached: c.detached, Reinjects: d.reinjects(), Warnings: d.warnings(), Starts: c.starts()}
+			return Plan{
+				Patch: c.patch, Detached: c.detached, Reinjects: d.reinjects(), RolledBack: d.rolledBack(), Warnings: d.warnings(), Starts: c.starts(),
+			}
 		}
 		d.refuse(refusal)
 		c = d.change()

@@ -89,6 +89,17 @@ func (d *decision) rollBack(b v1alpha1.Binding, a ledger.Attachment, v *verdict)
 	}
 }
 
+// rolledBack are the Bindings that are rolled back now, and why their rollout failed.
+func (d *decision) rolledBack() map[string]string {
+	reasons := map[string]string{}
+	for name, v := range d.verdicts {
+		if v.rolledBack != nil {
+			reasons[name] = d.failure.state.Reason
+		}
+	}
+	return reasons
+}
+
 // mend says what a person can do after a rollout was rolled back.
 func (d *decision) mend(a ledger.Attachment) string {
 	mend := fmt.Sprintf("Mend the app or BackingService %s, then edit the spec of the Binding to try again", a.Service)
