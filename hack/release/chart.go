@@ -125,7 +125,9 @@ func (r *release) writeManifest(chart string, images []published) error {
 			return fmt.Errorf("install.yaml: the image %s is not named by its digest", name)
 		}
 	}
-	title := fmt.Sprintf("# Bindery %s: kubectl apply --server-side -f install.yaml\n", r.version)
+	title := fmt.Sprintf("# Bindery %s: kubectl apply --server-side -f install.yaml\n"+
+		"# From Kubernetes 1.36 on, workloads are born attached with\n"+
+		"# kubectl apply --server-side -k '%s//config/policy/born-attached?ref=%s'\n", r.version, home, r.version)
 	text := slices.Concat([]byte(title), namespace, []byte("\n"), rendered)
 	return os.WriteFile(r.file("install.yaml"), text, 0o644)
 }
