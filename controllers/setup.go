@@ -71,7 +71,9 @@ type Options struct {
 // NewManager makes a manager with both controllers. It starts with manager.Start. Run does both, and looks first whether
 // the operator can work here.
 func NewManager(ctx context.Context, cluster *rest.Config, options Options) (manager.Manager, error) {
-	images := engine.Images{Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage, PullSecrets: options.ImagePullSecrets}
+	images := engine.Images{
+		Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage, PullSecrets: options.ImagePullSecrets,
+	}
 	if err := yaml.UnmarshalStrict([]byte(options.ProbeResources), &images.ProbeResources); err != nil {
 		return nil, fmt.Errorf("reading the resources of the probe: %w", err)
 	}
