@@ -1,6 +1,7 @@
 package hack
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,8 +16,8 @@ const (
 // newCluster is a machine with the scripts of the cluster. Whatever they keep outside of the tree, they keep in the copy.
 func newCluster(t *testing.T) *machine {
 	t.Helper()
-	m := newMachine(t, "hack/cluster", "hack/tools/kubernetes/go.mod")
-	for _, file := range []string{"lib.sh", "local.sh", "process.sh"} {
+	m := newMachine(t, "hack/cluster", "hack/images", "hack/tools")
+	for _, file := range []string{"lib.sh", "local.sh", "process.sh", "engine.sh"} {
 		path := filepath.Join(m.root, "hack/cluster", file)
 		content, err := os.ReadFile(path)
 		if err != nil {
@@ -25,12 +26,14 @@ func newCluster(t *testing.T) *machine {
 		text := strings.NewReplacer(
 			"/var/lib/bindery-cluster", m.root+"/state",
 			"/run/bindery-cluster", m.root+"/run",
+			"/var/lib/bindery-engine", m.root+"/engine-state",
+			"/run/bindery-engine", m.root+"/engine-run",
 			"/usr/lib/cni", m.root+"/cni",
 			"LOCK=/var/lib ", "LOCK="+m.root+" ",
 		).Replace(string(content))
 		if file == "lib.sh" {
 			// What takes root, or reaches for what the machine has only one of.
-			text += "become_root() { :; }\nremove_traces() { :; }\nunmount() { :; }\nremember_sysctls() { :; }\nanswers() { :; }\n"
+			text += "become_root() { :; }\nremove_traces() { :; }\nunmount() { :; }\nremember_sysctls() { :; }\nanswers() { :; }\nengine_remove_traces() { :; }\n"
 		}
 		m.write(path, text, 0o755)
 	}
@@ -139,9 +142,9 @@ func TestUpAndDown(t *testing.T) {
 			m.fails("timed out waiting for the condition", m.onKind(), up)
 			m.mustNotHave(envFile)
 		},
-		"kind that was asked for needs an engine, and what runs is left alone": func(m *machine) {
+		"kind that was asked for needs an engine, the mend is said, and what runs is left alone": func(m *machine) {
 			m.runsIn("local")
-			m.fails("no Docker engine answers", m.onKind(), up)
+			m.fails("no Docker engine answers. Start Docker, or install and start one: make cluster-engine", m.onKind(), up)
 			if !m.has(envFile) {
 				m.Error("the env of the local node is gone")
 			}
@@ -192,6 +195,48 @@ func TestUpAndDown(t *testing.T) {
 			m.succeeds("it is up already", m.onKind(), up)
 			m.succeeds("", m.onKind(), down)
 			m.mustNotHave("container", kindState, "bin/cluster")
+		},
+		"a node that cannot be pulled is built here, has a network of its own, and is found again": func(m *machine) {
+			m.hasKind()
+			m.cannotPull()
+			m.succeeds("pulling kindest/node", m.onKind()[1:], up)
+			if !m.says("created", "localhost/bindery/node:v1.") || !m.says("configuration", "disableDefaultCNI: true") {
+				m.Error("the cluster is not made of what was built")
+			}
+			if !m.says("images-removed", "localhost/bindery/node:old\n") || m.says("images-removed", "v1.") {
+				m.Error("what is removed is not the image of an earlier build")
+			}
+			m.succeeds("it is up already", m.onKind(), up)
+		},
+		"a node that was built here is not tried to be pulled, and is built again where what it is made of has changed": func(m *machine) {
+			m.hasKind()
+			m.cannotPull()
+			m.write(filepath.Join(m.root, "bin/node-image.name"), "localhost/bindery/node:v1.0.0-0", 0o644)
+			m.write(filepath.Join(m.root, "bin/node-image.tar"), "of something else", 0o644)
+			m.installs("make", `case "$*" in *node-image.tar*) [ -e bin/node-image.tar ] || { echo >bin/node-image.tar; echo >built; } ;; esac`)
+			if output, ok := m.run(m.onKind(), up); !ok || strings.Contains(output, "pulling") || !m.has("built") {
+				m.Error("it must be built, and not pulled")
+			}
+		},
+		"a node that can be pulled has the network that kind gives it": func(m *machine) {
+			m.hasKind()
+			m.succeeds("", m.onKind(), up)
+			if !m.says("configuration", "networking: {}") || m.says("created", "localhost") {
+				m.Error("the cluster is not made of what is published")
+			}
+		},
+		"a node that can neither be pulled nor built leaves no env": func(m *machine) {
+			m.hasKind()
+			m.cannotPull()
+			m.installs("make", `case "$*" in *node-image.tar*) echo 'debootstrap: no space left' >&2; exit 2 ;; esac`)
+			m.fails("debootstrap: no space left", m.onKind(), up)
+			m.mustNotHave(envFile, "container")
+		},
+		"another image that was asked for and cannot be pulled is not replaced by ours": func(m *machine) {
+			m.hasKind()
+			m.cannotPull()
+			m.fails("no such host", append(m.onKind(), "KIND_IMAGE=kindest/node:v1.35.8"), up)
+			m.mustNotHave(envFile, "container", "imported")
 		},
 		"a local node that cannot be built leaves no env": func(m *machine) {
 			m.runsIn("local")
@@ -266,13 +311,130 @@ func (m *machine) hasKind() {
 	m.Helper()
 	m.installs("docker", `case "$*" in
 		*"container ls"*) cat container 2>/dev/null || true ;;
-		*"container inspect"*) test -e container && sed -n 's/^KIND_IMAGE=/true /p' hack/cluster/lib.sh ;;
+		*"container inspect"*) test -e container && sed -n 's/^PUBLISHED_IMAGE=/true /p' hack/cluster/kind.sh ;;
 		esac`)
 	m.builds("kind", `case "$*" in
-		*create*) cat >/dev/null; echo 0123456789ab >container; echo >bin/cluster/kubeconfig ;;
+		*create*) cat >configuration; echo 0123456789ab >container; echo >bin/cluster/kubeconfig; echo "$*" >created ;;
 		*delete*) rm container ;;
 		esac`)
 	m.builds("kubectl", "")
+}
+
+// cannotPull leaves an engine that has no image but those that are built here.
+func (m *machine) cannotPull() {
+	m.Helper()
+	m.installs("docker", `case "$*" in
+		*"container ls"*) cat container 2>/dev/null || true ;;
+		*"container inspect"*) test -e container && echo true "$(cat imported)" ;;
+		*"image inspect localhost"*) test -e imported && [ "$3" = "$(cat imported)" ] ;;
+		*"image inspect"*) exit 1 ;;
+		*"image ls"*) cat imported; echo localhost/bindery/node:old ;;
+		*"image rm"*) echo "$3" >>images-removed ;;
+		import*) for name; do :; done; echo "$name" >imported ;;
+		pull*) echo 'dial tcp: lookup registry: no such host' >&2; exit 1 ;;
+		esac`)
+	m.installs("make", `case "$*" in *node-image.tar*) echo >>built; touch bin/node-image.tar ;; esac`)
+}
+
+// says tells whether the file at this path has this text.
+func (m *machine) says(path, text string) bool {
+	m.Helper()
+	content, err := os.ReadFile(filepath.Join(m.root, path))
+	if err != nil {
+		m.Fatal(err)
+	}
+	return strings.Contains(string(content), text)
+}
+
+const engineUp, engineDown = "hack/cluster/engine-up.sh", "hack/cluster/engine-down.sh"
+
+func TestEngine(t *testing.T) {
+	tests := map[string]func(m *machine){
+		"one that answers is left alone": func(m *machine) {
+			m.hasEngine("")
+			m.installs("docker", "")
+			m.succeeds("a Docker engine answers already", nil, engineUp)
+			m.succeeds("there is no engine of our own", nil, engineDown)
+			m.mustNotHave("engine-state", "engine-run", "removed")
+		},
+		"one of our own answers to those who come later, and down leaves nothing of it, nor of the cluster in it": func(m *machine) {
+			m.hasKind()
+			m.hasEngine("echo >" + m.root + "/engine-run/docker.sock")
+			m.succeeds("an engine of our own answers", nil, engineUp)
+			m.succeeds("answers already at unix://"+m.root+"/engine-run/docker.sock", nil, engineUp)
+			m.runsIn("kind")
+			m.succeeds("taking down the engine", m.onKind(), engineDown)
+			if !m.has("removed") {
+				m.Error("its containers are still there")
+			}
+			m.mustNotHave("engine-state", "engine-run", "bin/cluster")
+		},
+		"one that ends at once is said, with the end of its log": func(m *machine) {
+			m.hasEngine("echo 'failed to start daemon: no cgroups' >&2")
+			m.fails("failed to start daemon: no cgroups", nil, engineUp)
+		},
+		"without a machine's own runtime it is said": func(m *machine) {
+			m.hasEngine("")
+			if err := os.Remove(filepath.Join(m.path, "runc")); err != nil {
+				m.Fatal(err)
+			}
+			if output, ok := m.run(nil, engineUp); ok || strings.Contains(output, "answers") {
+				m.Error("it must fail")
+			}
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { test(newCluster(t)) })
+	}
+}
+
+// hasEngine installs the programs of an engine that does this when it is started. It answers where its socket is.
+func (m *machine) hasEngine(starts string) {
+	m.Helper()
+	m.installs("dockerd", starts)
+	for _, program := range []string{"docker-proxy", "containerd", "containerd-shim-runc-v2", "runc", "iptables", "find"} {
+		m.installs(program, "")
+	}
+	m.builds("engine-runtime", "")
+	m.installs("docker", `case "$*" in
+		info) test -e engine-run/docker.sock ;;
+		*"container ls --all --quiet") [ "$#" != 4 ] || echo 0123456789ab ;;
+		*"container rm"*) echo "$*" >removed ;;
+		esac`)
+}
+
+func TestEngineTakesARuntimeOfItsOwnOnlyWhereACapabilityIsMissing(t *testing.T) {
+	for name, test := range map[string]struct{ answer, runtime string }{
+		"it is there":   {"true", "runc"},
+		"it is missing": {"false", "engine-runtime"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newCluster(t)
+			m.hasEngine("")
+			m.succeeds("", nil, "bash", "-c", "source hack/cluster/lib.sh; engine_has_sys_resource() { "+test.answer+"; }; engine_folders")
+			content, err := os.ReadFile(filepath.Join(m.root, "engine-state/daemon.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var config struct {
+				Default  string                           `json:"default-runtime"`
+				Runtimes map[string]struct{ Path string } `json:"runtimes"`
+				IPTables *bool                            `json:"iptables"`
+			}
+			if err := json.Unmarshal(content, &config); err != nil {
+				t.Fatalf("%s: %v", content, err)
+			}
+			if config.Default != test.runtime {
+				t.Errorf("it runs %q", config.Default)
+			}
+			if path := config.Runtimes[test.runtime].Path; test.runtime != "runc" && !strings.HasPrefix(path, m.root) {
+				t.Errorf("the runtime is at %q", path)
+			}
+			if config.IPTables == nil || *config.IPTables {
+				t.Error("it changes the machine's firewall")
+			}
+		})
+	}
 }
 
 func (m *machine) mustNotHave(paths ...string) {

@@ -22,7 +22,7 @@ type machine struct {
 // tools only read, or change the files that they are given.
 var tools = []string{
 	"awk", "base64", "bash", "cat", "chmod", "chown", "cp", "cut", "dirname", "env", "flock", "grep", "head", "id", "install", "ln", "ls",
-	"mkdir", "mktemp", "mv", "readlink", "realpath", "rm", "sed", "setsid", "sh", "sleep", "sort", "tail", "timeout", "touch", "tr", "uniq", "wc",
+	"mkdir", "mktemp", "mv", "readlink", "realpath", "rm", "sed", "setsid", "sh", "sha256sum", "sleep", "sort", "tail", "timeout", "touch", "tr", "uniq", "wc", "xargs",
 }
 
 // newMachine copies the files and folders at these paths of the tree.

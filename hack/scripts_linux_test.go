@@ -1,7 +1,9 @@
 package hack
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -76,6 +78,57 @@ func TestScripts(t *testing.T) {
 			m.fails(test.says, nil, test.run...)
 			if test.after != nil {
 				test.after(m)
+			}
+		})
+	}
+}
+
+func TestCIRunsWhatTellsMostInKindAndGivesTheMachineBack(t *testing.T) {
+	const suite = "verify test demo"
+	tests := map[string]struct {
+		kind, fails string
+		environment []string
+		makes       string
+	}{
+		"after a suite in the local node, which stays": {
+			kind:  "local",
+			makes: suite + " cluster-engine test-kind cluster-up cluster-engine-down",
+		},
+		"after a suite in the local node, on a machine that is lent": {
+			kind: "local", environment: []string{"CI=true"},
+			makes: suite + " cluster-down cluster-engine test-kind cluster-down cluster-engine-down",
+		},
+		"where it fails, too": {
+			kind: "local", fails: "test-kind", environment: []string{"CI=true"},
+			makes: suite + " cluster-down cluster-engine test-kind cluster-down cluster-engine-down",
+		},
+		"where the suite fails, too": {
+			kind: "local", fails: "test", environment: []string{"CI=true"},
+			makes: "verify test cluster-down",
+		},
+		"as a part of a suite in kind":                            {kind: "kind", makes: suite},
+		"as a part of a suite in kind, on a machine that is lent": {kind: "kind", environment: []string{"CI=true"}, makes: suite + " cluster-down"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, ".ci/run")
+			script := filepath.Join(m.root, ".ci/run")
+			content, err := os.ReadFile(script)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.write(script, strings.ReplaceAll(string(content), "/var/lib/bindery-engine", m.root+"/engine-state"), 0o755)
+			m.write(filepath.Join(m.root, envFile), "CLUSTER_KIND="+test.kind+"\n", 0o644)
+			m.installs("make", `printf '%s ' "$1" >>made; [ "$1" != '`+test.fails+`' ]`)
+			if _, ok := m.run(test.environment, ".ci/run"); ok != (test.fails == "") {
+				t.Errorf("it must fail where a step fails, and only there")
+			}
+			made, err := os.ReadFile(filepath.Join(m.root, "made"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimSpace(string(made)); got != test.makes {
+				t.Errorf("it made\n%s\nand must make\n%s", got, test.makes)
 			}
 		})
 	}

@@ -13,9 +13,10 @@ OUT=$BIN/cluster                  # this clone's kubeconfig and env
 CONFIG=$ROOT/hack/cluster/config
 LOCK=/var/lib                     # everybody can read this folder and nobody else locks it; a file would be left behind
 
-# Of kind v0.33.0's release notes, the one of the local node's minor version.
-KIND_IMAGE=kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed
-KIND_NAME=bindery
+# The version of Kubernetes that is built here.
+kubernetes_version() {
+  awk '$2 == "k8s.io/kubernetes" { print $3 } $1 == "k8s.io/kubernetes" { print $2 }' "$ROOT/hack/tools/kubernetes/go.mod"
+}
 
 # A proxy of the host cannot reach the node.
 export NO_PROXY="${NO_PROXY:+$NO_PROXY,}198.18.0.0/15,127.0.0.1" no_proxy="${no_proxy:+$no_proxy,}198.18.0.0/15,127.0.0.1"
@@ -24,6 +25,8 @@ export NO_PROXY="${NO_PROXY:+$NO_PROXY,}198.18.0.0/15,127.0.0.1" no_proxy="${no_
 source "$ROOT/hack/cluster/local.sh"
 # shellcheck source=kind.sh
 source "$ROOT/hack/cluster/kind.sh"
+# shellcheck source=engine.sh
+source "$ROOT/hack/cluster/engine.sh"
 
 say() { echo "cluster: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -46,15 +49,14 @@ choose_cluster() {
   case ${CLUSTER:-} in
   local | kind)
     CLUSTER_KIND=$CLUSTER CHOSEN_BECAUSE="CLUSTER=$CLUSTER asks for it"
-    [ "$CLUSTER" = local ] || kind_has_engine || die 'CLUSTER=kind asks for kind, but no Docker engine answers'
+    [ "$CLUSTER" = local ] || kind_has_engine ||
+      die 'CLUSTER=kind asks for kind, but no Docker engine answers. Start Docker, or install and start one: make cluster-engine'
     ;;
   *)
-    if ! kind_has_engine; then
-      CLUSTER_KIND=local CHOSEN_BECAUSE='no Docker engine answers'
-    elif ! kind_can_get_node_image; then
-      CLUSTER_KIND=local CHOSEN_BECAUSE="Docker cannot get ${KIND_IMAGE%@*}"
+    if kind_has_engine; then
+      CLUSTER_KIND=kind CHOSEN_BECAUSE='a Docker engine answers'
     else
-      CLUSTER_KIND=kind CHOSEN_BECAUSE="Docker answers and has ${KIND_IMAGE%@*}"
+      CLUSTER_KIND=local CHOSEN_BECAUSE='no Docker engine answers'
     fi
     ;;
   esac
@@ -103,6 +105,15 @@ publish() {
   printf '%s\n' "$@" >"$OUT/env.new"
   mv "$OUT/env.new" "$OUT/env"
   [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$OUT"
+}
+
+VOLUME_NAMES=(volume-{01..24})
+
+# storage: the class of volumes, and the volumes: folders of VOLUMES on the node NODE_NAME.
+storage() {
+  local VOLUME
+  render storage-class.yaml
+  for VOLUME in "${VOLUME_NAMES[@]}"; do render volume.yaml; done
 }
 
 # render FILE: a template of config/ with every @NAME@ replaced by the shell variable NAME.

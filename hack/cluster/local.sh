@@ -24,7 +24,7 @@ COMPONENTS=(etcd kube-apiserver kube-controller-manager kube-scheduler container
 BINARIES=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl coredns)
 
 # Every clone that asks for the same node uses it. Raise the number with a change that a running node does not have.
-REVISION="$(awk '$2 == "k8s.io/kubernetes" { print $3 } $1 == "k8s.io/kubernetes" { print $2 }' "$ROOT/hack/tools/kubernetes/go.mod") 2"
+REVISION="$(kubernetes_version) 2"
 
 # shellcheck source=process.sh
 source "$ROOT/hack/cluster/process.sh"
@@ -99,6 +99,13 @@ local_packages() {
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 }
 
+# copy_program FILE FOLDER
+copy_program() {
+  local file
+  file=$(readlink -f "$1")
+  ln -f "$file" "$2/${1##*/}" 2>/dev/null || cp -f "$file" "$2/${1##*/}"
+}
+
 install_packages() {
   command -v apt-get >/dev/null || die "please install: $* (only Debian's and Ubuntu's packages are known here)"
   say "installing Debian packages: $*"
@@ -116,11 +123,10 @@ local_folders() {
   install -m 0644 /dev/null "$LOGS/audit.log"
   # A copy, so that building or cleaning a clone does not change a node that runs. Its path also tells our processes from
   # others.
-  local name file
+  local name
   for name in "${BINARIES[@]/#/$BIN/}" "$(command -v containerd)" "$(command -v containerd-shim-runc-v2)" "$(command -v runc)" \
     "$ROOT/hack/cluster/recycle.sh"; do
-    file=$(readlink -f "$name")
-    ln -f "$file" "$STATE/bin/${name##*/}" 2>/dev/null || cp -f "$file" "$STATE/bin/${name##*/}"
+    copy_program "$name" "$STATE/bin"
   done
   for name in audit-policy.yaml containerd.toml Corefile kubelet.yaml kube-proxy.yaml; do
     render $name >"$STATE/config/$name"
@@ -239,13 +245,10 @@ start_node() {
 }
 
 local_bootstrap() {
-  local VOLUME
+  install -d -m 0777 "${VOLUME_NAMES[@]/#/$VOLUMES/}"
   {
     render bootstrap.yaml
-    for VOLUME in volume-{01..24}; do
-      install -d -m 0777 "$VOLUMES/$VOLUME"
-      render volume.yaml
-    done
+    storage
   } | admin create -f - >/dev/null
   start coredns "$STATE/bin/coredns" -quiet -conf "$STATE/config/Corefile"
   start recycler bash "$STATE/bin/recycle.sh" "$STATE/bin/kubectl" "$STATE/kubeconfig/recycler" "$VOLUMES"
@@ -287,8 +290,8 @@ local_down() {
   done
   kill_all container_processes "${ids[@]}"
   stop recycler
-  kill_all node_processes
-  unmount
+  kill_all processes_of "$STATE/bin"
+  unmount "$STATE" "$RUN"
   # The end of the namespace deletes the veth pair too, a moment later.
   ip link delete $VETH 2>/dev/null || true
   remove_traces "${ids[@]}"
@@ -302,11 +305,13 @@ container_processes() {
   for id; do cat /sys/fs/cgroup/k8s.io/"$id"/cgroup.procs /sys/fs/cgroup/*/k8s.io/"$id"/cgroup.procs 2>/dev/null || true; done | sort -u
 }
 
-# Lazily, because another process may still use one. Nested ones first.
+# unmount FOLDER...: what is mounted below them. Lazily, because another process may still use one. Nested ones first.
 unmount() {
-  local path
-  awk -v state="$STATE/" -v run="$RUN/" 'index($5, state) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
-    umount -l "$(printf '%b' "$path")"
+  local folder path
+  for folder; do
+    awk -v folder="$folder/" 'index($5, folder) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r path; do
+      umount -l "$(printf '%b' "$path")"
+    done
   done
 }
 

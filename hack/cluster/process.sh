@@ -9,7 +9,8 @@
 # Prints nothing when there is no such process, or only a zombie.
 started_at() {
   local stat fields
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+  # Not with $(<…), which ends the shell where the process ends between the open and the read.
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
   read -ra fields <<<"${stat##*) }"
   [ "${fields[0]}" = Z ] || echo "${fields[19]}"
 }
@@ -41,10 +42,10 @@ stop() {
   while is_alive "$1"; do sleep 0.02; done
 }
 
-# Pids of all that runs from the node's folder of binaries.
-node_processes() {
+# processes_of FOLDER: pids of all that runs from this folder of binaries.
+processes_of() {
   # Find fails when a process ends before it has looked at it.
-  { find /proc -maxdepth 2 -name exe -lname "$STATE/bin/*" 2>/dev/null || true; } | cut -d/ -f3
+  { find /proc -maxdepth 2 -name exe -lname "$1/*" 2>/dev/null || true; } | cut -d/ -f3
 }
 
 # kill_all COMMAND...: all pids that the command prints, until it prints none.

@@ -5,7 +5,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 choose_cluster
 say "$CLUSTER_KIND, because $CHOSEN_BECAUSE"
-if [ "$CLUSTER_KIND" = local ]; then
+if [ "$CLUSTER_KIND" = kind ]; then
+  kind_choose_image
+else
   # Still as the user, who then owns what is built.
   if [ ! -e "$STATE/up" ]; then
     retract

@@ -25,6 +25,7 @@ import (
 // replaced.
 func TestBorn(t *testing.T) {
 	t.Parallel()
+	needMutatingPolicies(t)
 	feature := features.New("an app that comes after its Binding").
 		Setup(in(func(s *scene) {
 			s.apply("visits.yaml", "visits2.yaml", "logs.yaml")
@@ -97,6 +98,7 @@ func TestBorn(t *testing.T) {
 // rollout like any other.
 func TestBornInAChart(t *testing.T) {
 	t.Parallel()
+	needMutatingPolicies(t)
 	const name = "together"
 	waits := []string{"labels: {team: shop}", "labels: {team: shop}\n  annotations: {bindery.dev/wait-for-bindings: " + name + "}"}
 	chart := func(s *scene, change ...string) string {

@@ -10,8 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -98,6 +101,20 @@ func kubectl(ctx context.Context, input string, arguments ...string) (string, er
 		return stdout.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(arguments, " "), err, stderr.String())
 	}
 	return stdout.String(), nil
+}
+
+// needMutatingPolicies skips a test of what only an API server with MutatingAdmissionPolicy v1 can do: Kubernetes 1.36 and
+// newer.
+func needMutatingPolicies(t *testing.T) {
+	t.Helper()
+	const groupVersion, resource = "admissionregistration.k8s.io/v1", "mutatingadmissionpolicies"
+	list, err := cluster.clientset.Discovery().ServerResourcesForGroupVersion(groupVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == resource }) {
+		t.Skipf("the API server does not serve %s of %s", resource, groupVersion)
+	}
 }
 
 // kind is a kind of object that can be listed.

@@ -99,7 +99,7 @@ func TestDrift(t *testing.T) {
 			s.kubectl("delete", "pod", "visits-0")
 			s.awaitRedis("visits", pod)
 			s.requireUndisturbed(since)
-			s.visits(s.host("visits", 6379), 3)
+			s.awaitVisits(s.host("visits", 6379))
 			s.requireUndisturbed(since)
 		})).
 		Feature())

@@ -69,6 +69,22 @@ func (s *scene) visits(redis string, times int) int64 {
 	return last
 }
 
+// awaitVisits waits until pinger counts again after its Redis got another Pod: kube-proxy leads to it a moment after the
+// operator knows of it.
+func (s *scene) awaitVisits(redis string) {
+	s.Helper()
+	const enough = 3 // answers in a row
+	s.await("pinger counts visits again", soon, func() string {
+		for range enough {
+			if s.ping().Visits == nil {
+				return "an answer was without"
+			}
+		}
+		return ""
+	})
+	s.visits(redis, enough)
+}
+
 // host is the endpoint of a service that Bindery provisioned in this namespace, as its handle names it.
 func (s *scene) host(service string, port int) string {
 	return fmt.Sprintf("bindery-%s.%s.svc:%d", service, s.namespace, port)

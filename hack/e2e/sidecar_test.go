@@ -23,6 +23,7 @@ const sidecarPatience = 3 * time.Minute
 // all the same: a fault, and that there is none.
 func TestSidecar(t *testing.T) {
 	t.Parallel()
+	needMutatingPolicies(t)
 	verified := func(s *scene, name string, status metav1.ConditionStatus, reason string) {
 		s.Helper()
 		s.await("BackingService "+name+" says "+reason, sidecarPatience, func() string {

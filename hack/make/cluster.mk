@@ -8,6 +8,14 @@ cluster-up: ## Start the development cluster, or find it running (CLUSTER=local|
 cluster-down: ## Take the development cluster down; leaves nothing of it.
 	@hack/cluster/down.sh
 
+.PHONY: cluster-engine
+cluster-engine: ## Install and start a Docker engine for CLUSTER=kind, if none answers.
+	@hack/cluster/engine-up.sh
+
+.PHONY: cluster-engine-down
+cluster-engine-down: ## Stop the engine that cluster-engine has started, with all that runs in it; leaves nothing of it.
+	@hack/cluster/engine-down.sh
+
 .PHONY: cluster-load
 cluster-load: images ## Build the images and load them into the development cluster.
 	@hack/cluster/load.sh
@@ -39,3 +47,11 @@ $(BIN)/images/redis.rootfs.tar:
 # The local node cannot start a Pod without it.
 $(BIN)/images/pause.tar: hack/images/go.mod $(wildcard hack/images/*.go hack/images/image/*.go) hack/images/pause/main.go
 	@$(BUILD_IMAGES) pause && touch $@
+
+# The engine's runtime, where the machine's root lacks a capability.
+$(BIN)/engine-runtime: $(wildcard hack/cluster/runtime/*.go)
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $@ ./hack/cluster/runtime && touch $@
+
+# The node of kind, where its image cannot be pulled. What else it is made of is in its name: see kind_node_tag in kind.sh.
+$(BIN)/node-image.tar: $(addprefix $(BIN)/,kubernetes kubeadm crictl coredns etcd kind)
+	@hack/cluster/node/build.sh $@

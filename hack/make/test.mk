@@ -15,6 +15,15 @@ test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 redis-server #
 test-e2e: deploy cluster-load-previous $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 40m -v $(TEST_FLAGS) ./hack/e2e/...
 
+# What a user of kind would see first if it were broken: the story, a swap under load, and an API server that is away.
+KIND_TESTS := ^(TestStory|TestSwapUnderLoad|TestOutage)$$
+
+.PHONY: test-kind
+test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which is taken down afterwards.
+	@CLUSTER=kind $(MAKE) deploy
+	BIN=$(BIN) go test -tags e2e -count=1 -timeout 20m -v -run '$(KIND_TESTS)' $(TEST_FLAGS) ./hack/e2e/...
+	@CLUSTER=kind $(MAKE) cluster-down
+
 .PHONY: bench
 bench: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm ## Measure the budgets: time against a bare loop, requests and memory at a restart, and what Bindings cost a write.
 	KUBEBUILDER_ASSETS=$(BIN) go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./controllers
