@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -94,7 +95,7 @@ func (s *scene) grantScope(user string, namespaces ...string) {
 func serving(namespaces ...string) controllers.Options {
 	return controllers.Options{
 		RedisImage: "redis:7.4", CollectorImage: "collector:1", ProbeImage: "operator:1", Namespaces: namespaces,
-		MetricsAddress: "0", HealthAddress: "0", BurstWindow: burstWindow,
+		MetricsAddress: "0", HealthAddress: "0", BurstWindow: burstWindow, Registry: prometheus.NewRegistry(),
 	}
 }
 

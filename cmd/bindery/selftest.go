@@ -145,8 +145,9 @@ func (t *attachTest) meta(name string) metav1.ObjectMeta {
 
 func (t *attachTest) service(name string) *v1alpha1.BackingService {
 	return &v1alpha1.BackingService{ObjectMeta: t.meta(testName + "-" + name), Spec: v1alpha1.BackingServiceSpec{
-		Type:     v1alpha1.TypeHTTP,
-		External: &v1alpha1.ExternalSource{URL: "http://" + t.address + "/" + name},
+		Type:           v1alpha1.TypeHTTP,
+		External:       &v1alpha1.ExternalSource{URL: "http://" + t.address + "/" + name},
+		DeletionPolicy: v1alpha1.DeletionDelete, // the Secrets of its handle go with it
 	}}
 }
 

@@ -60,7 +60,7 @@ func linksOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []no
 }
 
 // endedTrial is what a trial of the handle has found out, if it has ended in a change of the status. The next trial may
-// have begun in the same change.
+// have begun in the same change. A trial that ended because its handle is gone has found nothing out.
 func endedTrial(was, now v1alpha1.BackingServiceStatus) (reason string, ok bool) {
 	v := now.Verification
 	if v == nil || equality.Semantic.DeepEqual(was.Verification, v) {
@@ -71,7 +71,8 @@ func endedTrial(was, now v1alpha1.BackingServiceStatus) (reason string, ok bool)
 	if underWay(v) && !another {
 		return "", false
 	}
-	return condition.Find(now.Conditions, v1alpha1.ConditionVerified).Reason, true
+	reason = condition.Find(now.Conditions, v1alpha1.ConditionVerified).Reason
+	return reason, isFinding(reason)
 }
 
 func transition(was, now v1alpha1.BackingServiceStatus, conditionType string) (metav1.Condition, bool) {

@@ -49,7 +49,8 @@ func (o *observation) planRetention(p *plan) {
 		return
 	}
 	p.lookAgain(left)
-	if ahead := left - o.notice(); ahead > 0 {
+	// The end is rounded up to a whole second. A notice for the whole period does not wait for the rest of that second.
+	if ahead := left - o.notice(); ahead > 0 && o.notice() < o.service.Spec.Retention.DeprovisionAfter.Duration {
 		p.lookAgain(ahead)
 		return
 	}

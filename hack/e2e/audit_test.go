@@ -42,7 +42,12 @@ type request struct {
 // writes are the verbs that change something.
 var writes = []string{"create", "update", "patch", "delete", "deletecollection"}
 
-func (r request) isWrite() bool { return slices.Contains(writes, r.Verb) }
+func (r request) isWrite() bool { return slices.Contains(writes, r.Verb) && !r.isReview() }
+
+// isReview says whether a request asks about a right: it is a `create` that creates nothing.
+func (r request) isReview() bool {
+	return r.Verb == "create" && (r.Object.Group == "authorization.k8s.io" || r.Object.Group == "authentication.k8s.io")
+}
 
 // isLeadership says whether a request is about who leads, the only thing that an operator has to say without pause.
 func (r request) isLeadership() bool {

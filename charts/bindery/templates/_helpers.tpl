@@ -54,7 +54,8 @@ that of the release. Arguments: the root, and the path.
 {{- with mergeOverwrite (dict) $root.Values.commonAnnotations (default dict $metadata.annotations) (index . 2) -}}
   {{- $_ := set $metadata "annotations" . -}}
 {{- end -}}
-{{- if and (has $object.kind (list "Lease" "Role" "RoleBinding" "Service" "ServiceAccount")) (not $metadata.namespace) -}}
+{{- /* The files say no namespace, as those of kustomize do. These kinds have none. */ -}}
+{{- if not (regexMatch "^(Cluster|CustomResourceDefinition$|(Validating|Mutating)AdmissionPolicy)" $object.kind) -}}
   {{- $_ := set $metadata "namespace" $root.Release.Namespace -}}
 {{- end }}
 ---
