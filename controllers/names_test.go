@@ -497,8 +497,11 @@ func TestNoSecretIsLeftOverAfterManyEdits(t *testing.T) {
 	}
 	want := handle.ContentName("one", v1alpha1.TypeRedis, fmt.Sprintf("redis://h%d.example.com:6379", edits-1))
 	s.await("the Secrets", func() string { return cmp.Diff([]string{want}, s.secretsOf("one")) })
-	b := get(s, &v1alpha1.BackingService{}, "one")
-	if len(b.Status.Reserved)+len(b.Status.Revisions) > 0 {
-		t.Errorf("reserved %v, revisions %v", b.Status.Reserved, b.Status.Revisions)
-	}
+	s.await("the status, which is written after a Secret is deleted", func() string {
+		b := get(s, &v1alpha1.BackingService{}, "one")
+		if len(b.Status.Reserved)+len(b.Status.Revisions) > 0 {
+			return fmt.Sprintf("reserved %v, revisions %v", b.Status.Reserved, b.Status.Revisions)
+		}
+		return ""
+	})
 }

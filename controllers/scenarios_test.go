@@ -521,8 +521,8 @@ func (s *stage) awaitGeneration(want int64) {
 // Policies: for most scenarios, and for those in which a rollout fails.
 var (
 	quick    = v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{}}
-	brief    = v1alpha1.SwapPolicy{Timeout: seconds(2), SettlingTime: seconds(1)}
-	holding  = v1alpha1.SwapPolicy{Timeout: seconds(2), SettlingTime: seconds(1), OnFailure: v1alpha1.FailureHold}
+	brief    = v1alpha1.SwapPolicy{Timeout: seconds(4), SettlingTime: seconds(1)}
+	holding  = v1alpha1.SwapPolicy{Timeout: seconds(4), SettlingTime: seconds(1), OnFailure: v1alpha1.FailureHold}
 	settling = v1alpha1.SwapPolicy{SettlingTime: seconds(5)}
 )
 
@@ -814,7 +814,7 @@ var scenarios = map[string]scenario{
 	"swap whose older Pods take longer to end than the deadline": {
 		setUp: func(s *stage) {
 			d := replicated(1)
-			d.Spec.ProgressDeadlineSeconds = new(int32(2))
+			d.Spec.ProgressDeadlineSeconds = new(int32(5))
 			d.Spec.Template.Finalizers = []string{slowPod}
 			onOneOf(d, quick, "one", "two")(s)
 			s.Cleanup(func() { s.endPods(true) })
@@ -826,7 +826,7 @@ var scenarios = map[string]scenario{
 			s.awaitLine("Binding/b service=one Ready=True/Ready")
 			s.swap("b", "two")
 			s.awaitLine("Binding/b service=two Ready=False/Draining")
-			time.Sleep(3 * time.Second) // longer than the deadline: nothing is to happen
+			time.Sleep(6 * time.Second) // longer than the deadline: nothing is to happen
 			s.awaitLine("Binding/b service=two Ready=False/Draining")
 			s.endPods(false)
 		},

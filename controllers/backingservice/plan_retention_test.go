@@ -65,24 +65,24 @@ func TestTheClockOfAServiceThatNobodyUses(t *testing.T) {
 		announce bool
 		now      bool
 	}{
-		"never attached":     {steps: []func(*observation){keptFor(days)}, detached: -1, ends: -1},
-		"attached":           {steps: []func(*observation){keptFor(days), attached}, detached: -1, ends: -1},
-		"without retention":  {steps: []func(*observation){attached, after(time.Minute), free}, detached: time.Minute, ends: -1},
-		"detached":           {steps: []func(*observation){keptFor(days), attached, after(time.Minute), free}, detached: time.Minute, ends: days + time.Minute, again: 71 * time.Hour},
-		"attached again":     {steps: []func(*observation){keptFor(days), attached, free, after(time.Hour), attached}, detached: -1, ends: -1},
-		"detached once more": {steps: []func(*observation){keptFor(days), attached, free, attached, after(time.Hour), free}, detached: time.Hour, ends: days + time.Hour, again: 71 * time.Hour},
-		"an hour before":     {steps: []func(*observation){keptFor(days), attached, free, after(71 * time.Hour)}, ends: days, again: time.Hour, announce: true},
-		"a short period":     {steps: []func(*observation){keptFor(10 * time.Second), attached, free}, ends: 10 * time.Second, again: 10 * time.Second, announce: true},
-		"a short period, from the middle of a second": {
-			steps: []func(*observation){keptFor(10 * time.Second), attached, after(300 * time.Millisecond), free}, detached: time.Second, ends: 11 * time.Second,
-			again: 10700 * time.Millisecond, announce: true,
-		},
+		"never attached":       {steps: []func(*observation){keptFor(days)}, detached: -1, ends: -1},
+		"attached":             {steps: []func(*observation){keptFor(days), attached}, detached: -1, ends: -1},
+		"without retention":    {steps: []func(*observation){attached, after(time.Minute), free}, detached: time.Minute, ends: -1},
+		"detached":             {steps: []func(*observation){keptFor(days), attached, after(time.Minute), free}, detached: time.Minute, ends: days + time.Minute, again: 71 * time.Hour},
+		"attached again":       {steps: []func(*observation){keptFor(days), attached, free, after(time.Hour), attached}, detached: -1, ends: -1},
+		"detached once more":   {steps: []func(*observation){keptFor(days), attached, free, attached, after(time.Hour), free}, detached: time.Hour, ends: days + time.Hour, again: 71 * time.Hour},
+		"an hour before":       {steps: []func(*observation){keptFor(days), attached, free, after(71 * time.Hour)}, ends: days, again: time.Hour, announce: true},
+		"a short period":       {steps: []func(*observation){keptFor(10 * time.Second), attached, free}, ends: 10 * time.Second, again: 10 * time.Second, announce: true},
 		"the end":              {steps: []func(*observation){keptFor(days), attached, free, after(days)}, ends: days, now: true},
 		"long after the end":   {steps: []func(*observation){keptFor(days), attached, free, after(10 * days)}, ends: days, now: true},
 		"named, not attached":  {steps: []func(*observation){keptFor(days), attached, free, after(time.Hour), uses(namingBinding("b", nil))}, ends: -1},
 		"named past its end":   {steps: []func(*observation){keptFor(days), attached, free, uses(namingBinding("b", nil)), after(days)}, ends: -1},
 		"let go after its end": {steps: []func(*observation){keptFor(days), attached, free, uses(namingBinding("b", nil)), after(days), free}, ends: days + time.Hour, again: time.Hour, announce: true},
 		"retention set late":   {steps: []func(*observation){attached, free, after(2 * days), keptFor(days), edited}, ends: 2*days + time.Hour, again: time.Hour, announce: true},
+		"a short period, from the middle of a second": {
+			steps: []func(*observation){keptFor(10 * time.Second), attached, after(300 * time.Millisecond), free}, detached: time.Second, ends: 11 * time.Second,
+			again: 10700 * time.Millisecond, announce: true,
+		},
 		"retention made shorter": {
 			steps: []func(*observation){keptFor(days), attached, free, after(time.Hour), keptFor(4 * time.Hour), edited}, ends: 4 * time.Hour, again: 2 * time.Hour,
 		},

@@ -233,7 +233,7 @@ func (c *course) rolledOut(b v1alpha1.Binding, current *v1alpha1.Attachment) con
 		return condition.False(v1alpha1.ReasonRolloutQuotaExceeded, carry+": "+state.Message)
 	case rollout.Stuck: // of an older rollout: the workload's controller has not started this one
 		return condition.False(v1alpha1.ReasonRollingOut, carry+": waiting for its first new Pod")
-	case rollout.Unseen, rollout.Progressing, rollout.Draining, rollout.Complete:
+	case rollout.Unseen, rollout.Progressing, rollout.Stopping, rollout.Draining, rollout.Complete:
 	}
 	return condition.False(v1alpha1.ReasonRollingOut, carry+": "+state.Message)
 }

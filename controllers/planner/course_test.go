@@ -206,6 +206,12 @@ func TestARolloutIsJudgedRightly(t *testing.T) {
 			},
 			"visits-1/uri", "False/RolledBack", "violates PodSecurity", true, rolledBack, v1alpha1.AttachmentRollingOut,
 		},
+		"no time counts while the last Pods are being stopped": {
+			func(t reporter) *world {
+				return swapped(t).fails().pass(time.Second).scale(0).pods(1, 0, 1, 0).pass(time.Hour)
+			},
+			"visits2-1/uri", "False/RollingOut", "Pods are being stopped", false, inProgress, v1alpha1.AttachmentHeld,
+		},
 		"without a Pod nothing was proved": {
 			func(t reporter) *world {
 				return swapped(t).fails().pass(time.Second).scale(0).pods(0, 0, 0, 0).pass(time.Hour)

@@ -28,7 +28,9 @@ const (
 	Draining Phase = "Draining"
 	// Complete: every Pod is of the current template and available, and no older one is left.
 	Complete Phase = "Complete"
-	// Empty: no Pod is wanted, so nothing can succeed or fail.
+	// Stopping: no Pod is wanted, and the last ones are ending. Nothing can succeed or fail.
+	Stopping Phase = "Stopping"
+	// Empty: no Pod is wanted, and none runs. Nothing can succeed or fail.
 	Empty Phase = "Empty"
 	// Stuck: the workload missed its own deadline. It may still recover.
 	Stuck Phase = "Stuck"
@@ -45,7 +47,7 @@ const (
 // Held says whether the rollout is held by something that has nothing to do with the new template. Then no time counts.
 func (p Phase) Held() bool {
 	switch p {
-	case Empty, Paused, Partitioned, OnDelete, QuotaExceeded:
+	case Stopping, Empty, Paused, Partitioned, OnDelete, QuotaExceeded:
 		return true
 	case Unseen, Progressing, Draining, Complete, Stuck:
 	}
@@ -125,7 +127,7 @@ func (s State) ofDeployment(d *appsv1.Deployment, want int32) State {
 	case want == 0 && d.Status.Replicas == 0:
 		return s.empty()
 	case want == 0:
-		return s.in(Progressing, "Pods are being stopped")
+		return s.stopping()
 	case (incomplete || older > 0) && d.Spec.Paused:
 		return s.in(Paused, "the Deployment is paused: resume it with `kubectl rollout resume`")
 	case incomplete && exceedsQuota(refused):
@@ -226,6 +228,8 @@ func OfStatefulSet(set *appsv1.StatefulSet) State {
 		return s.unseen("StatefulSet")
 	case want == 0 && status.Replicas == 0:
 		return s.empty()
+	case want == 0:
+		return s.stopping()
 	case status.UpdatedReplicas < want:
 		return s.ofStatefulSet(set, want)
 	case status.Replicas > want:
@@ -293,6 +297,8 @@ func (s State) unseen(kind string) State {
 func (s State) complete() State {
 	return s.in(Complete, fmt.Sprintf("%d of %d Pods are of the current template", s.Figures.Updated, s.Figures.Want))
 }
+
+func (s State) stopping() State { return s.in(Stopping, "Pods are being stopped") }
 
 func (s State) empty() State {
 	return s.in(Empty, "no Pod runs, so nothing was proved: that is judged when there are Pods")

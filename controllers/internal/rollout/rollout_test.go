@@ -41,7 +41,7 @@ func TestOfDeployment(t *testing.T) {
 		"old Pods ending":                    {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, TerminatingReplicas: new(int32(1))}, Draining, "1 older Pods"},
 		"done":                               {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3, TerminatingReplicas: new(int32(0))}, Complete, "3 of 3"},
 		"no Pod is to run":                   {0, false, appsv1.DeploymentStatus{ObservedGeneration: 2}, Empty, "nothing was proved"},
-		"no Pod is to run, and one does":     {0, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}, Progressing, "stopped"},
+		"no Pod is to run, and one does":     {0, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}, Stopping, "stopped"},
 		"paused before it began":             {3, true, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, AvailableReplicas: 3}, Paused, "kubectl rollout resume"},
 		"paused after it was done":           {3, true, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3}, Complete, ""},
 		"missed its deadline":                {3, false, appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 4, UpdatedReplicas: 1, AvailableReplicas: 3, Conditions: missed}, Stuck, "kubectl rollout status"},
@@ -90,6 +90,10 @@ func TestOfStatefulSet(t *testing.T) {
 			check(t, OfStatefulSet(set), test.want, test.mention)
 		})
 	}
+	none := &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{Replicas: new(int32(0))}, Status: appsv1.StatefulSetStatus{Replicas: 1}}
+	check(t, OfStatefulSet(none), Stopping, "stopped")
+	none.Status.Replicas = 0
+	check(t, OfStatefulSet(none), Empty, "nothing was proved")
 }
 
 func TestOfDaemonSet(t *testing.T) {
