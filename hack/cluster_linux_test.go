@@ -359,7 +359,7 @@ func TestEngine(t *testing.T) {
 		},
 		"one of our own answers to those who come later, and down leaves nothing of it, nor of the cluster in it": func(m *machine) {
 			m.hasKind()
-			m.hasEngine("echo >" + m.root + "/engine-run/docker.sock")
+			m.hasEngine("echo >" + m.root + "/engine-run/docker.sock; sleep 1") // it lives until somebody has asked it
 			m.succeeds("an engine of our own answers", nil, engineUp)
 			m.succeeds("answers already at unix://"+m.root+"/engine-run/docker.sock", nil, engineUp)
 			m.runsIn("kind")

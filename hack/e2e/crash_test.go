@@ -110,6 +110,11 @@ func (s *scene) runKiller() {
 func (s *scene) armKiller() (kill func()) {
 	s.Helper()
 	pod := s.awaitOperator()
+	return s.armKillerOf(&pod)
+}
+
+func (s *scene) armKillerOf(pod *corev1.Pod) (kill func()) {
+	s.Helper()
 	_, container, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
 	// The name of a process's cgroup has the id of its container in it.
 	script := `set -e
