@@ -20,6 +20,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/pkg/features"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
 // previousImage is the operator that `make cluster-load-previous` builds from the commit of the version before this one.
@@ -29,15 +31,18 @@ const previousImage = "localhost/bindery/operator:previous"
 const leaseLeft = time.Minute
 
 // A day in the life of an installation: the version before this one, which kubectl has applied, becomes this chart; the
-// chart is upgraded, rolled back, uninstalled, and installed again. No app notices any of it.
+// chart is upgraded, rolled back, uninstalled, and installed again. No app notices any of it. While there is no Bindery, a
+// namespace is lost, and restored from a backup; Bindery finds it as it was.
 //
 // Not in parallel with other tests, which need an operator.
 func TestUpgrade(t *testing.T) {
 	d := day{}
+	lost := map[string]rollouts{}
 	suite.Test(t, features.New("an installation").
 		Setup(in(func(s *scene) {
 			s.no(awaitNamespacesGone(s.ctx)) // the version before does not know what newer ones have made
 			t.Cleanup(func() { s.install() })
+			t.Cleanup(s.other().closeScene)
 			s.uninstall()
 			s.installPrevious()
 			s.apply("pinger.yaml", "visits.yaml", "visits2.yaml", "pinger-visits.yaml", "logs.yaml", "somebody-elses-redis.yaml", "elsewhere.yaml")
@@ -66,10 +71,20 @@ func TestUpgrade(t *testing.T) {
 			s.awaitBinding("pinger-visits")
 			s.requireAllOn("visits2", "pinger", "REDIS_URL")
 			d.before = s.templates()
+			s.other().attachLostApps()
 		})).
 		Assess("is uninstalled with apps attached", in(func(s *scene) {
 			d.step(s, "helm uninstall", s.uninstall)
-			s.requireOnlyDefinitions()
+			s.requireOnly(onlyDefinitions)
+		})).
+		Assess("and meanwhile another namespace is lost, and restored in the order of Velero", in(func(s *scene) {
+			other := s.other()
+			kept := other.backUp()
+			other.lose()
+			other.restore(kept)
+			for _, name := range lostApps {
+				lost[name] = other.rollouts(name)
+			}
 		})).
 		Assess("is installed again", in(func(s *scene) {
 			began := time.Now()
@@ -79,6 +94,16 @@ func TestUpgrade(t *testing.T) {
 				s.Errorf("it led only after %s: it waited until the lease of the one that was uninstalled expired", took)
 			}
 			s.awaitBinding("pinger-visits", "logs-store", "pinger-logs")
+			other := s.other()
+			other.awaitBinding(slices.Concat(lostApps, []string{"logs-store"})...)
+			for _, name := range lostApps {
+				other.awaitDeployment(name)
+				was, is := lost[name], other.rollouts(name)
+				is.generation = was.generation // it counts annotations, too, one of which names the new Binding
+				if diff := cmp.Diff(was, is, cmp.AllowUnexported(rollouts{})); diff != "" {
+					s.Errorf("Deployment %s was rolled out (-before +after):\n%s", name, diff)
+				}
+			}
 		})).
 		Assess("and then swaps", in(func(s *scene) {
 			s.swap("pinger-visits", "visits")
@@ -90,6 +115,29 @@ func TestUpgrade(t *testing.T) {
 			s.Logf("what changed:\n%s", d.table())
 		})).
 		Feature())
+}
+
+// lostApps are the apps in the namespace that is lost, each with a Binding of its name: to a Redis with a volume, to one
+// without, to a collector, and to a Redis of somebody else.
+var lostApps = []string{"keeps", "caches", "logs-to", "foreign"}
+
+// other is the namespace that is lost.
+func (s *scene) other() *scene {
+	return &scene{T: s.T, ctx: s.ctx, namespace: s.namespace + "-lost"}
+}
+
+func (s *scene) attachLostApps() {
+	s.Helper()
+	s.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}})
+	s.apply("visits.yaml", "visits2.yaml", "elsewhere.yaml", "somebody-elses-redis.yaml")
+	s.provision("logs", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{
+		StoreRef: v1alpha1.LocalReference{Name: "visits"},
+	}})
+	for i, service := range []string{"visits", "visits2", "logs", "elsewhere"} {
+		s.create(idleDeployment(lostApps[i]))
+		s.bindUnverified(lostApps[i], lostApps[i], service)
+	}
+	s.awaitBinding(slices.Concat(lostApps, []string{"logs-store"})...)
 }
 
 // day keeps what must not change, and what each step did.
@@ -183,9 +231,15 @@ func (s *scene) installPrevious() {
 	s.awaitOperator()
 }
 
-// requireOnlyDefinitions requires that an installation that is gone has left its two definitions in the cluster, and no
-// other object that is the cluster's or in its own namespace.
-func (s *scene) requireOnlyDefinitions() {
+// onlyDefinitions is what an installation that is gone leaves in the cluster.
+var onlyDefinitions = []string{
+	"customresourcedefinitions.v1.apiextensions.k8s.io backingservices.bindery.dev",
+	"customresourcedefinitions.v1.apiextensions.k8s.io bindings.bindery.dev",
+	"namespaces.v1 " + operatorNamespace,
+}
+
+// requireOnly requires that of Bindery these objects are left, of those that are the cluster's or in its own namespace.
+func (s *scene) requireOnly(want []string) {
 	s.Helper()
 	var left []string
 	all, err := kinds()
@@ -198,11 +252,6 @@ func (s *scene) requireOnlyDefinitions() {
 		left = append(left, s.ofBindery(k)...)
 	}
 	slices.Sort(left)
-	want := []string{
-		"customresourcedefinitions.v1.apiextensions.k8s.io backingservices.bindery.dev",
-		"customresourcedefinitions.v1.apiextensions.k8s.io bindings.bindery.dev",
-		"namespaces.v1 " + operatorNamespace,
-	}
 	if diff := cmp.Diff(want, left); diff != "" {
 		s.Errorf("left in the cluster (-want +have):\n%s", diff)
 	}
