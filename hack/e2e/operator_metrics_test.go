@@ -17,7 +17,7 @@ import (
 // operatorMetrics are the metrics of an operator, which are for those who may read them alone.
 func (s *scene) operatorMetrics(pod *corev1.Pod) string {
 	s.Helper()
-	url := "https://" + s.forward(pod.Namespace, "pod/"+pod.Name, 8443) + "/metrics"
+	url := s.metricsURL(pod)
 	scraper := s.tokenOf("scraper")
 	for _, refused := range []struct {
 		whose, token string
@@ -28,15 +28,33 @@ func (s *scene) operatorMetrics(pod *corev1.Pod) string {
 		}
 	}
 	// Another account: the operator remembers for half a minute who may not.
-	reader := s.tokenOf("reader")
+	token, revoke := s.metricsReader()
+	defer revoke()
+	return s.metricsFor(url, token)
+}
+
+func (s *scene) metricsURL(pod *corev1.Pod) string {
+	s.Helper()
+	return "https://" + s.forward(pod.Namespace, "pod/"+pod.Name, 8443) + "/metrics"
+}
+
+// metricsReader makes a ServiceAccount that may read the metrics, and returns a token of it.
+func (s *scene) metricsReader() (token string, revoke func()) {
+	s.Helper()
+	token = s.tokenOf("reader")
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: s.namespace},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.namespace, Name: "reader"}},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "bindery-metrics-reader"},
 	}
 	s.no(cluster.client.Create(s.ctx, binding))
-	defer func() { s.no(cluster.client.Delete(s.ctx, binding)) }()
-	status, text := s.fetch(url, reader)
+	return token, func() { s.no(cluster.client.Delete(s.ctx, binding)) }
+}
+
+// metricsFor are the metrics for somebody who may read them.
+func (s *scene) metricsFor(url, token string) string {
+	s.Helper()
+	status, text := s.fetch(url, token)
 	if status != http.StatusOK {
 		s.Fatalf("the metrics for somebody who may read them: status %d: %s", status, text)
 	}
