@@ -2,23 +2,32 @@
 # Checks that README.md and docs/*.md say what is true:
 #
 #   ```sh     is run, in order, block by block, against the cluster, in a namespace of its own instead of shop. A block of
-#             git, cd and make alone is not run: each target of make must exist.
+#             git, cd and make alone is not run: each target of make must exist. helm changes nothing: what it installs is
+#             sent to the API server as a dry run, because others use the installation meanwhile.
 #   ```text   right after it is its output, line by line; … is anything within a line, and as a line any number of lines
 #   ```yaml   that begins with apiVersion is an object that the API server takes
 #   links     into this repository lead to something
 #   tables    of types and of reasons have what the code has
 #
-# usage: check-docs.sh [FILE...]     Needs a cluster with Bindery installed from this tree: see `make test-docs`.
+# usage: check-docs.sh [FILE...]           Needs a cluster with Bindery installed from this tree: see `make test-docs`.
+#        check-docs.sh --alone [FILE...]   Needs a cluster without Bindery that nobody else uses: helm does what it is told.
+#                                          Bindery may be installed or not afterwards. Without files: docs/operate.md.
+#
+# HELM=helm3 runs Helm 3 instead of 4.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 
+alone=false
 NAMESPACE=bindery-docs # stands for the shop of the documents
 WORK=$BIN/docs         # looks like a clone, to whoever types the commands
 GENERATED=docs/api.md  # rendered out of the API's own comments
+ALONE=docs/operate.md  # installs and uninstalls
 
 main() {
-  local files=("$@") file
-  [ ${#files[@]} -gt 0 ] || printf '%s\n' README.md docs/*.md | grep -vxF "$GENERATED" | mapfile -t files
+  local files file
+  if [ "${1:-}" = --alone ]; then alone=true && shift; fi
+  files=("$@")
+  [ ${#files[@]} -gt 0 ] || documents | mapfile -t files
   prepare
   for file in "${files[@]}"; do
     check_links "$file"
@@ -30,6 +39,14 @@ main() {
   echo "docs: ${#files[@]} documents say what is true"
 }
 
+documents() {
+  if "$alone"; then
+    echo "$ALONE"
+  else
+    printf '%s\n' README.md docs/*.md charts/bindery/README.md | grep -vxFe "$GENERATED" -e "$ALONE"
+  fi
+}
+
 prepare() {
   mkdir -p "$WORK"
   exec 9<"$WORK"
@@ -37,9 +54,9 @@ prepare() {
   rm -rf "${WORK:?}"/*
   mkdir -p "$WORK/bin/cluster" "$WORK/blocks"
   ln -s "$BIN/kubectl" "$WORK/bin/kubectl"
-  ln -s "$ROOT/config" "$ROOT/docs" "$WORK"
+  ln -s "$ROOT/charts" "$ROOT/config" "$ROOT/docs" "$ROOT/hack" "$WORK"
   use_kubeconfig "$WORK/bin/cluster/kubeconfig" "$NAMESPACE"
-  await_operator
+  "$alone" || await_operator
   remove_namespace
   trap report EXIT
   trap 'exit 130' INT
@@ -113,6 +130,31 @@ run_block() {
   cd "$ROOT"
   running=''
   [ -z "$2" ] || compare "$2" "$output"
+}
+
+# helm ARGUMENTS: as the documents call it. The chart that is published is that of this tree, with the images that the
+# cluster has.
+helm() {
+  local argument arguments=() version
+  version=$(sed -n 's/^version: //p' "$ROOT/charts/bindery/Chart.yaml")
+  for argument in "$@"; do
+    if [ "$argument" = oci://ghcr.io/bindery-dev/charts/bindery ]; then
+      argument=$ROOT/charts/bindery
+      [[ " $* " == *" --version $version "* ]] || wrong "helm: the chart of this tree has version $version"
+    fi
+    arguments+=("$argument")
+  done
+  case $1 in
+  install | upgrade) arguments+=(--values "$ROOT/hack/cluster/values.yaml") ;;
+  esac
+  if ! "$alone"; then
+    case $1 in
+    install) arguments=(upgrade --install "${arguments[@]:1}" --dry-run=server) ;; # there is a release of the name
+    test) arguments=(status "${arguments[@]:1}") ;;                                # a test of its own runs it
+    *) wrong "helm $1 is for a document that is checked --alone" ;;
+    esac
+  fi
+  "$BIN/${HELM:-helm}" "${arguments[@]}"
 }
 
 in_namespace() { sed "s/\\bshop\\b/$NAMESPACE/g"; }

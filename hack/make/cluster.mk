@@ -1,7 +1,7 @@
 ##@ Cluster
 
 .PHONY: cluster-up
-cluster-up: ## Start the development cluster, or find it running (CLUSTER=local|kind); writes bin/cluster/kubeconfig and env.
+cluster-up: $(BIN)/kubernetes $(BIN)/helm ## Start the development cluster, or find it running (CLUSTER=local|kind); writes bin/cluster/kubeconfig and env.
 	@hack/cluster/up.sh
 
 .PHONY: cluster-down
@@ -17,7 +17,7 @@ cluster-engine-down: ## Stop the engine that cluster-engine has started, with al
 	@hack/cluster/engine-down.sh
 
 .PHONY: cluster-load
-cluster-load: images ## Build the images and load them into the development cluster.
+cluster-load: cluster-up images ## Build the images and load them into the development cluster, which is brought up if it is not.
 	@hack/cluster/load.sh
 
 .PHONY: cluster-load-previous

@@ -5,5 +5,5 @@ demo: deploy ## Play the story: attach, swap and detach, under load (KEEP=1 leav
 	@hack/demo/demo.sh
 
 .PHONY: test-docs
-test-docs: deploy ## Run every command of the documents against the development cluster, and compare the output (test-e2e does, too).
+test-docs: deploy ## Run every command of the documents against the development cluster, and compare the output (test-e2e does, too, with those that install Bindery).
 	@hack/demo/check-docs.sh

@@ -3,7 +3,7 @@
 KUBECTL := $(BIN)/kubectl --kubeconfig $(BIN)/cluster/kubeconfig
 
 .PHONY: deploy
-deploy: cluster-up cluster-load $(BIN)/kubernetes $(BIN)/helm ## Install Bindery from this tree into the development cluster, through its chart.
+deploy: cluster-load ## Install Bindery from this tree into the development cluster, through its chart.
 	@hack/cluster/install.sh
 
 .PHONY: undeploy
