@@ -127,6 +127,9 @@ kind_signal() {
     [ -n "$found" ]' "$1" "$2" || die "$2 does not run"
 }
 
+# kind_restart NAME: the kubelet starts it again.
+kind_restart() { kind_signal KILL "$1"; }
+
 kind_down() {
   local container
   container=$(kind_container)

@@ -364,6 +364,16 @@ local_load() {
 }
 
 # local_signal SIGNAL COMPONENT
+# local_restart NAME: with the arguments that it had.
+local_restart() {
+  local pid command _
+  is_alive "$1" || die "$1 does not run"
+  read -r pid _ <"$RUN/pids/$1"
+  mapfile -d '' -t command <"/proc/$pid/cmdline"
+  stop "$1"
+  start "$1" "${command[@]}"
+}
+
 local_signal() {
   local pid _
   is_alive "$2" || die "$2 does not run"
