@@ -127,8 +127,8 @@ kind_signal() {
     [ -n "$found" ]' "$1" "$2" || die "$2 does not run"
 }
 
-# kind_restart NAME: the kubelet starts it again.
-kind_restart() { kind_signal KILL "$1"; }
+# kind_restart_api_server: the kubelet starts it again.
+kind_restart_api_server() { kind_signal KILL kube-apiserver; }
 
 kind_down() {
   local container

@@ -364,14 +364,16 @@ local_load() {
 }
 
 # local_signal SIGNAL COMPONENT
-# local_restart NAME: with the arguments that it had.
-local_restart() {
+# local_restart_api_server: with the arguments that it had.
+local_restart_api_server() {
   local pid command _
-  is_alive "$1" || die "$1 does not run"
-  read -r pid _ <"$RUN/pids/$1"
+  is_alive kube-apiserver || die 'the API server does not run'
+  read -r pid _ <"$RUN/pids/kube-apiserver"
   mapfile -d '' -t command <"/proc/$pid/cmdline"
-  stop "$1"
-  start "$1" "${command[@]}"
+  stop kube-apiserver
+  # The kernel takes a moment to close the port of a process that was killed.
+  while (: >"/dev/tcp/$NODE_IP/6443") 2>/dev/null; do sleep 0.1; done
+  start kube-apiserver "${command[@]}"
 }
 
 local_signal() {

@@ -74,7 +74,7 @@ func (s *scene) follow(helm, document string) {
 func (s *scene) installAgain() {
 	s.Helper()
 	s.install()
-	output, err := exec.CommandContext(s.ctx, "../cluster/restart.sh").CombinedOutput()
+	output, err := exec.CommandContext(s.ctx, "../cluster/restart-api-server.sh").CombinedOutput()
 	if err != nil {
 		s.Fatalf("starting the API server again: %v: %s", err, output)
 	}

@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 is_ready() { "$BIN/kubectl" --kubeconfig "$OUT/kubeconfig" get --raw /readyz >/dev/null 2>&1; }
 
 use_cluster "$@"
-"${CLUSTER_KIND}_restart" kube-apiserver
+"${CLUSTER_KIND}_restart_api_server"
 deadline=$((SECONDS + 120))
 until is_ready; do
   [ $SECONDS -lt $deadline ] || die 'the API server does not come back'
