@@ -127,6 +127,9 @@ kind_signal() {
     [ -n "$found" ]' "$1" "$2" || die "$2 does not run"
 }
 
+# kind_restart_api_server: the kubelet starts it again.
+kind_restart_api_server() { kind_signal KILL kube-apiserver; }
+
 kind_down() {
   local container
   container=$(kind_container)

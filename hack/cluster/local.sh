@@ -364,6 +364,18 @@ local_load() {
 }
 
 # local_signal SIGNAL COMPONENT
+# local_restart_api_server: with the arguments that it had.
+local_restart_api_server() {
+  local pid command _
+  is_alive kube-apiserver || die 'the API server does not run'
+  read -r pid _ <"$RUN/pids/kube-apiserver"
+  mapfile -d '' -t command <"/proc/$pid/cmdline"
+  stop kube-apiserver
+  # The kernel takes a moment to close the port of a process that was killed.
+  while (: >"/dev/tcp/$NODE_IP/6443") 2>/dev/null; do sleep 0.1; done
+  start kube-apiserver "${command[@]}"
+}
+
 local_signal() {
   local pid _
   is_alive "$2" || die "$2 does not run"

@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -34,9 +33,7 @@ const (
 // TestSizing measures what docs/operate.md says about the size of the operator, with the operator as it is shipped. It
 // judges nothing: `make bench` does, by comparison.
 func TestSizing(t *testing.T) {
-	if os.Getenv("LONG") == "" {
-		t.Skip("it takes long: make test-long")
-	}
+	needTime(t)
 	rows := &sizes{}
 	suite.Test(t, features.New("the size of the operator").
 		Setup(in(func(s *scene) {

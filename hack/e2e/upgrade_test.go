@@ -41,7 +41,7 @@ func TestUpgrade(t *testing.T) {
 	suite.Test(t, features.New("an installation").
 		Setup(in(func(s *scene) {
 			s.no(awaitNamespacesGone(s.ctx)) // the version before does not know what newer ones have made
-			t.Cleanup(func() { s.install() })
+			t.Cleanup(s.installAgain)
 			t.Cleanup(s.other().closeScene)
 			s.uninstall()
 			s.installPrevious()
@@ -83,6 +83,7 @@ func TestUpgrade(t *testing.T) {
 			other.lose()
 			other.restore(kept)
 			for _, name := range lostApps {
+				other.awaitDeployment(name) // its controller has forgotten the revision that it had
 				lost[name] = other.rollouts(name)
 			}
 		})).

@@ -25,8 +25,8 @@ test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which 
 	@CLUSTER=kind $(MAKE) cluster-down
 
 .PHONY: test-long
-test-long: deploy ## Measure the size of the operator with thousands of Bindings in the development cluster.
-	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 60m -v -run '^TestSizing$$' $(TEST_FLAGS) ./hack/e2e/...
+test-long: deploy $(BIN)/helm3 ## Follow the quick start with both versions of Helm, and measure the operator with thousands of Bindings.
+	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 90m -v -run '^(TestQuickStart|TestSizing)$$' $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
 bench: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm ## Measure the budgets: time against a bare loop, requests and memory at a restart, and what Bindings cost a write.
