@@ -115,13 +115,14 @@ var (
 		"tlsrejectunauthorized", "sslcertreqs", "certreqs", "tlscertreqs",
 	}
 	modeNames = []string{"sslmode", "tlsmode", "ssl", "tls", "usessl", "usetls", "encrypt"}
-	// authorityNames name files of the app's image, or the name in the certificate.
+	// authorityNames name files of the app's image.
 	authorityNames = []string{
 		"sslrootcert", "sslca", "sslcacerts", "sslcafile", "sslcacert", "sslcapath", "tlsca", "tlscafile", "tlscacert", "tlscacerts",
 		"cafile", "cacert", "cacerts", "cacertfile", "capath", "truststore", "truststoreurl", "trustcertificatekeystoreurl",
-		"sslhost", "servername", "tlsservername",
 	}
-	no = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
+	// nameNames name the one to whom the certificate belongs.
+	nameNames = []string{"sslhost", "servername", "tlsservername"}
+	no        = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
 	// checking are the modes in which the authority and the name of the certificate are checked.
 	checking = []string{"verifyfull", "verifyidentity", "strict", "1", "true", "yes", "on", "enable", "enabled"}
 )
@@ -136,7 +137,7 @@ func (o Options) TLS() TLS {
 			tls.Unverified = tls.Unverified || !slices.Contains(no, value)
 		case slices.Contains(checkNames, option.Name):
 			tls.Unverified = tls.Unverified || slices.Contains(no, value) || value == "ca"
-		case slices.Contains(authorityNames, option.Name):
+		case slices.Contains(authorityNames, option.Name), slices.Contains(nameNames, option.Name):
 			tls.Unverified = true
 		case slices.Contains(modeNames, option.Name):
 			tls.Off = tls.Off || slices.Contains(no, value)
@@ -145,4 +146,42 @@ func (o Options) TLS() TLS {
 		}
 	}
 	return tls
+}
+
+// Check is how much of a certificate an app checks.
+type Check int
+
+const (
+	// CheckNothing: the app takes any certificate.
+	CheckNothing Check = iota
+	// CheckAuthority: the certificate has to be of the authority, and may be for another name than the host.
+	CheckAuthority
+	// CheckAll: it has to be of the authority, and for the host.
+	CheckAll
+)
+
+// Check reads the options for a service whose authority is known. A file of the app's image is then that authority.
+func (o Options) Check() Check {
+	check := CheckAll
+	for _, option := range o {
+		check = min(check, option.check())
+	}
+	return check
+}
+
+// check is the most that an app checks with this option.
+func (o Option) check() Check {
+	value := canonical(o.Value)
+	skips := slices.Contains(skipNames, o.Name) && !slices.Contains(no, value) ||
+		slices.Contains(checkNames, o.Name) && slices.Contains(no, value)
+	mode := slices.Contains(modeNames, o.Name)
+	switch {
+	case slices.Contains(nameNames, o.Name),
+		(mode || slices.Contains(checkNames, o.Name)) && (value == "ca" || value == "verifyca"):
+		return CheckAuthority
+	case skips, mode && !slices.Contains(checking, value):
+		return CheckNothing
+	default:
+		return CheckAll
+	}
 }
