@@ -400,10 +400,7 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	const encode = "percent-encode / ? # @ % and spaces in the user, the password and the path"
 	switch reason {
 	case v1alpha1.ReasonHandleMissing:
-		if authority := o.authorityText(); authority != "" {
-			return fmt.Sprintf("one of the objects does not exist, or has no such key: create %s, and %s, or name others", text, authority)
-		}
-		return fmt.Sprintf("the Secret does not exist, or has no such key: create %s, or name another", text)
+		return o.missingSentence(text)
 	case v1alpha1.ReasonHandleEmpty:
 		return fmt.Sprintf("the handle is empty: write one into %s", text)
 	case v1alpha1.ReasonHandleNotURL:
@@ -418,11 +415,7 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	case v1alpha1.ReasonPortInvalid:
 		return fmt.Sprintf("what the handle has for a port is no number from 1 to 65535: correct %s: %s", text, encode)
 	case v1alpha1.ReasonHandleNotEncoded:
-		if o.isComposed() {
-			return fmt.Sprintf("a part of the handle has white space, or a character that is not allowed there in a URL: percent-encode it in %s "+
-				"(echo adds a line break, echo -n does not)", text)
-		}
-		return fmt.Sprintf("the handle has an @ after its host: correct %s: %s", text, encode)
+		return o.notEncodedSentence(text, encode)
 	case v1alpha1.ReasonHandleUntrimmed:
 		return fmt.Sprintf("the handle passed without the space or the line break at one of its ends, which some clients leave out, and others "+
 			"take for a part of it: take it out of %s (echo adds one, echo -n does not)", text)
@@ -435,6 +428,23 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	default:
 		return fmt.Sprintf("%s: correct %s", reason, text)
 	}
+}
+
+// missingSentence says that an object is missing, or a key of it.
+func (o *observation) missingSentence(text string) string {
+	if authority := o.authorityText(); authority != "" {
+		return fmt.Sprintf("one of the objects does not exist, or has no such key: create %s, and %s, or name others", text, authority)
+	}
+	return fmt.Sprintf("the Secret does not exist, or has no such key: create %s, or name another", text)
+}
+
+// notEncodedSentence says that a character in the handle ends something too early.
+func (o *observation) notEncodedSentence(text, encode string) string {
+	if o.isComposed() {
+		return fmt.Sprintf("a part of the handle has white space, or a character that is not allowed there in a URL: percent-encode it in %s "+
+			"(echo adds a line break, echo -n does not)", text)
+	}
+	return fmt.Sprintf("the handle has an @ after its host: correct %s: %s", text, encode)
 }
 
 // whyNoMore says why a handle passes although little of it could be tried.

@@ -83,20 +83,25 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 // has percent-encoded them, a character in a password may have made another URL, with another host.
 func (o *ProbeOptions) handle() (string, *wire.Result) {
 	template := compose.Template(o.Compose)
-	place, missing := template.Check(o.Part)
+	place, incomplete := template.Check(o.Part)
 	switch {
-	case missing:
-		return "", &wire.Result{Code: exitcode.HandleMissing, Sentence: "a part of the handle is not there: the Secret does not exist, or has no such key"}
+	case incomplete:
+		return "", missing("a part of the handle is not there: the Secret does not exist, or has no such key")
 	case o.Escape:
 		return template.Escape(o.Part), nil
 	case place != "":
-		return "", &wire.Result{Code: exitcode.HandleNotEncoded, Sentence: fmt.Sprintf("the %s of the handle is composed of a part with white space, "+
+		return "", &wire.Result{Code: exitcode.HandleNotEncoded, Sentence: fmt.Sprintf("in the %s of the handle is a part with white space, "+
 			"or with a character that has to be percent-encoded there", place)}
 	case o.Handle == nil:
-		return "", &wire.Result{Code: exitcode.HandleMissing, Sentence: HandleVariable + " is not there: the Secret does not exist, or has no such key"}
+		return "", missing(HandleVariable + " is not there: the Secret does not exist, or has no such key")
 	default:
 		return *o.Handle, nil
 	}
+}
+
+// missing is the result where an object that the probe needs is not there, or a key of it.
+func missing(sentence string) *wire.Result {
+	return &wire.Result{Code: exitcode.HandleMissing, Sentence: sentence}
 }
 
 // authority reads the authority that is trusted; nil = those of this machine are.
@@ -106,7 +111,7 @@ func (o *ProbeOptions) authority() (*x509.CertPool, *wire.Result) {
 	}
 	text, err := os.ReadFile(o.AuthorityFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &wire.Result{Code: exitcode.HandleMissing, Sentence: "the authority is not there: its ConfigMap or Secret does not exist, or has no such key"}
+		return nil, missing("the authority is not there: its ConfigMap or Secret does not exist, or has no such key")
 	}
 	roots := x509.NewCertPool()
 	if err != nil || !roots.AppendCertsFromPEM(text) {

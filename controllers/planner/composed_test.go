@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -168,6 +169,11 @@ func TestWhatIsComposedOfParts(t *testing.T) {
 	}
 }
 
+// ofRevision says which revision of the handle was verified.
+func ofRevision(n int64) func(*v1alpha1.BackingService) {
+	return func(s *v1alpha1.BackingService) { s.Status.Verification.Revision = n }
+}
+
 func forProbe(s *v1alpha1.BackingService) { s.Status.Handle.ComposeFor = v1alpha1.ComposeForProbe }
 
 // A handle that is composed in another way, or has another authority, is in the same Secret. It is verified like any other
@@ -210,11 +216,11 @@ func TestAnotherRevisionInTheSameSecretIsVerifiedFirst(t *testing.T) {
 			if got := w.says("b", v1alpha1.ConditionReady); got != "False/ServiceNotVerified" {
 				t.Errorf("unverified: Ready=%s", got)
 			}
-			old := append(test.next, provedAt(w.now.Add(-time.Hour)), func(s *v1alpha1.BackingService) { s.Status.Verification.Revision = 2 })
+			old := slices.Concat(test.next, []func(*v1alpha1.BackingService){provedAt(w.now.Add(-time.Hour)), ofRevision(2)})
 			if w.service("parts", old...).settle(); w.generations != generations {
 				t.Error("the app got it on an old proof")
 			}
-			earlier := append(test.next, provedAt(w.now), func(s *v1alpha1.BackingService) { s.Status.Verification.Revision = 1 })
+			earlier := slices.Concat(test.next, []func(*v1alpha1.BackingService){provedAt(w.now), ofRevision(1)})
 			if w.service("parts", earlier...).settle(); w.generations != generations {
 				t.Error("the app got it on the proof of the revision before")
 			}

@@ -152,11 +152,11 @@ func (o Options) TLS() TLS {
 type Check int
 
 const (
-	// CheckNothing: the app takes any certificate.
+	// CheckNothing is for an app that takes any certificate.
 	CheckNothing Check = iota
-	// CheckAuthority: the certificate has to be of the authority, and may be for another name than the host.
+	// CheckAuthority is for one whose certificate has to be of the authority, and may be for another name than the host.
 	CheckAuthority
-	// CheckAll: it has to be of the authority, and for the host.
+	// CheckAll is for one whose certificate has to be of the authority, and for the host.
 	CheckAll
 )
 
