@@ -101,6 +101,45 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 	}
 }
 
+// A real Redis with a certificate of a private authority.
+func TestProbeWithAnAuthority(t *testing.T) {
+	authority, other := testserver.NewAuthority(t), testserver.NewAuthority(t)
+	certificate, key, itsOwn := authority.Files("127.0.0.1")
+	_, _, another := other.Files("127.0.0.1")
+	port := testserver.FreePort(t)
+	redis := testredis.Start(t, fmt.Sprint("tls-port ", port), "tls-auth-clients no",
+		"tls-cert-file "+certificate, "tls-key-file "+key, "tls-ca-cert-file "+itsOwn)
+	of := func(host, query string) string {
+		return fmt.Sprintf("rediss://default:%s@%s:%d/0%s", redis.Password, host, port, query)
+	}
+	for name, test := range map[string]struct {
+		file, handle string
+		want         int
+	}{
+		"its authority": {itsOwn, of("127.0.0.1", ""), 0},
+		"its authority, which the handle names too": {itsOwn, of("127.0.0.1", "?ssl_ca_certs=/"+canary), 0},
+		"none":                                         {"", of("127.0.0.1", ""), 42},
+		"another one":                                  {another, of("127.0.0.1", ""), 42},
+		"another one than the handle names":            {another, of("127.0.0.1", "?ssl_ca_certs=/"+canary), 42},
+		"another name":                                 {itsOwn, of("localhost", ""), 43},
+		"another name, which is not checked":           {itsOwn, of("localhost", "?ssl_check_hostname=false"), 0},
+		"another one, and the name is not checked":     {another, of("localhost", "?ssl_check_hostname=false"), 42},
+		"another one, and nothing is checked":          {another, of("localhost", "?ssl_cert_reqs=none"), 0},
+		"none, and the app has one of its own":         {"", of("127.0.0.1", "?ssl_ca_certs=/"+canary), 0},
+		"its authority, and a wrong password":          {itsOwn, strings.Replace(of("127.0.0.1", ""), redis.Password, canary, 1), 23},
+		"its authority, where the handle wants no TLS": {itsOwn, redis.URL(), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := func(string) (string, bool) { return test.handle, true }
+			var said bytes.Buffer
+			if got := probe(t.Context(), []string{"--type=redis", "--timeout=10s", "--ca-file=" + test.file}, environment, &said); got != test.want {
+				t.Errorf("exit code = %d, want %d: %s", got, test.want, &said)
+			}
+			mustBeOneSentence(t, said.String(), test.want, redis.Password)
+		})
+	}
+}
+
 // A handle that is composed: the kubelet has put the parts in, and the probe looks at each of them.
 func TestProbeOfAHandleThatIsComposed(t *testing.T) {
 	redis := testredis.Start(t, "user app on >p@ss/"+canary+" ~* &* +@all -@dangerous -@admin")

@@ -71,8 +71,8 @@ func (t Template) Check(part func(name string) (string, bool)) (place Place, mis
 	return place, missing
 }
 
-// unescaped are the places whose parts are percent-encoded by Escape.
-var unescaped = []Place{InUser, InPassword, InPath, InQuery}
+// escaped are the places whose parts are percent-encoded by Escape. A host may have brackets, and a list of hosts commas.
+var escaped = []Place{InUser, InPassword, InPath, InQuery}
 
 // Escape expands a template, as Expand does, but percent-encodes the parts. The kubelet cannot do that, so no app has such a
 // handle.
@@ -80,7 +80,7 @@ func (t Template) Escape(part func(name string) (string, bool)) string {
 	escapes := map[string]bool{}
 	for _, s := range t.sections() {
 		for _, name := range References(s.text) {
-			escapes[name] = escapes[name] || slices.Contains(unescaped, s.place)
+			escapes[name] = escapes[name] || slices.Contains(escaped, s.place)
 		}
 	}
 	return Expand(string(t), func(name string) (string, bool) {

@@ -122,6 +122,8 @@ var (
 	}
 	// nameNames name the one to whom the certificate belongs.
 	nameNames = []string{"sslhost", "servername", "tlsservername"}
+	// hostNames are those of checkNames that are about the name in the certificate, and not about its authority.
+	hostNames = []string{"verifyhostname", "sslcheckhostname", "checkhostname"}
 	no        = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
 	// checking are the modes in which the authority and the name of the certificate are checked.
 	checking = []string{"verifyfull", "verifyidentity", "strict", "1", "true", "yes", "on", "enable", "enabled"}
@@ -172,14 +174,12 @@ func (o Options) Check() Check {
 // check is the most that an app checks with this option.
 func (o Option) check() Check {
 	value := canonical(o.Value)
-	skips := slices.Contains(skipNames, o.Name) && !slices.Contains(no, value) ||
-		slices.Contains(checkNames, o.Name) && slices.Contains(no, value)
-	mode := slices.Contains(modeNames, o.Name)
+	is := func(names []string) bool { return slices.Contains(names, o.Name) }
+	off := slices.Contains(no, value)
 	switch {
-	case slices.Contains(nameNames, o.Name),
-		(mode || slices.Contains(checkNames, o.Name)) && (value == "ca" || value == "verifyca"):
+	case is(nameNames), is(hostNames) && off, (is(modeNames) || is(checkNames)) && (value == "ca" || value == "verifyca"):
 		return CheckAuthority
-	case skips, mode && !slices.Contains(checking, value):
+	case is(skipNames) && !off, is(checkNames) && off, is(modeNames) && !slices.Contains(checking, value):
 		return CheckNothing
 	default:
 		return CheckAll
