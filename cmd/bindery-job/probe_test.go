@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,7 +111,7 @@ func TestProbeWithAnAuthority(t *testing.T) {
 	redis := testredis.Start(t, fmt.Sprint("tls-port ", port), "tls-auth-clients no",
 		"tls-cert-file "+certificate, "tls-key-file "+key, "tls-ca-cert-file "+itsOwn)
 	of := func(host, query string) string {
-		return fmt.Sprintf("rediss://default:%s@%s:%d/0%s", redis.Password, host, port, query)
+		return fmt.Sprintf("rediss://default:%s@%s/0%s", redis.Password, net.JoinHostPort(host, strconv.Itoa(port)), query)
 	}
 	for name, test := range map[string]struct {
 		file, handle string
