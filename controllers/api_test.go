@@ -31,9 +31,14 @@ func create[T client.Object](t *testing.T, object T, name, spec string) string {
 // check compares an answer with the expected one; "" = the object is accepted.
 func check(t *testing.T, answer, want string) {
 	t.Helper()
-	if (answer == "") != (want == "") || !strings.Contains(answer, want) {
+	if (answer == "") != (want == "") || !strings.Contains(answer, want) || strings.Contains(answer, "c4n4ry") {
 		t.Errorf("the API server says %q, want %q", answer, want)
 	}
+}
+
+// composedOf is a service whose handle is composed of keys of a Secret.
+func composedOf(serviceType, compose string) string {
+	return fmt.Sprintf(`{type: %s, external: {secretRef: {name: x, compose: %q}}}`, serviceType, compose)
 }
 
 func TestBackingServicesThatTheAPIServerJudges(t *testing.T) {
@@ -69,6 +74,27 @@ func TestBackingServicesThatTheAPIServerJudges(t *testing.T) {
 		"a collector without replicas":  {"s", `{type: collector, collector: {replicas: 0, storeRef: {name: x}}}`, "spec.collector.replicas"},
 		"a policy that does not exist":  {"s", `{type: redis, redis: {}, deletionPolicy: Keep}`, "spec.deletionPolicy"},
 		"a key that no Secret can have": {"s", `{type: redis, external: {secretRef: {name: x, key: "a/b"}}}`, "must be a key of a Secret"},
+
+		"an authority":                        {"s", `{type: mysql, external: {secretRef: {name: rds, key: url}, caRef: {name: ca}}}`, ""},
+		"an authority in a Secret":            {"s", `{type: mysql, external: {secretRef: {name: rds}, caRef: {kind: Secret, name: ca, key: tls.crt}}}`, ""},
+		"an authority of a URL":               {"s", `{type: http, external: {url: "https://a", caRef: {name: ca}}}`, ""},
+		"an authority alone":                  {"s", `{type: mysql, external: {caRef: {name: ca}}}`, "set exactly one of secretRef"},
+		"an authority in something else":      {"s", `{type: mysql, external: {secretRef: {name: rds}, caRef: {kind: Issuer, name: ca}}}`, "spec.external.caRef.kind"},
+		"an authority under no possible key":  {"s", `{type: mysql, external: {secretRef: {name: rds}, caRef: {name: ca, key: "a/b"}}}`, "must be a key of a ConfigMap or a Secret"},
+		"a handle of several keys":            {"s", composedOf("mysql", "mysql://$(username):$(password)@$(host):$(port)/shop?tls=true"), ""},
+		"one for the probe":                   {"s", `{type: s3, external: {secretRef: {name: x, compose: "s3://$(id):$(key)@bucket", composeFor: Probe}}}`, ""},
+		"for the probe, and not composed":     {"s", `{type: s3, external: {secretRef: {name: x, composeFor: Probe}}}`, "composeFor is about a handle that is composed"},
+		"for somebody else":                   {"s", `{type: s3, external: {secretRef: {name: x, compose: "s3://$(id)@bucket", composeFor: All}}}`, "composeFor"},
+		"one of a generic type":               {"s", composedOf("generic", "nats://$(user):$(password)@$(host)"), ""},
+		"several keys, and one key":           {"s", `{type: mysql, external: {secretRef: {name: x, key: url, compose: "mysql://$(host)"}}}`, "not both"},
+		"several keys of a token":             {"s", composedOf("newrelic", "https://$(token)@a"), "name its key with spec.external.secretRef.key"},
+		"a password in what is composed":      {"s", composedOf("mysql", "mysql://app:c4n4ry@$(host)/shop"), "in which the password is a $(KEY)"},
+		"a password as a parameter":           {"s", composedOf("mysql", "mysql://$(host)/shop?password=c4n4ry"), "must not hold credentials"},
+		"a key as a parameter":                {"s", composedOf("mysql", "jdbc:mysql://$(host)/shop?user=a&password=$(password)"), ""},
+		"no URL that is composed":             {"s", composedOf("mysql", "$(uri)"), "must be a URL of text and $(KEY)"},
+		"nothing to compose":                  {"s", composedOf("mysql", "mysql://db.example.com/shop"), "must name 1 to 8 keys"},
+		"far too much to compose":             {"s", composedOf("mysql", "mysql://$(a)$(b)$(c)$(d)$(e)$(f)$(g)$(h)$(i)"), "must name 1 to 8 keys"},
+		"what would be put in more than once": {"s", composedOf("mysql", "mysql://$$(a)@$(b)"), "must be a URL of text and $(KEY)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,6 +112,12 @@ func TestTheCatalogAndTheAPIServerAgree(t *testing.T) {
 		t.Run(string(serviceType), func(t *testing.T) {
 			t.Parallel()
 			check(t, create(t, &v1alpha1.BackingService{}, "s", fmt.Sprintf(`{type: %s, external: {secretRef: {name: x}}}`, serviceType)), "")
+			if entry.Token {
+				check(t, create(t, &v1alpha1.BackingService{}, "s", composedOf(string(serviceType), "https://$(a)")), "name its key")
+			}
+			for _, scheme := range entry.Schemes {
+				check(t, create(t, &v1alpha1.BackingService{}, "s", composedOf(string(serviceType), scheme+"://$(a):$(b)@$(c):$(d)/$(e)")), "")
+			}
 			for _, scheme := range append(slices.Clone(entry.Schemes), entry.Dialects...) {
 				check(t, create(t, &v1alpha1.BackingService{}, "s", spec(scheme+"://a.example.com,b.example.com")), "")
 				check(t, create(t, &v1alpha1.BackingService{}, "s", spec("jdbc:"+strings.ToUpper(scheme)+"+x://a.example.com:1")), "")
@@ -125,6 +157,9 @@ func TestBindingsThatTheAPIServerJudges(t *testing.T) {
 		"a variable twice":              {`{workloadRef: {name: a}, serviceRef: {name: s}, env: [{name: A}, {name: A, key: host}]}`, "spec.env[1]: Duplicate value"},
 		"a container twice":             {`{workloadRef: {name: a}, serviceRef: {name: s}, containers: [x, x]}`, "spec.containers[1]: Duplicate value"},
 		"a key that no Secret can have": {`{workloadRef: {name: a}, serviceRef: {name: s}, env: [{name: A, key: "a b"}]}`, "must be a key of a Secret"},
+		"the name of a part":            {`{workloadRef: {name: a}, serviceRef: {name: s}, env: [{name: BINDERY_A_1}]}`, "must not begin with BINDERY_"},
+		"separate variables":            {`{workloadRef: {name: a}, serviceRef: {name: s}, envPreset: Split, env: [{name: PGDATABASE, key: dbname}]}`, ""},
+		"no such preset":                {`{workloadRef: {name: a}, serviceRef: {name: s}, envPreset: split}`, "spec.envPreset"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -171,7 +206,9 @@ func TestWhatCannotBeChangedLater(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	s := newScene(t, "defaults")
 	s.service("redis", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
-	s.service("secret", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeMySQL, External: &v1alpha1.ExternalSource{SecretRef: &v1alpha1.SecretKeyReference{Name: "x"}}})
+	s.service("secret", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeMySQL, External: &v1alpha1.ExternalSource{
+		SecretRef: &v1alpha1.SecretKeyReference{Name: "x"}, CARef: &v1alpha1.AuthorityReference{Name: "x"},
+	}})
 	s.service("logs", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeCollector, Collector: &v1alpha1.CollectorSource{StoreRef: v1alpha1.LocalReference{Name: "redis"}}})
 	s.must(admin.Create(s.ctx, &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "b"}, Spec: v1alpha1.BindingSpec{
 		WorkloadRef: v1alpha1.WorkloadReference{Name: "a"}, ServiceRef: v1alpha1.LocalReference{Name: "s"}, Env: []v1alpha1.EnvVar{{Name: "A"}},

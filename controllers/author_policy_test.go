@@ -179,6 +179,9 @@ func serviceAuthor(s *policedScene) {
 	secret := `{type: mysql, external: {secretRef: {name: rds, key: url}}}`
 	queue := named("rabbitmq.com/v1beta1", "RabbitmqCluster")
 	const (
+		parts          = `{type: mysql, external: {secretRef: {name: rds, compose: "mysql://$(username):$(password)@$(host)/shop"}}}`
+		file           = `{type: mysql, external: {secretRef: {name: rds, key: url}, caRef: {name: ca}}}`
+		inSecret       = `{type: mysql, external: {secretRef: {name: rds, key: url}, caRef: {kind: Secret, name: ca}}}`
 		collector      = `{type: collector, collector: {storeRef: {name: visits}}}`
 		collectorImage = `{type: collector, collector: {storeRef: {name: visits}, image: "example.com/theirs:1"}}`
 		redisImage     = `{type: redis, redis: {image: "example.com/theirs:1"}}`
@@ -195,6 +198,15 @@ func serviceAuthor(s *policedScene) {
 		"a Secret, with the right to it":         {[]right{"get /secrets:rds"}, secret, ""},
 		"a Secret, with the right to another":    {[]right{"get /secrets:other"}, secret, "may not get secrets rds"},
 		"a Secret, with the right to list":       {[]right{"list /secrets", "watch /secrets", "create /secrets"}, secret, "may not get secrets rds"},
+		"keys of a Secret, without the right":    {nil, parts, "may not get secrets rds in namespace"},
+		"keys of a Secret, with the right":       {[]right{"get /secrets:rds"}, parts, ""},
+		"an authority, without the right":        {[]right{"get /secrets"}, file, "spec.external.caRef: a BackingService hands what it names to apps, and"},
+		"an authority, with the right":           {[]right{"get /secrets:rds", "get /configmaps"}, file, ""},
+		"an authority, with the right to it":     {[]right{"get /secrets:rds", "get /configmaps:ca"}, file, ""},
+		"an authority, of another name":          {[]right{"get /secrets", "get /configmaps:other"}, file, "may not get configmaps ca in namespace"},
+		"an authority of a URL":                  {nil, `{type: http, external: {url: "https://a", caRef: {name: ca}}}`, "may not get configmaps ca"},
+		"one in a Secret, without the right":     {[]right{"get /secrets:rds", "get /configmaps"}, inSecret, "may not get secrets ca in namespace"},
+		"one in a Secret, with the right to it":  {[]right{"get /secrets:rds", "get /secrets:ca"}, inSecret, ""},
 		"an object, without the right":           {[]right{"get /secrets"}, queue, "may not get rabbitmqclusters.rabbitmq.com x in namespace"},
 		"an object, with the right":              {[]right{"get rabbitmq.com/rabbitmqclusters"}, queue, ""},
 		"an object, with the right to it":        {[]right{"get rabbitmq.com/rabbitmqclusters:x"}, queue, ""},
@@ -246,6 +258,7 @@ func serviceAuthor(s *policedScene) {
 func serviceEditor(s *policedScene) {
 	type service = v1alpha1.BackingService
 	secret := `{type: mysql, external: {secretRef: {name: rds, key: url}}}`
+	authority := `{type: mysql, external: {secretRef: {name: rds, key: url}, caRef: {name: ca}}}`
 	collector := `{type: collector, collector: {storeRef: {name: visits}, image: "example.com/1"}}`
 	redis := `{type: redis, redis: {image: "example.com/1"}}`
 	queue := `{type: rabbitmq, resourceRef: {apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, name: q}}`
@@ -253,10 +266,20 @@ func serviceEditor(s *policedScene) {
 		spec string
 		change[*service]
 	}{
-		"a label":                {secret, change[*service]{nil, func(b *service) { b.Labels = map[string]string{"team": "shop"} }, ""}},
-		"another part of spec":   {secret, change[*service]{nil, func(b *service) { b.Spec.DeletionPolicy = v1alpha1.DeletionDelete }, ""}},
-		"the Secret":             {secret, change[*service]{nil, func(b *service) { b.Spec.External.SecretRef.Name = "rds2" }, "may not get secrets rds2"}},
-		"the key":                {secret, change[*service]{nil, func(b *service) { b.Spec.External.SecretRef.Key = "root" }, "may not get secrets rds"}},
+		"a label":              {secret, change[*service]{nil, func(b *service) { b.Labels = map[string]string{"team": "shop"} }, ""}},
+		"another part of spec": {secret, change[*service]{nil, func(b *service) { b.Spec.DeletionPolicy = v1alpha1.DeletionDelete }, ""}},
+		"the Secret":           {secret, change[*service]{nil, func(b *service) { b.Spec.External.SecretRef.Name = "rds2" }, "may not get secrets rds2"}},
+		"the key":              {secret, change[*service]{nil, func(b *service) { b.Spec.External.SecretRef.Key = "root" }, "may not get secrets rds"}},
+		"how it is composed": {secret, change[*service]{nil, func(b *service) {
+			b.Spec.External.SecretRef.Key, b.Spec.External.SecretRef.Compose = "", "mysql://$(host)"
+		}, "may not get secrets rds"}},
+		"an authority": {secret, change[*service]{nil, func(b *service) {
+			b.Spec.External.CARef = &v1alpha1.AuthorityReference{Name: "ca"}
+		}, "may not get configmaps ca"}},
+		"an authority as it was": {authority, change[*service]{nil, func(b *service) { b.Spec.DeletionPolicy = v1alpha1.DeletionDelete }, ""}},
+		"its kind":               {authority, change[*service]{[]right{"get /configmaps"}, func(b *service) { b.Spec.External.CARef.Kind = v1alpha1.AuthoritySecret }, "may not get secrets ca"}},
+		"its key, with right":    {authority, change[*service]{[]right{"get /configmaps:ca"}, func(b *service) { b.Spec.External.CARef.Key = "other" }, ""}},
+		"it is taken away":       {authority, change[*service]{nil, func(b *service) { b.Spec.External.CARef = nil }, ""}},
 		"the Secret, with right": {secret, change[*service]{[]right{"get /secrets:rds2"}, func(b *service) { b.Spec.External.SecretRef.Name = "rds2" }, ""}},
 		"a URL into a Secret": {`{type: redis, external: {url: "redis://a"}}`, change[*service]{nil, func(b *service) {
 			b.Spec.External = &v1alpha1.ExternalSource{SecretRef: &v1alpha1.SecretKeyReference{Name: "rds"}}

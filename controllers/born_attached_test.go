@@ -32,6 +32,12 @@ const operatorUser = "system:serviceaccount:" + operatorNamespace + ":bindery-op
 // born is a Binding as the operator leaves it before its workload exists: its spec, and status.injection.
 type born struct{ spec, injection string }
 
+// parts is an injection of a handle that is composed, and of two authorities.
+const parts = `{secretName: rds, env: [{name: BINDERY_URL_1, key: user}, {name: BINDERY_URL_2, key: host}, {name: CA, configMapName: ca, key: pem},
+  {name: CA2, secretName: vendor, key: pem}, {name: URL, value: "db://$(BINDERY_URL_1)@$(BINDERY_URL_2)/x"}]}`
+
+const carriesParts = "BINDERY_URL_1=rds/user BINDERY_URL_2=rds/host CA=ConfigMap:ca/pem CA2=vendor/pem URL=db://$(BINDERY_URL_1)@$(BINDERY_URL_2)/x"
+
 const (
 	ofApp   = `{workloadRef: {name: app}, serviceRef: {name: visits}}`
 	visits1 = `{secretName: visits-1, env: [{name: URL, key: uri}]}`
@@ -95,6 +101,9 @@ func workloadOf(namespace, kind, name string, containers []corev1.Container) cli
 	return deployment
 }
 
+// inConfigMap begins what refers to a key of a ConfigMap, and not of a Secret.
+const inConfigMap = "ConfigMap:"
+
 // carried writes down the variables of a Pod template, in order: "app[OWN=mine URL=visits-1/uri] side[]".
 func carried(template corev1.PodTemplateSpec) string {
 	var texts []string
@@ -104,6 +113,9 @@ func carried(template corev1.PodTemplateSpec) string {
 			value := e.Value
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 				value = e.ValueFrom.SecretKeyRef.Name + "/" + e.ValueFrom.SecretKeyRef.Key
+			}
+			if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+				value = inConfigMap + e.ValueFrom.ConfigMapKeyRef.Name + "/" + e.ValueFrom.ConfigMapKeyRef.Key
 			}
 			env = append(env, e.Name+"="+value)
 		}
@@ -121,9 +133,17 @@ func containersOf(text string) []corev1.Container {
 		for e := range strings.FieldsSeq(env) {
 			variable, value, _ := strings.Cut(e, "=")
 			container.Env = append(container.Env, corev1.EnvVar{Name: variable, Value: value})
-			if secret, key, refers := strings.Cut(value, "/"); refers {
+			name, key, refers := strings.Cut(value, "/")
+			object, file := strings.CutPrefix(name, inConfigMap)
+			switch {
+			case !refers || strings.Contains(value, "$("):
+			case file:
 				container.Env[len(container.Env)-1] = corev1.EnvVar{Name: variable, ValueFrom: &corev1.EnvVarSource{
-					SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: key},
+					ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: object}, Key: key},
+				}}
+			default:
+				container.Env[len(container.Env)-1] = corev1.EnvVar{Name: variable, ValueFrom: &corev1.EnvVarSource{
+					SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: object}, Key: key},
 				}}
 			}
 		}
@@ -158,6 +178,9 @@ func bornAttached(s *policedScene) {
 		"what is there from an export":                {[]born{{ofApp, visits1}}, "", "app[URL=visits-1/uri OWN=mine]", "app[URL=visits-1/uri OWN=mine]"},
 		"half of it is there":                         {[]born{{ofApp, two}}, "", "app[HOST=visits-1/host]", "app[HOST=visits-1/host URL=visits-1/uri]"},
 		"what is there from another revision":         {[]born{{ofApp, visits1}}, "", "app[URL=visits-0/uri]", "app[URL=visits-0/uri]"},
+		"a handle of parts":                           {[]born{{ofApp, parts}}, "", "app[OWN=mine]", "app[OWN=mine " + carriesParts + "]"},
+		"a part that the owner sets":                  {[]born{{ofApp, parts}}, "", "app[BINDERY_URL_1=mine]", "app[BINDERY_URL_1=mine]"},
+		"parts from an export":                        {[]born{{ofApp, parts}}, "", "app[" + carriesParts + " OWN=mine]", "app[" + carriesParts + " OWN=mine]"},
 		"a StatefulSet": {[]born{{`{workloadRef: {kind: StatefulSet, name: app}, serviceRef: {name: visits}}`, visits1}},
 			"StatefulSet", "app[]", "app[URL=visits-1/uri]"},
 		"a DaemonSet": {[]born{{`{workloadRef: {kind: DaemonSet, name: app}, serviceRef: {name: visits}}`, visits1}},
@@ -249,6 +272,7 @@ func keptByUpdates(s *policedScene) {
 		"nor under another key":                  {born{ofApp, visits1}, "app[URL=visits-1/url]", "app[]", "app[]"},
 		"the owner's own value stays":            {born{ofApp, visits1}, "app[URL=visits-1/uri]", "app[URL=mine]", "app[URL=mine]"},
 		"an older revision stays":                {born{ofApp, visits1}, "app[URL=visits-1/uri]", "app[URL=visits-0/uri]", "app[URL=visits-0/uri]"},
+		"a handle of parts comes back":           {born{ofApp, parts}, "app[OWN=mine " + carriesParts + " B=c]", "app[OWN=mine B=c]", "app[OWN=mine " + carriesParts + " B=c]"},
 		"nothing is dropped":                     {born{ofApp, visits1}, "app[URL=visits-1/uri OWN=mine]", "app[URL=visits-1/uri OWN=yours]", "app[URL=visits-1/uri OWN=yours]"},
 	} {
 		s.run(name, func(s *policedScene) {

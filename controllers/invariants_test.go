@@ -405,6 +405,9 @@ func wants(b *v1alpha1.Binding, workload identity, slot podtemplate.Slot) bool {
 	if len(b.Spec.Containers) > 0 && !slices.Contains(b.Spec.Containers, slot.Container) {
 		return false
 	}
+	if strings.HasPrefix(slot.Env, "BINDERY_") {
+		return false // a part of a handle: it is there as long as the handle of the service is composed of it
+	}
 	return len(b.Spec.Env) == 0 || slices.ContainsFunc(b.Spec.Env, func(e v1alpha1.EnvVar) bool { return e.Name == slot.Env })
 }
 

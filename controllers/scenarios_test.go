@@ -282,7 +282,10 @@ func describeBinding(b *v1alpha1.Binding) string {
 		}
 	}
 	if b.Status.Injection != nil {
-		line += fmt.Sprintf(" injection=%s%v", b.Status.Injection.SecretName, b.Status.Injection.Env)
+		line += fmt.Sprintf(" injection=%s", b.Status.Injection.SecretName)
+		for _, v := range b.Status.Injection.Env {
+			line += fmt.Sprintf(" %s<%s%s%s%s", v.Name, v.SecretName, v.ConfigMapName, v.Key, v.Value)
+		}
 	}
 	for _, h := range b.Status.History {
 		line += fmt.Sprintf(" history=%s>%s:%s=%s", h.From, h.To, h.SecretName, h.Outcome)

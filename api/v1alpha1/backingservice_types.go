@@ -79,6 +79,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.collector) || self.type == 'collector'",message="spec.collector provisions a service of type collector: set spec.type to collector, or describe a service that somebody else runs with spec.external or spec.resourceRef"
 // +kubebuilder:validation:XValidation:rule="has(self.redis) == has(oldSelf.redis) && has(self.collector) == has(oldSelf.collector) && has(self.external) == has(oldSelf.external) && has(self.resourceRef) == has(oldSelf.resourceRef)",message="the source of a service is immutable: create another BackingService and set spec.serviceRef of the Binding to it"
 // +kubebuilder:validation:XValidation:rule="!has(self.external) || !has(self.external.url) || !(self.type in ['postmark', 'newrelic', 'loggly', 'twitter', 'googlemaps', 'lastfm'])",message="the handle of this type is a credential: keep it in a Secret and name it with spec.external.secretRef"
+// +kubebuilder:validation:XValidation:rule="!has(self.external) || !has(self.external.secretRef) || !has(self.external.secretRef.compose) || !(self.type in ['postmark', 'newrelic', 'loggly', 'twitter', 'googlemaps', 'lastfm'])",message="the handle of this type is a token, and no URL: name its key with spec.external.secretRef.key"
 // +kubebuilder:validation:XValidation:rule="self.type != 'beanstalkd' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(beanstalk|beanstalkd)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type beanstalkd must begin with beanstalk://, not with the scheme of another type"
 // +kubebuilder:validation:XValidation:rule="self.type != 'collector' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(http|https)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type collector must begin with http:// or https://, not with the scheme of another type"
 // +kubebuilder:validation:XValidation:rule="self.type != 'couchdb' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(couchdb|couchdbs|http|https)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type couchdb must begin with http:// or https://, not with the scheme of another type"
@@ -299,9 +300,53 @@ type ExternalSource struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^[^/?#]*://[^/?#]*@') && !self.matches('^[^/?#]*://[^/?#]*[?#][^/=]*@') && !self.matches('^[^/?#]*://[^/?#,]*:[^]/?#,@]*[^]0-9/?#,@][^]/?#,@]*/[^?#]*@') && !self.matches('(?i)[?&;#]([^?&;#=]*(password|passwd|passphrase|pwd|requirepass|masterauth|secret|secret[-_.]?id|token|jwt|authorization|credential|credentials|signature|session[-_.]?id|sessid|access[-_.]?key|account[-_.]?key|admin[-_.]?key|api[-_.]?key|app[-_.]?key|application[-_.]?key|auth[-_.]?key|encryption[-_.]?key|functions[-_.]?key|insert[-_.]?key|integration[-_.]?key|license[-_.]?key|master[-_.]?key|private[-_.]?key|sas[-_.]?key|secret[-_.]?key|security[-_.]?key|service[-_.]?key|session[-_.]?key|shared[-_.]?key|signing[-_.]?key|subscription[-_.]?key|user[-_.]?key|write[-_.]?key)|([^?&;#=]*([-_.+[]|%5b))?(pass|pw|sig|psk|cred|creds)|[^?&;#=]*(?-i:[a-z0-9](Pass|Pw|Sig|Psk|Cred|Creds))|(auth|oauth|bearer|key|sas))([]]|%5d)?(([[]|%5b)[^?&;#=]*)?=') && !self.matches('(?i)^[^/?#]*://(hooks[.]slack(-gov)?[.]com[.]?(:[0-9]*)?/+(services|workflows|triggers|commands)/+[^/?#]|([^/?#]+[.])?discord(app)?[.]com[.]?(:[0-9]*)?/+api/+(v[0-9]+/+)?webhooks/+[0-9]+/+[^/?#]|([^/?#]+[.])?loggly[.]com[.]?(:[0-9]*)?/+(inputs|bulk)/+[^/?#]|([^/?#]+[.])?webhook[.]office[.]com[.]?(:[0-9]*)?/+webhook[^/?#]*/+[^/?#]|outlook[.]office(365)?[.]com[.]?(:[0-9]*)?/+webhook/+[^/?#]|api[.]telegram[.]org[.]?(:[0-9]*)?/+(file/+)?bot[0-9]+(:|%3a)|([^/?#]+[.])?sumologic[.]com[.]?(:[0-9]*)?/+receiver/+v[0-9]+/+[^/?#]+/+[^/?#]|hooks[.]zapier[.]com[.]?(:[0-9]*)?/+hooks/+[^/?#]|maker[.]ifttt[.]com[.]?(:[0-9]*)?/+(use|[^?#]*with/+key)/+[^/?#]|hook[.]([^/?#]+[.])?(make|integromat)[.]com[.]?(:[0-9]*)?/+[^/?#]|(webexapis|api[.]ciscospark)[.]com[.]?(:[0-9]*)?/+v1/+webhooks/+incoming/+[^/?#]|events[.]([^/?#]+[.])?pagerduty[.]com[.]?(:[0-9]*)?/+(integration|x-ere)/+[^/?#]|([^/?#]+[.])?datadoghq[.](com|eu)[.]?(:[0-9]*)?/+v1/+input/+[^/?#]|([^/?#]+[.])?azurewebsites[.]net[.]?(:[0-9]*)?/+[^?#]*[?]([^#]*[&;])?code=|[^/?#:]+[.]?(:[0-9]*)?/+([^?#]*/)?hooks/+[a-z0-9]{26}([/?#]|$)|[^/?#:]+[.]?(:[0-9]*)?/+([^?#]*/)?hooks/+([a-z0-9]{17}|[a-z0-9]{24})/+[a-z0-9]{32})')",message="must not hold credentials: keep the whole URL in a Secret and name it with secretRef instead",reason=FieldValueForbidden
 	// +kubebuilder:validation:XValidation:rule="!self.matches('(?i)(^[^?#]*|[?&;#][^?&;#=]*)%(2d|2e|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9a])')",message="must not percent-encode letters, digits, '-', '.' and '_' in its path and in the names of its parameters, where the name of a credential would not be seen: write them as they are",reason=FieldValueForbidden
 	URL string `json:"url,omitempty"`
+
+	// caRef names the authority that the certificate of the service is of, where it is a private one: a key of a ConfigMap or
+	// of a Secret in this namespace, with one or more certificates in PEM. The Job that tries the handle trusts this
+	// authority and no other, as a client does whose handle names a file with it. The app gets it in a variable if its Binding
+	// asks for the key ca.crt: `env: [{name: MYSQL_URL}, {name: MYSQL_CA, key: ca.crt}]`. To renew the authority, create an
+	// object with another name and edit this line. Example: `{kind: ConfigMap, name: rds-ca, key: eu-central-1.pem}`.
+	// +optional
+	CARef *AuthorityReference `json:"caRef,omitempty"`
 }
 
-// SecretKeyReference names one key of a Secret in the same namespace.
+// AuthorityReference names one key of a ConfigMap or of a Secret in the same namespace.
+type AuthorityReference struct {
+	// kind of the object: ConfigMap or Secret. Default: ConfigMap.
+	// +optional
+	// +kubebuilder:default=ConfigMap
+	Kind AuthorityKind `json:"kind,omitempty"`
+
+	// name of the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// key of the object that holds the certificates. Default: ca.crt.
+	// +optional
+	// +kubebuilder:default="ca.crt"
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="must be a key of a ConfigMap or a Secret: letters, digits, '-', '_' and '.'"
+	Key string `json:"key,omitempty"`
+}
+
+// AuthorityKind is the kind of an object that holds the certificates of an authority.
+//
+// +kubebuilder:validation:Enum=ConfigMap;Secret
+type AuthorityKind string
+
+const (
+	// AuthorityConfigMap is for what everybody may know, as certificates are.
+	AuthorityConfigMap AuthorityKind = "ConfigMap"
+	// AuthoritySecret is for an authority that is in a Secret, next to what has to be kept secret.
+	AuthoritySecret AuthorityKind = "Secret"
+)
+
+// SecretKeyReference names one key of a Secret in the same namespace, or several that make a handle together.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.compose) || !has(self.key) || self.key == 'uri'",message="set key (it holds the whole handle) or compose (it is built from several keys), not both"
+// +kubebuilder:validation:XValidation:rule="has(self.compose) || !has(self.composeFor)",message="composeFor is about a handle that is composed: set compose, or remove it"
 type SecretKeyReference struct {
 	// name of the Secret.
 	// +required
@@ -315,7 +360,36 @@ type SecretKeyReference struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="must be a key of a Secret: letters, digits, '-', '_' and '.'"
 	Key string `json:"key,omitempty"`
+
+	// compose builds the handle from several keys of the Secret, where none of them holds the whole: a URL in which $(KEY)
+	// stands for the content of a key. The kubelet puts it in, so nothing is percent-encoded, and each key becomes a variable
+	// of the app as well, whose name begins with BINDERY_. The Job that tries the handle refuses a key that would have to be
+	// encoded, or that does not exist. Example: `mysql://$(username):$(password)@$(host):$(port)/shop`.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.split('$(').size() >= 2 && self.split('$(').size() <= 9",message="must name 1 to 8 keys of the Secret, each as $(KEY)",reason=FieldValueForbidden
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9+.-]*(:[a-z0-9+.-]+)*://(([$][(][-._a-zA-Z0-9]+[)]|[A-Za-z0-9._~%-])*(:([$][(][-._a-zA-Z0-9]+[)])?)?@)?([$][(][-._a-zA-Z0-9]+[)]|[][A-Za-z0-9._:,-])+(/([$][(][-._a-zA-Z0-9]+[)]|[^$?#@[:space:]])*)?([?]([$][(][-._a-zA-Z0-9]+[)]|[^$?#@[:space:]])*)?$')",message="must be a URL of text and $(KEY), in which the password is a $(KEY), for example mysql://$(username):$(password)@$(host):$(port)/shop",reason=FieldValueForbidden
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(?i)[?&;#]([^?&;#=]*(password|passwd|passphrase|pwd|requirepass|masterauth|secret|secret[-_.]?id|token|jwt|authorization|credential|credentials|signature|session[-_.]?id|sessid|access[-_.]?key|account[-_.]?key|admin[-_.]?key|api[-_.]?key|app[-_.]?key|application[-_.]?key|auth[-_.]?key|encryption[-_.]?key|functions[-_.]?key|insert[-_.]?key|integration[-_.]?key|license[-_.]?key|master[-_.]?key|private[-_.]?key|sas[-_.]?key|secret[-_.]?key|security[-_.]?key|service[-_.]?key|session[-_.]?key|shared[-_.]?key|signing[-_.]?key|subscription[-_.]?key|user[-_.]?key|write[-_.]?key)|([^?&;#=]*([-_.+[]|%5b))?(pass|pw|sig|psk|cred|creds)|[^?&;#=]*(?-i:[a-z0-9](Pass|Pw|Sig|Psk|Cred|Creds))|(auth|oauth|bearer|key|sas))([]]|%5d)?(([[]|%5b)[^?&;#=]*)?=[^$&;#]')",message="must not hold credentials: keep them in keys of the Secret, and name those with $(KEY)",reason=FieldValueForbidden
+	Compose string `json:"compose,omitempty"`
+
+	// composeFor says who gets the handle that is composed. App: the apps, and the Job that tries it. Probe: only the Job, which
+	// percent-encodes the keys, so that they may have any character; apps get the keys, each in a variable of its own, by
+	// spec.envPreset or spec.env of their Bindings. Default: App.
+	// +optional
+	ComposeFor ComposeFor `json:"composeFor,omitempty"`
 }
+
+// ComposeFor says who gets a handle that is composed.
+//
+// +kubebuilder:validation:Enum=App;Probe
+type ComposeFor string
+
+const (
+	// ComposeForApp has the kubelet compose the handle, for apps and for the Job that tries it.
+	ComposeForApp ComposeFor = "App"
+	// ComposeForProbe has the Job compose it, for itself.
+	ComposeForProbe ComposeFor = "Probe"
+)
 
 // ResourceReference names an object in the same namespace.
 //
@@ -421,15 +495,15 @@ type BackingServiceStatus struct {
 	Attachments []ServiceAttachment `json:"attachments,omitempty"`
 }
 
-// Handle is a revision of what locates a service and carries its credentials. A changed handle is a new revision in
-// another Secret, or under another key.
+// Handle is a revision of what locates a service and carries its credentials. A changed handle is a new revision: in
+// another Secret, under another key, composed in another way, or with another authority.
 type Handle struct {
 	// secretName is the Secret, in the same namespace.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName"`
 
-	// key of the Secret that holds the handle.
+	// key of the Secret that holds the handle. Empty = it is composed of several.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	Key string `json:"key"`
@@ -446,6 +520,19 @@ type Handle struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=253
 	Keys []string `json:"keys,omitempty"`
+
+	// compose is the handle, with $(KEY) for the content of a key of the Secret. Absent = one key holds the whole handle.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Compose string `json:"compose,omitempty"`
+
+	// composeFor is Probe where only the Job that tries it gets the handle that is composed. Absent = apps do too.
+	// +optional
+	ComposeFor ComposeFor `json:"composeFor,omitempty"`
+
+	// authority is what the certificate of the service is checked with. Absent = what the client trusts by itself.
+	// +optional
+	Authority *AuthorityReference `json:"authority,omitempty"`
 }
 
 // Verification is a trial of a handle.
@@ -457,6 +544,10 @@ type Verification struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	Key string `json:"key"`
+
+	// revision of the handle that is tried. Absent: an earlier version of Bindery has tried it.
+	// +optional
+	Revision int64 `json:"revision,omitempty"`
 
 	// attempt counts the trials of this handle since it last passed, from 1.
 	// +required
@@ -521,7 +612,7 @@ type ServiceAttachment struct {
 	// env are the variables that carry the handle. Example: [REDIS_URL].
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=256
 	Env []string `json:"env,omitempty"`
 }

@@ -66,6 +66,12 @@ type BindingSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	Env []EnvVar `json:"env,omitempty"`
 
+	// envPreset says which variables the app gets besides those of env. Handle: the usual variable of the service's type with
+	// its handle, if env names none. Split: the usual separate variables of the type, for example PGHOST, PGPORT, PGUSER,
+	// PGPASSWORD and PGDATABASE, each from a key of the service's Secret; a variable in env takes another key. Default: Handle.
+	// +optional
+	EnvPreset EnvPreset `json:"envPreset,omitempty"`
+
 	// containers that get the variables. Default: every container, but no init container. Example: [pinger].
 	// +optional
 	// +listType=set
@@ -116,6 +122,18 @@ type SwapPolicy struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="must be between 0s and 1h, for example 30s"
 	SettlingTime *metav1.Duration `json:"settlingTime,omitempty"`
 }
+
+// EnvPreset says which variables an app gets by the type of its service.
+//
+// +kubebuilder:validation:Enum=Handle;Split
+type EnvPreset string
+
+const (
+	// EnvPresetHandle is one variable with the handle.
+	EnvPresetHandle EnvPreset = "Handle"
+	// EnvPresetSplit is a variable for each part of it.
+	EnvPresetSplit EnvPreset = "Split"
+)
 
 // EnvFromPolicy says what becomes of a container that may have a variable of the Binding from its envFrom too.
 //
@@ -181,11 +199,12 @@ type EnvVar struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",message="must be a C identifier: letters, digits and '_', not starting with a digit, for example REDIS_URL"
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('BINDERY_')",message="must not begin with BINDERY_: Bindery gives such names to the parts of a handle that it composes"
 	Name string `json:"name"`
 
 	// key of the service's Secret. uri stands for the handle itself, whatever key the Secret keeps it under. A Secret
 	// that Bindery made has type, provider, host, port and uri, and where there are credentials username and password.
-	// Default: uri.
+	// ca.crt stands for the authority of a service that has a spec.external.caRef. Default: uri.
 	// +optional
 	// +kubebuilder:default=uri
 	// +kubebuilder:validation:MaxLength=253
@@ -245,8 +264,8 @@ type Attachment struct {
 	// env are the variables. Example: [REDIS_URL].
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:MaxItems=320
+	// +kubebuilder:validation:items:MaxLength=280
 	Env []string `json:"env,omitempty"`
 
 	// since is when the Pod template got it.
@@ -325,7 +344,7 @@ type Injection struct {
 	// +required
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=320
 	Env []InjectedVar `json:"env"`
 
 	// by says who puts the variables into a workload that is created or replaced. Absent: the API server does, in the same
@@ -343,17 +362,32 @@ type InjectedBy string
 // InjectedByController leaves it to Bindery.
 const InjectedByController InjectedBy = "Controller"
 
-// InjectedVar is a variable that refers to a key of a Secret.
+// InjectedVar is a variable that refers to a key of a Secret or of a ConfigMap, or that is composed of such variables.
 type InjectedVar struct {
 	// name of the variable. Example: REDIS_URL.
 	// +required
-	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:MaxLength=280
 	Name string `json:"name"`
 
-	// key of the Secret. Example: uri.
-	// +required
+	// key of the Secret. Absent = the variable is composed. Example: uri.
+	// +optional
 	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key"`
+	Key string `json:"key,omitempty"`
+
+	// secretName is the Secret that has the key, where it is not the one of the handle.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
+
+	// configMapName is the ConfigMap that has the key, where it is not in a Secret.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ConfigMapName string `json:"configMapName,omitempty"`
+
+	// value is what the variable is composed of: text, and references to variables before it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=65536
+	Value string `json:"value,omitempty"`
 }
 
 // Swap is a change of what a workload carried for a Binding.

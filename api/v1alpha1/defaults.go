@@ -26,3 +26,13 @@ func (p *SwapPolicy) Settling() time.Duration {
 	}
 	return p.SettlingTime.Duration
 }
+
+// IsOf says whether the handle that was tried is this one. An earlier version of Bindery, which wrote no revision, knew
+// neither an authority nor a handle that is composed.
+func (v *Verification) IsOf(h *Handle) bool {
+	return v.SecretName == h.SecretName && v.Key == h.Key &&
+		(v.Revision == h.Revision || v.Revision == 0 && h.Authority == nil && h.Compose == "")
+}
+
+// ForApps says whether an app can have the handle itself, and not only single keys of its Secret.
+func (h *Handle) ForApps() bool { return h.ComposeFor != ComposeForProbe }

@@ -44,7 +44,11 @@ const (
 	KeyPort     = "port"
 	KeyUsername = "username"
 	KeyPassword = "password"
+	KeyDatabase = "database"
 	// KeyURI is the handle itself. In spec.env of a Binding it stands for the handle of any service, whatever key the
 	// service's Secret keeps it under.
 	KeyURI = "uri"
+	// KeyAuthority is the certificate of the authority. In spec.env of a Binding it stands for that of spec.external.caRef,
+	// whatever object and key it is in.
+	KeyAuthority = "ca.crt"
 )

@@ -24,6 +24,9 @@ func probe(ctx context.Context, args []string, environment func(string) (string,
 	flags.SetOutput(stderr)
 	serviceType := flags.String("type", "", "What the service speaks: the `type` of the BackingService.")
 	timeout := flags.Duration("timeout", 15*time.Second, "How `long` the whole may take.")
+	authority := flags.String("ca-file", "", "Trust the authority in this `file`, in PEM, and no other.")
+	composed := flags.String("compose", "", "What the handle is composed of: a `URL` with $(VARIABLE) for each part.")
+	escape := flags.Bool("escape", false, "Compose the handle here, and percent-encode its parts.")
 	end := flags.Bool("end", false, "Try nothing, and end with 0: for the container of a Pod whose init container has tried the handle.")
 	if err := flags.Parse(args); err != nil {
 		return misused // after -help too: 0 says that a service was verified
@@ -35,7 +38,13 @@ func probe(ctx context.Context, args []string, environment func(string) (string,
 		_, _ = io.WriteString(stderr, "probe: the handle belongs into "+handleVariable+", not into the arguments\n")
 		return misused
 	}
-	options := job.ProbeOptions{Type: *serviceType, Timeout: *timeout}
+	if *escape && *composed == "" {
+		_, _ = io.WriteString(stderr, "probe: --escape is about the parts of --compose\n")
+		return misused
+	}
+	options := job.ProbeOptions{
+		Type: *serviceType, Timeout: *timeout, AuthorityFile: *authority, Compose: *composed, Escape: *escape, Part: environment,
+	}
 	if handle, ok := environment(handleVariable); ok {
 		options.Handle = &handle
 	}

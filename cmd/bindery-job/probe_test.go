@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -12,12 +13,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/bindery-dev/bindery/cmd/internal/program/programtest"
 	"github.com/bindery-dev/bindery/hack/testredis"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 const canary = "c4n4ry"
@@ -80,6 +83,7 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 		"help is no success":   {"--help", redis.URL(), 2},
 		"a handle in the open": {"--type=redis " + wrong, redis.URL(), 2},
 		"no time at all":       {"--type=redis --timeout=0s", redis.URL(), 2},
+		"nothing to escape":    {"--type=redis --escape", redis.URL(), 2},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -94,6 +98,102 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 				t.Errorf("exit code = %d, want %d: %s", got, tt.want, &said)
 			}
 			mustBeOneSentence(t, said.String(), tt.want, redis.Password, replica.Password)
+		})
+	}
+}
+
+// A real Redis with a certificate of a private authority.
+func TestProbeWithAnAuthority(t *testing.T) {
+	authority, other := testserver.NewAuthority(t), testserver.NewAuthority(t)
+	certificate, key, itsOwn := authority.Files("127.0.0.1")
+	_, _, another := other.Files("127.0.0.1")
+	port := testserver.FreePort(t)
+	redis := testredis.Start(t, fmt.Sprint("tls-port ", port), "tls-auth-clients no",
+		"tls-cert-file "+certificate, "tls-key-file "+key, "tls-ca-cert-file "+itsOwn)
+	of := func(host, query string) string {
+		return fmt.Sprintf("rediss://default:%s@%s/0%s", redis.Password, net.JoinHostPort(host, strconv.Itoa(port)), query)
+	}
+	for name, test := range map[string]struct {
+		file, handle string
+		want         int
+	}{
+		"its authority": {itsOwn, of("127.0.0.1", ""), 0},
+		"its authority, which the handle names too": {itsOwn, of("127.0.0.1", "?ssl_ca_certs=/"+canary), 0},
+		"none":                                         {"", of("127.0.0.1", ""), 42},
+		"another one":                                  {another, of("127.0.0.1", ""), 42},
+		"another one than the handle names":            {another, of("127.0.0.1", "?ssl_ca_certs=/"+canary), 42},
+		"another name":                                 {itsOwn, of("localhost", ""), 43},
+		"another name, which is not checked":           {itsOwn, of("localhost", "?ssl_check_hostname=false"), 0},
+		"another one, and the name is not checked":     {another, of("localhost", "?ssl_check_hostname=false"), 42},
+		"another one, and nothing is checked":          {another, of("localhost", "?ssl_cert_reqs=none"), 0},
+		"none, and the app has one of its own":         {"", of("127.0.0.1", "?ssl_ca_certs=/"+canary), 0},
+		"its authority, and a wrong password":          {itsOwn, strings.Replace(of("127.0.0.1", ""), redis.Password, canary, 1), 23},
+		"its authority, where the handle wants no TLS": {itsOwn, redis.URL(), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := func(string) (string, bool) { return test.handle, true }
+			var said bytes.Buffer
+			if got := probe(t.Context(), []string{"--type=redis", "--timeout=10s", "--ca-file=" + test.file}, environment, &said); got != test.want {
+				t.Errorf("exit code = %d, want %d: %s", got, test.want, &said)
+			}
+			mustBeOneSentence(t, said.String(), test.want, redis.Password)
+		})
+	}
+}
+
+// A handle that is composed: the kubelet has put the parts in, and the probe looks at each of them.
+func TestProbeOfAHandleThatIsComposed(t *testing.T) {
+	redis := testredis.Start(t, "user app on >p@ss/"+canary+" ~* &* +@all -@dangerous -@admin")
+	const template = "redis://$(BINDERY_HANDLE_1):$(BINDERY_HANDLE_2)@$(BINDERY_HANDLE_3)/0"
+	host, port, _ := strings.Cut(redis.Addr(), ":")
+	tests := map[string]struct {
+		escape                 bool
+		template               string
+		user, password, server string // missing = there is none
+		want                   int
+		says                   string
+	}{
+		"good parts":                           {false, template, "default", redis.Password, redis.Addr(), 0, "takes writes"},
+		"a password that is encoded":           {false, template, "app", "p%40ss%2F" + canary, redis.Addr(), 0, "takes writes"},
+		"one that is not":                      {false, template, "app", "p@ss/" + canary, redis.Addr(), 37, "the password of the handle"},
+		"one that the probe encodes":           {true, template, "app", "p@ss/" + canary, redis.Addr(), 0, "takes writes"},
+		"one that is encoded twice":            {true, template, "app", "p%40ss%2F" + canary, redis.Addr(), 23, ""},
+		"a wrong one":                          {false, template, "default", canary, redis.Addr(), 23, ""},
+		"a line break behind the password":     {false, template, "default", redis.Password + "\n", redis.Addr(), 37, "white space"},
+		"a line break behind the user":         {false, template, "default\n", redis.Password, redis.Addr(), 37, "the user of the handle"},
+		"a password that is another host":      {false, template, "default", canary + "@127.0.0.1:1/", redis.Addr(), 37, "the password of the handle"},
+		"no password":                          {false, template, "default", missing, redis.Addr(), 30, "a part of the handle is not there"},
+		"no password, where it is encoded":     {true, template, "default", missing, redis.Addr(), 30, "a part of the handle is not there"},
+		"a host with a user":                   {false, template, "default", redis.Password, canary + "@" + redis.Addr(), 37, "the host of the handle"},
+		"no host":                              {false, template, "default", redis.Password, "", 34, ""},
+		"a port that is none":                  {false, template, "default", redis.Password, host + ":" + port + "x", 36, ""},
+		"of another type":                      {false, "mysql" + strings.TrimPrefix(template, "redis"), "default", redis.Password, redis.Addr(), 33, ""},
+		"nobody listens":                       {false, template, "default", canary, "127.0.0.1:1", 20, ""},
+		"a password that looks like a part":    {false, template, "default", "$(BINDERY_HANDLE_3)", redis.Addr(), 23, ""},
+		"a database that does not exist":       {false, strings.TrimSuffix(template, "0") + "99", "default", redis.Password, redis.Addr(), 39, ""},
+		"a password that the server has empty": {false, template, "default", "", redis.Addr(), 23, ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			variables, kubelet := map[string]string{}, tt.template
+			for i, part := range []string{tt.user, tt.password, tt.server} {
+				if name := fmt.Sprintf("BINDERY_HANDLE_%d", i+1); part != missing {
+					variables[name] = part
+					kubelet = strings.ReplaceAll(kubelet, "$("+name+")", part)
+				}
+			}
+			environment := func(name string) (string, bool) { text, ok := variables[name]; return text, ok }
+			args := []string{"--type=redis", "--timeout=2s", "--compose=" + tt.template}
+			if tt.escape {
+				args = append(args, "--escape")
+			} else {
+				variables[handleVariable] = kubelet
+			}
+			var said bytes.Buffer
+			if got := probe(t.Context(), args, environment, &said); got != tt.want || !strings.Contains(said.String(), tt.says) {
+				t.Errorf("exit code = %d, want %d, and %q: %s", got, tt.want, tt.says, &said)
+			}
+			mustBeOneSentence(t, said.String(), tt.want, redis.Password)
 		})
 	}
 }
@@ -118,6 +218,19 @@ func TestProgram(t *testing.T) {
 	if err := os.WriteFile(authority, certificate, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	other := filepath.Join(t.TempDir(), "other.crt")
+	if err := os.WriteFile(other, testserver.NewAuthority(t).PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	both := filepath.Join(t.TempDir(), "both.crt")
+	if err := os.WriteFile(both, append(testserver.NewAuthority(t).PEM(), certificate...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	none := filepath.Join(t.TempDir(), "none.crt")
+	if err := os.WriteFile(none, []byte(canary), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	withCA := func(file string) []string { return []string{"probe", "--type=http", "--ca-file=" + file} }
 	otherName := strings.Replace(secure.URL, "127.0.0.1", "localhost", 1)
 	handle := func(value string) string { return handleVariable + "=" + value }
 	tests := map[string]struct {
@@ -129,6 +242,13 @@ func TestProgram(t *testing.T) {
 		"a good certificate":   {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=" + authority}, 0, "http: it answered"},
 		"an unknown authority": {[]string{"probe", "--type=http"}, []string{handle(secure.URL), "SSL_CERT_FILE=/dev/null"}, 42, "not trusted"},
 		"another name":         {[]string{"probe", "--type=http"}, []string{handle(otherName), "SSL_CERT_FILE=" + authority}, 43, "another name"},
+		"a private authority":  {withCA(authority), []string{handle(secure.URL), "SSL_CERT_FILE=/dev/null"}, 0, "http: it answered"},
+		"one of several":       {withCA(both), []string{handle(secure.URL), "SSL_CERT_FILE=/dev/null"}, 0, "http: it answered"},
+		"another authority":    {withCA(other), []string{handle(secure.URL), "SSL_CERT_FILE=" + authority}, 42, "not trusted"},
+		"its name counts":      {withCA(authority), []string{handle(otherName)}, 43, "another name"},
+		"no such authority":    {withCA(authority + ".pem"), []string{handle(secure.URL), "SSL_CERT_FILE=" + authority}, 30, "the authority is not there"},
+		"no authority in it":   {withCA(none), []string{handle(secure.URL), "SSL_CERT_FILE=" + authority}, 42, "no certificate in PEM"},
+		"a folder":             {withCA(filepath.Dir(none)), []string{handle(secure.URL)}, 42, "no certificate in PEM"},
 		"no handle":            {[]string{"probe", "--type=http"}, nil, 30, "does not exist"},
 		"an empty handle":      {[]string{"probe", "--type=http"}, []string{handle("")}, 31, "empty"},
 		"no type":              {[]string{"probe"}, nil, 2, "no such type"},

@@ -13,6 +13,9 @@ import (
 // planSecretRef makes a handle from a Secret that somebody else manages.
 func (o *observation) planSecretRef() plan {
 	ref := o.service.Spec.External.SecretRef
+	if ref.Compose != "" {
+		return o.planForeignSecret(ref.Name, "", "create it with "+keysText(ref)+", or correct spec.external.secretRef.name")
+	}
 	return o.planForeignSecret(ref.Name, ref.Key, fmt.Sprintf("create it with the key %s, or correct spec.external.secretRef.name", ref.Key))
 }
 
@@ -36,7 +39,11 @@ func (o *observation) planForeignSecret(name, key, mend string) plan {
 	switch {
 	case o.secret.known && o.secret.exists:
 		o.setHandle(&p.status, name, key, nil)
-		o.setReady(&p.status, condition.True(v1alpha1.ReasonReady, fmt.Sprintf("the handle is the key %s of Secret %s", key, name)))
+		ready := fmt.Sprintf("the handle is the key %s of Secret %s", key, name)
+		if o.isComposed() {
+			ready = "the handle is composed of " + keysText(o.service.Spec.External.SecretRef)
+		}
+		o.setReady(&p.status, condition.True(v1alpha1.ReasonReady, ready))
 	case o.secret.known:
 		o.setReady(&p.status, condition.False(v1alpha1.ReasonSecretNotFound,
 			fmt.Sprintf("Secret %s does not exist in namespace %s: %s", name, o.service.Namespace, mend)))

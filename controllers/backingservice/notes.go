@@ -67,6 +67,7 @@ func endedTrial(was, now v1alpha1.BackingServiceStatus) (reason string, ok bool)
 		return "", false
 	}
 	another := underWay(was.Verification) && was.Verification.SecretName == v.SecretName && was.Verification.Key == v.Key &&
+		was.Verification.Revision == v.Revision &&
 		!equality.Semantic.DeepEqual(was.Verification.Job, v.Job)
 	if underWay(v) && !another {
 		return "", false

@@ -15,6 +15,7 @@ import (
 	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
@@ -256,12 +257,22 @@ func (o *observation) setProvisioned(status *v1alpha1.BackingServiceStatus, stat
 	o.setReady(status, state)
 }
 
-// setHandle writes the handle. A change of the Secret or of the key is a new revision.
+// setHandle writes the handle. A change of the Secret, of the key, or of how it is used, is a new revision.
 func (o *observation) setHandle(status *v1alpha1.BackingServiceStatus, secretName, key string, keys []string) {
 	next := v1alpha1.Handle{SecretName: secretName, Key: key, Keys: keys, Revision: 1}
+	if external := o.service.Spec.External; external != nil {
+		next.Authority = external.CARef.DeepCopy()
+		if ref := external.SecretRef; ref != nil {
+			next.Compose = ref.Compose
+			if ref.ComposeFor == v1alpha1.ComposeForProbe {
+				next.ComposeFor = ref.ComposeFor
+			}
+		}
+	}
 	if was := o.service.Status.Handle; was != nil {
-		next.Revision = was.Revision
-		if was.SecretName != secretName || was.Key != key {
+		before := *was
+		before.Keys, next.Revision = keys, was.Revision
+		if !equality.Semantic.DeepEqual(before, next) {
 			next.Revision++
 		}
 	}
@@ -273,7 +284,8 @@ func (o *observation) setAttachments(status *v1alpha1.BackingServiceStatus) {
 	attachments := make([]v1alpha1.ServiceAttachment, 0, len(o.attached))
 	for _, b := range o.attached {
 		attachments = append(attachments, v1alpha1.ServiceAttachment{
-			Binding: b.Name, Workload: b.Spec.WorkloadRef.Kind + "/" + b.Spec.WorkloadRef.Name, Env: b.Status.Current.Env,
+			Binding: b.Name, Workload: b.Spec.WorkloadRef.Kind + "/" + b.Spec.WorkloadRef.Name,
+			Env: compose.WithoutParts(b.Status.Current.Env),
 		})
 	}
 	slices.SortFunc(attachments, func(a, b v1alpha1.ServiceAttachment) int { return strings.Compare(a.Binding, b.Binding) })

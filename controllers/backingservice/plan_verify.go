@@ -1,6 +1,7 @@
 package backingservice
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
@@ -97,7 +99,7 @@ func (o *observation) planVerification(p *plan) {
 // leaveEarlierHandle forgets what is known about a handle other than the current one.
 func (o *observation) leaveEarlierHandle(p *plan) {
 	v, h := p.status.Verification, p.status.Handle
-	if v == nil || v.SecretName == h.SecretName && v.Key == h.Key {
+	if v == nil || v.IsOf(h) {
 		return
 	}
 	p.status.Verification = nil
@@ -201,7 +203,7 @@ func (o *observation) startTrial(p *plan) {
 	status := &p.status
 	known, h := condition.Find(status.Conditions, v1alpha1.ConditionVerified), status.Handle
 	next := &v1alpha1.Verification{
-		SecretName: h.SecretName, Key: h.Key, Attempt: 1, StartedAt: metav1.NewTime(o.now.Truncate(time.Second)),
+		SecretName: h.SecretName, Key: h.Key, Revision: h.Revision, Attempt: 1, StartedAt: metav1.NewTime(o.now.Truncate(time.Second)),
 	}
 	if at := proof.At(status); !at.IsZero() {
 		next.PassedAt = new(metav1.NewTime(at))
@@ -238,10 +240,12 @@ func (o *observation) awaited(h *v1alpha1.Handle) bool {
 	return slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return o.isAwaitedBy(&b, h) })
 }
 
-// isAwaitedBy says whether a Binding that names the service wants it verified, and its app is not on the service yet.
+// isAwaitedBy says whether a Binding that names the service wants it verified, and its app is not on the service yet. If
+// only the composition of the handle, its key or its authority has changed, the app is on the same Secret, and the Binding
+// says that it waits.
 func (o *observation) isAwaitedBy(b *v1alpha1.Binding, h *v1alpha1.Handle) bool {
 	at := b.Status.Current
-	return b.Spec.Swap.Verifies() && (at == nil || at.Service != o.service.Name || at.SecretName != h.SecretName)
+	return b.Spec.Swap.Verifies() && (at == nil || at.Service != o.service.Name || at.SecretName != h.SecretName || proof.SaysItWaits(b))
 }
 
 func (o *observation) setVerified(status *v1alpha1.BackingServiceStatus, state condition.State) {
@@ -368,8 +372,8 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	case v1alpha1.ReasonTLSRequired:
 		return fmt.Sprintf("%s takes the handle only over TLS, and the handle asks for none: correct %s", where, text)
 	case v1alpha1.ReasonCertificateUntrusted:
-		return fmt.Sprintf("the certificate of %s has expired, or is of an authority that is not trusted: have it show another one, or correct %s",
-			where, text)
+		return fmt.Sprintf("the certificate of %s has expired, or is of %s: have it show another one, or %s",
+			where, o.whichAuthority(), o.mendAuthority(text))
 	case v1alpha1.ReasonCertificateNameMismatch:
 		return fmt.Sprintf("the certificate of %s is for another name: name the host as its certificate does in %s", where, text)
 	case v1alpha1.ReasonNotPermitted:
@@ -396,7 +400,7 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	const encode = "percent-encode / ? # @ % and spaces in the user, the password and the path"
 	switch reason {
 	case v1alpha1.ReasonHandleMissing:
-		return fmt.Sprintf("the Secret does not exist, or has no such key: create %s, or name another", text)
+		return o.missingSentence(text)
 	case v1alpha1.ReasonHandleEmpty:
 		return fmt.Sprintf("the handle is empty: write one into %s", text)
 	case v1alpha1.ReasonHandleNotURL:
@@ -411,7 +415,7 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	case v1alpha1.ReasonPortInvalid:
 		return fmt.Sprintf("what the handle has for a port is no number from 1 to 65535: correct %s: %s", text, encode)
 	case v1alpha1.ReasonHandleNotEncoded:
-		return fmt.Sprintf("the handle has an @ after its host: correct %s: %s", text, encode)
+		return o.notEncodedSentence(text, encode)
 	case v1alpha1.ReasonHandleUntrimmed:
 		return fmt.Sprintf("the handle passed without the space or the line break at one of its ends, which some clients leave out, and others "+
 			"take for a part of it: take it out of %s (echo adds one, echo -n does not)", text)
@@ -426,6 +430,23 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	}
 }
 
+// missingSentence says that an object is missing, or a key of it.
+func (o *observation) missingSentence(text string) string {
+	if authority := o.authorityText(); authority != "" {
+		return fmt.Sprintf("one of the objects does not exist, or has no such key: create %s, and %s, or name others", text, authority)
+	}
+	return fmt.Sprintf("the Secret does not exist, or has no such key: create %s, or name another", text)
+}
+
+// notEncodedSentence says that a character in the handle ends something too early.
+func (o *observation) notEncodedSentence(text, encode string) string {
+	if o.isComposed() {
+		return fmt.Sprintf("a part of the handle has white space, or a character that is not allowed there in a URL: percent-encode it in %s "+
+			"(echo adds a line break, echo -n does not)", text)
+	}
+	return fmt.Sprintf("the handle has an @ after its host: correct %s: %s", text, encode)
+}
+
 // whyNoMore says why a handle passes although little of it could be tried.
 func (o *observation) whyNoMore() string {
 	if kind := o.service.Spec.Type; catalog.Lookup(kind).Probed {
@@ -438,6 +459,8 @@ func (o *observation) whyNoMore() string {
 func (o *observation) handleText(status *v1alpha1.BackingServiceStatus) string {
 	key := fmt.Sprintf("key %s of Secret %s", status.Handle.Key, status.Handle.SecretName)
 	switch spec := o.service.Spec; {
+	case o.isComposed():
+		return keysText(spec.External.SecretRef) + " (spec.external.secretRef.compose)"
 	case spec.External != nil && spec.External.SecretRef != nil:
 		return key + " (spec.external.secretRef)"
 	case spec.External != nil:
@@ -447,4 +470,39 @@ func (o *observation) handleText(status *v1alpha1.BackingServiceStatus) string {
 	default:
 		return key
 	}
+}
+
+func (o *observation) isComposed() bool {
+	external := o.service.Spec.External
+	return external != nil && external.SecretRef != nil && external.SecretRef.Compose != ""
+}
+
+// keysText names the keys that a handle is composed of.
+func keysText(ref *v1alpha1.SecretKeyReference) string {
+	return fmt.Sprintf("the keys %s of Secret %s", strings.Join(compose.Template(ref.Compose).Keys(), ", "), ref.Name)
+}
+
+// authorityText says where the authority of the service is written; "" = there is none.
+func (o *observation) authorityText() string {
+	external := o.service.Spec.External
+	if external == nil || external.CARef == nil {
+		return ""
+	}
+	return fmt.Sprintf("key %s of %s %s (spec.external.caRef)", external.CARef.Key, external.CARef.Kind, external.CARef.Name)
+}
+
+// whichAuthority says of which authority a certificate is that is not trusted.
+func (o *observation) whichAuthority() string {
+	if authority := o.authorityText(); authority != "" {
+		return "another authority than the one in " + authority + ", if that holds one in PEM"
+	}
+	return "an authority that is not trusted"
+}
+
+// mendAuthority says what to correct if the certificate of a service is not trusted.
+func (o *observation) mendAuthority(handle string) string {
+	if o.authorityText() == "" && o.service.Spec.External != nil {
+		return fmt.Sprintf("correct %s, or name the authority with spec.external.caRef", handle)
+	}
+	return "correct " + cmp.Or(o.authorityText(), handle)
 }

@@ -290,7 +290,11 @@ func TestWhenAProofIsRenewed(t *testing.T) {
 		})}, true},
 		"an app is on it": {[]func(*observation){old, binding(func(b *v1alpha1.Binding) {
 			b.Status.Current = &v1alpha1.Attachment{Service: "visits", SecretName: "rds"}
+			condition.Set(&b.Status.Conditions, v1alpha1.ConditionInjected, condition.True(v1alpha1.ReasonInjected, ""), 1, noon)
 		})}, false},
+		"an app is on its Secret, and waits for what it is now": {[]func(*observation){old, binding(func(b *v1alpha1.Binding) {
+			b.Status.Current = &v1alpha1.Attachment{Service: "visits", SecretName: "rds"}
+		})}, true},
 		"a Binding that does without waits":   {[]func(*observation){old, binding(func(b *v1alpha1.Binding) { b.Spec.Swap = &v1alpha1.SwapPolicy{Verify: v1alpha1.VerifyNever} })}, false},
 		"what it says is about an older spec": {[]func(*observation){old, binding(func(b *v1alpha1.Binding) { b.Generation, b.Status.ObservedGeneration = 2, 2 })}, false},
 		"a Binding is in conflict":            {[]func(*observation){old, blocked(v1alpha1.ReasonConflict)}, false},

@@ -4,16 +4,22 @@ package job
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
 
 // HandleVariable is the environment variable in which a verify Job passes the handle: everybody who can read Pods can
@@ -32,6 +38,14 @@ type ProbeOptions struct {
 	Type string
 	// Handle of the service; nil if there is none: the Secret or its key does not exist.
 	Handle *string
+	// Compose is what the kubelet has composed the handle of; "" = the handle is one key of the Secret. Part returns a
+	// part by its name; false if it does not exist. Escape: the handle is composed here, of parts that are percent-encoded.
+	Compose string
+	Part    func(name string) (string, bool)
+	Escape  bool
+	// AuthorityFile has the certificates of the authority that is trusted; "" = those that this machine trusts. It does not
+	// exist if its object, or the key, does not.
+	AuthorityFile string
 	// Timeout for everything together.
 	Timeout time.Duration
 }
@@ -46,17 +60,64 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	if o.Timeout <= 0 {
 		return say(stderr, misused, "the timeout is to be longer than nothing, such as 15s")
 	}
-	if o.Handle == nil {
-		return say(stderr, exitcode.HandleMissing, o.Type+": "+HandleVariable+" is not there: the Secret does not exist, or has no such key")
+	handle, fault := o.handle()
+	if fault != nil {
+		return say(stderr, fault.Code, o.Type+": "+fault.Sentence)
+	}
+	roots, fault := o.authority()
+	if fault != nil {
+		return say(stderr, fault.Code, o.Type+": "+fault.Sentence)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	// The last try gets the remaining time.
-	result, err := probe.Prober{Patience: o.Timeout * 4 / 5}.Probe(ctx, t, *o.Handle)
+	prober := probe.Prober{Dialer: wire.Dialer{Roots: roots}, Patience: o.Timeout * 4 / 5}
+	result, err := prober.Probe(ctx, t, handle)
 	if err != nil {
 		return say(stderr, interrupted, err.Error())
 	}
 	return say(stderr, result.Code, o.Type+": "+result.Sentence)
+}
+
+// handle is the handle to try. The parts of one that is composed are looked at before anything is done with it: if nobody
+// has percent-encoded them, a character in a password may have made another URL, with another host.
+func (o *ProbeOptions) handle() (string, *wire.Result) {
+	template := compose.Template(o.Compose)
+	place, incomplete := template.Check(o.Part)
+	switch {
+	case incomplete:
+		return "", missing("a part of the handle is not there: the Secret does not exist, or has no such key")
+	case o.Escape:
+		return template.Escape(o.Part), nil
+	case place != "":
+		return "", &wire.Result{Code: exitcode.HandleNotEncoded, Sentence: fmt.Sprintf("in the %s of the handle is a part with white space, "+
+			"or with a character that has to be percent-encoded there", place)}
+	case o.Handle == nil:
+		return "", missing(HandleVariable + " is not there: the Secret does not exist, or has no such key")
+	default:
+		return *o.Handle, nil
+	}
+}
+
+// missing is the result where an object that the probe needs is not there, or a key of it.
+func missing(sentence string) *wire.Result {
+	return &wire.Result{Code: exitcode.HandleMissing, Sentence: sentence}
+}
+
+// authority reads the authority that is trusted; nil = those of this machine are.
+func (o *ProbeOptions) authority() (*x509.CertPool, *wire.Result) {
+	if o.AuthorityFile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(o.AuthorityFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missing("the authority is not there: its ConfigMap or Secret does not exist, or has no such key")
+	}
+	roots := x509.NewCertPool()
+	if err != nil || !roots.AppendCertsFromPEM(text) {
+		return nil, wire.Untrusted("what its authority is said to be holds no certificate in PEM")
+	}
+	return roots, nil
 }
 
 // say ignores an error when it writes the sentence: only the exit code matters, and must not change.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
@@ -59,7 +60,7 @@ func (c *change) nextLedger() (next ledger.Ledger, detached map[string][]string)
 		switch {
 		case len(left) == 0:
 		case c.mayDetach(a) && !c.isAwaited(left):
-			detached[a.Binding] = variables(left)
+			detached[a.Binding] = compose.WithoutParts(namesIn(left))
 		default:
 			next.Attachments = append(next.Attachments, a.WithEntries(left))
 		}
@@ -87,17 +88,20 @@ func (c *change) attachment(b v1alpha1.Binding, v verdict) ledger.Attachment {
 		if len(c.held[b.Name]) == 0 && len(v.want) > 0 { // it gets back what it had
 			was.Generation, was.Since, was.From = c.Workload.Object.Generation+1, c.second(), nil
 		}
+		was.Secret = c.secretOf(b, was, v.want)
 		return was.WithEntries(v.want)
 	}
 	now := ledger.Attachment{
 		Binding: b.Name, BindingUID: string(b.UID), BindingGeneration: b.Generation, DefinitionUID: c.Definition.UID,
 		Carried: ledger.Carried{
-			Service: v.service.Name, ServiceUID: string(v.service.UID), Type: v.service.Spec.Type, Revision: v.service.Status.Handle.Revision,
+			Service: v.service.Name, ServiceUID: string(v.service.UID), Type: v.service.Spec.Type,
+			Revision: v.service.Status.Handle.Revision, Secret: v.service.Status.Handle.SecretName,
 		},
 		Generation: c.Workload.Object.Generation + 1, Since: c.second(), Template: c.template(),
 	}
 	if maps.Equal(c.held[b.Name], v.want) {
 		if known && was.IsOf(now) {
+			was.Secret = now.Secret
 			return was.WithEntries(v.want)
 		}
 		now.Generation = was.Generation
@@ -106,6 +110,23 @@ func (c *change) attachment(b v1alpha1.Binding, v verdict) ledger.Attachment {
 		now.Ailing, now.Rolling = c.Workload.Rollout.Figures.Available == 0, !c.Workload.Rollout.Phase.Proved()
 	}
 	return now.WithEntries(v.want)
+}
+
+// secretOf is the Secret of the handle that a Binding keeps: the one that the ledger says or, if the ledger is wrong about
+// the variables, the one that the status says.
+func (c *change) secretOf(b v1alpha1.Binding, was ledger.Attachment, kept podtemplate.Entries) string {
+	refersTo := func(secret string) bool {
+		for _, ref := range kept {
+			if ref.Secret == secret {
+				return true
+			}
+		}
+		return false
+	}
+	if current := b.Status.Current; current != nil && !refersTo(was.Secret) && refersTo(current.SecretName) {
+		return current.SecretName
+	}
+	return was.Secret
 }
 
 // putBack is what the ledger shall say about an attachment that is rolled back.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
@@ -27,19 +28,35 @@ func (f *facts) checkStore(b v1alpha1.Binding, v *verdict) {
 }
 
 func (f *facts) checkEnv(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
-	env := f.env(b)
-	if len(env) == 0 {
+	env, kind := f.env(b), v.service.Spec.Type
+	switch {
+	case b.Spec.EnvPreset == v1alpha1.EnvPresetSplit && len(catalog.Split(kind)) == 0:
 		v.block(v1alpha1.ReasonEnvRequired, fmt.Sprintf(
-			"services of type %s have no usual variable: name one in spec.env", v.service.Spec.Type))
+			"services of type %s have no usual separate variables: set spec.envPreset to Handle, or remove it, and name variables in spec.env", kind))
+		return
+	case len(env) == 0:
+		v.block(v1alpha1.ReasonEnvRequired, fmt.Sprintf("services of type %s have no usual variable: name one in spec.env", kind))
 		return
 	}
-	known := v.service.Status.Handle.Keys
+	h := v.service.Status.Handle
 	for _, e := range env {
-		if e.Key != v1alpha1.KeyURI && len(known) > 0 && !slices.Contains(known, e.Key) {
-			v.block(v1alpha1.ReasonKeyNotFound, fmt.Sprintf("spec.env[name=%s].key: BackingService %s has no key %s; it has %s",
-				e.Name, v.service.Name, e.Key, strings.Join(known, ", ")))
+		if problem := missingKey(e, h, v.service.Name); problem != "" {
+			v.block(v1alpha1.ReasonKeyNotFound, problem)
 			return
 		}
+	}
+}
+
+// missingKey says why a service cannot have what a variable is to carry; "" = it may have it.
+func missingKey(e v1alpha1.EnvVar, h *v1alpha1.Handle, service string) string {
+	switch {
+	case isHandle(e) && !h.ForApps():
+		return fmt.Sprintf("variable %s: BackingService %s has no handle for apps, as its spec.external.secretRef.composeFor is Probe: "+
+			"set spec.envPreset to Split, or name keys of its Secret in spec.env", e.Name, service)
+	case isHandle(e), isAuthority(e, h), len(h.Keys) == 0, slices.Contains(h.Keys, e.Key):
+		return ""
+	default:
+		return fmt.Sprintf("spec.env[name=%s].key: BackingService %s has no key %s; it has %s", e.Name, service, e.Key, strings.Join(h.Keys, ", "))
 	}
 }
 

@@ -62,7 +62,7 @@ func (d *decision) judge(owners map[podtemplate.Slot]string) map[string]verdict 
 			}
 		}
 		if !v.blocked() {
-			v.want = d.entries(b, v.service)
+			v.want = d.entries(b)
 			d.checkTimeout(b, &v)
 		}
 		if d.Contested && d.vanished(b, v.want) {
@@ -89,17 +89,12 @@ func (d *decision) lost(b v1alpha1.Binding, owners map[podtemplate.Slot]string) 
 	}
 	had := b.Status.Injection
 	if a, known := d.recorded.Find(b.Name); known {
-		had = injectionOf(a.Entries())
+		had = injectionOf(a.Secret, a.Entries())
 	}
 	if had == nil {
 		return nil
 	}
-	entries := podtemplate.Entries{}
-	for _, container := range d.containers(b) {
-		for _, e := range had.Env {
-			entries[podtemplate.Slot{Container: container, Env: e.Name}] = podtemplate.Ref{Secret: had.SecretName, Key: e.Key}
-		}
-	}
+	entries := entriesOf(had, d.containers(b))
 	for slot := range entries {
 		presence, _ := podtemplate.Lookup(d.Workload.pod(), slot)
 		if presence != podtemplate.Absent || owners[slot] != "" && owners[slot] != b.Name {

@@ -128,7 +128,7 @@ func (f *facts) remembered(b v1alpha1.Binding, disputed map[podtemplate.Slot]boo
 	entries := f.bornWith(b)
 	_, known := f.recorded.Find(b.Name)
 	for slot, ref := range f.hadBefore(b) {
-		if !known || disputed[slot] {
+		if (!known || disputed[slot]) && !f.refersTo(slot, entries[slot]) {
 			entries[slot] = ref
 		}
 	}
@@ -147,24 +147,22 @@ func (f *facts) isOfAnother(binding string, slot podtemplate.Slot, ref podtempla
 			}
 			continue
 		}
-		current := b.Status.Current
-		another = another || asks && current != nil && current.SecretName == ref.Secret && slices.Contains(current.Env, slot.Env)
+		another = another || asks && f.saysItHas(b, slot, ref)
 	}
 	return another
+}
+
+// saysItHas says whether the status of a Binding says that a variable is its own, and refers to this.
+func (f *facts) saysItHas(b v1alpha1.Binding, slot podtemplate.Slot, ref podtemplate.Ref) bool {
+	current := b.Status.Current
+	return current != nil && slices.Contains(current.Env, slot.Env) &&
+		(ref.Secret == current.SecretName || f.bornWith(b)[slot] == ref)
 }
 
 // bornWith are the entries that a workload is born with: the API server also puts them into a new workload, or into a
 // container that its owner has renamed.
 func (f *facts) bornWith(b v1alpha1.Binding) podtemplate.Entries {
-	entries := podtemplate.Entries{}
-	if injection := b.Status.Injection; injection != nil {
-		for _, container := range f.containers(b) {
-			for _, e := range injection.Env {
-				entries[podtemplate.Slot{Container: container, Env: e.Name}] = podtemplate.Ref{Secret: injection.SecretName, Key: e.Key}
-			}
-		}
-	}
-	return entries
+	return entriesOf(b.Status.Injection, f.containers(b))
 }
 
 // hadBefore are the entries that the workload had, according to the status of a Binding: without their keys.
@@ -188,15 +186,15 @@ func (f *facts) adopted(b v1alpha1.Binding) ledger.Attachment {
 	current, injection := b.Status.Current, b.Status.Injection
 	switch s := f.Services[b.Spec.ServiceRef.Name]; {
 	case current != nil:
-		a.Service, a.Type = current.Service, current.Type
+		a.Service, a.Type, a.Secret = current.Service, current.Type, current.SecretName
 		if current.WorkloadUID == string(f.Workload.Object.UID) {
 			a.Generation = current.WorkloadGeneration
 		}
 	case injection == nil:
 	case s.Status.Handle != nil && s.Status.Handle.SecretName == injection.SecretName:
-		a.Service, a.Type = s.Name, s.Spec.Type
+		a.Service, a.Type, a.Secret = s.Name, s.Spec.Type, injection.SecretName
 	default:
-		a.Service = serviceOf(b.Status, injection.SecretName)
+		a.Service, a.Secret = serviceOf(b.Status, injection.SecretName), injection.SecretName
 	}
 	return a
 }
@@ -208,8 +206,7 @@ func (f *facts) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
 		return false
 	}
 	for slot, ref := range want {
-		_, held := f.held[b.Name][slot]
-		if !held && ref.Secret == current.SecretName && slices.Contains(current.Env, slot.Env) {
+		if _, held := f.held[b.Name][slot]; !held && f.saysItHas(b, slot, ref) {
 			return true
 		}
 	}
@@ -219,9 +216,9 @@ func (f *facts) vanished(b v1alpha1.Binding, want podtemplate.Entries) bool {
 // isReturn says whether a Binding puts back what the app had before and lost: with its workload, or because an owner
 // replaced it.
 func (f *facts) isReturn(b v1alpha1.Binding, want podtemplate.Entries) bool {
-	injection := injectionOf(want)
-	return injection != nil && len(f.held[b.Name]) == 0 && lastSuccess(b.Status).SecretName == injection.SecretName &&
-		injectsSame(injection, b.Status.Injection)
+	had := b.Status.Injection
+	return had != nil && len(f.held[b.Name]) == 0 && lastSuccess(b.Status).SecretName == had.SecretName &&
+		injectsSame(injectionOf(had.SecretName, want), had)
 }
 
 // isOurs says whether an entry of the Pod template was put there by Bindery, for any Binding.

@@ -185,8 +185,8 @@ func (w *world) proved() map[string]v1alpha1.BackingService {
 	for name, s := range services {
 		if s.Status.Verification == nil && s.Status.Handle != nil {
 			s.Status.Verification = &v1alpha1.Verification{
-				SecretName: s.Status.Handle.SecretName, Key: s.Status.Handle.Key, PassedAt: new(metav1.NewTime(w.now)),
-				EndedAt: new(metav1.NewTime(w.now)),
+				SecretName: s.Status.Handle.SecretName, Key: s.Status.Handle.Key, Revision: s.Status.Handle.Revision,
+				PassedAt: new(metav1.NewTime(w.now)), EndedAt: new(metav1.NewTime(w.now)),
 			}
 			services[name] = s
 		}
@@ -296,13 +296,33 @@ func (w *world) settle() *world {
 	return w
 }
 
-// carries is what a container's variable refers to: secret/key, "=value", or "" if there is none.
+// composed has the handle of a service composed of keys of its Secret.
+func composed(template string) func(*v1alpha1.BackingService) {
+	return func(s *v1alpha1.BackingService) { s.Status.Handle.Key, s.Status.Handle.Compose = "", template }
+}
+
+// authority gives a service an authority of its own.
+func authority(kind v1alpha1.AuthorityKind, name string) func(*v1alpha1.BackingService) {
+	return func(s *v1alpha1.BackingService) {
+		s.Status.Handle.Authority = &v1alpha1.AuthorityReference{Kind: kind, Name: name, Key: "bundle.pem"}
+	}
+}
+
+// revision is another one of the handle, in the same Secret.
+func revision(n int64) func(*v1alpha1.BackingService) {
+	return func(s *v1alpha1.BackingService) { s.Status.Handle.Revision = n }
+}
+
+// carries is what a container's variable refers to: secret/key, "ConfigMap name/key", "=value", or "" if there is none.
 func (w *world) carries(container, name string) string {
 	for _, c := range w.deployment.Spec.Template.Spec.Containers {
 		for _, e := range c.Env {
 			if c.Name == container && e.Name == name {
 				if e.ValueFrom == nil {
 					return "=" + e.Value
+				}
+				if file := e.ValueFrom.ConfigMapKeyRef; file != nil {
+					return "ConfigMap " + file.Name + "/" + file.Key
 				}
 				return e.ValueFrom.SecretKeyRef.Name + "/" + e.ValueFrom.SecretKeyRef.Key
 			}

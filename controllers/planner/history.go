@@ -93,7 +93,7 @@ func earlier(status v1alpha1.BindingStatus, a ledger.Attachment) *v1alpha1.Attac
 		}
 		for _, older := range status.History[i+1:] {
 			if older.To == swap.From && older.Outcome == v1alpha1.SwapSucceeded {
-				return &v1alpha1.Attachment{Service: older.To, SecretName: older.SecretName, Since: older.StartedAt, Env: variables(a.Entries())}
+				return &v1alpha1.Attachment{Service: older.To, SecretName: older.SecretName, Since: older.StartedAt, Env: namesIn(a.Entries())}
 			}
 		}
 	}

@@ -1,8 +1,8 @@
 package planner
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -42,25 +42,51 @@ func boundInjections(statuses map[string]v1alpha1.BindingStatus) {
 	}
 }
 
-// injectionOf is what a workload that is created or replaced now carries for a Binding: the same as the existing one.
-func injectionOf(want podtemplate.Entries) *v1alpha1.Injection {
-	keys, secret := map[string]string{}, ""
+// injectionOf is what a workload that is created or replaced now carries for a Binding: the same as the existing one. secret
+// is the Secret of the handle.
+func injectionOf(secret string, want podtemplate.Entries) *v1alpha1.Injection {
+	refs := map[string]podtemplate.Ref{}
 	for slot, ref := range want {
-		keys[slot.Env], secret = ref.Key, ref.Secret
+		refs[slot.Env] = ref
 	}
-	return newInjection(secret, keys)
+	return newInjection(secret, refs)
 }
 
-func newInjection(secret string, keys map[string]string) *v1alpha1.Injection {
-	if len(keys) == 0 {
+func newInjection(secret string, refs map[string]podtemplate.Ref) *v1alpha1.Injection {
+	if len(refs) == 0 {
 		return nil
 	}
 	injection := &v1alpha1.Injection{SecretName: secret}
-	for name, key := range keys {
-		injection.Env = append(injection.Env, v1alpha1.InjectedVar{Name: name, Key: key})
+	for name, ref := range refs {
+		v := v1alpha1.InjectedVar{Name: name, Key: ref.Key, ConfigMapName: ref.ConfigMap, Value: ref.Value}
+		if ref.Secret != secret {
+			v.SecretName = ref.Secret
+		}
+		injection.Env = append(injection.Env, v)
 	}
-	slices.SortFunc(injection.Env, func(a, b v1alpha1.InjectedVar) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(injection.Env, func(a, b v1alpha1.InjectedVar) int {
+		// What is composed comes after what it is composed of.
+		return cmp.Or(cmp.Compare(min(len(a.Value), 1), min(len(b.Value), 1)), cmp.Compare(a.Name, b.Name))
+	})
 	return injection
+}
+
+// entriesOf are the variables that an injection puts into containers.
+func entriesOf(injection *v1alpha1.Injection, containers []string) podtemplate.Entries {
+	entries := podtemplate.Entries{}
+	if injection == nil {
+		return entries
+	}
+	for _, e := range injection.Env {
+		ref := podtemplate.Ref{Secret: e.SecretName, ConfigMap: e.ConfigMapName, Key: e.Key, Value: e.Value}
+		if ref.Secret == "" && ref.ConfigMap == "" && ref.Value == "" {
+			ref.Secret = injection.SecretName
+		}
+		for _, container := range containers {
+			entries[podtemplate.Slot{Container: container, Env: e.Name}] = ref
+		}
+	}
+	return entries
 }
 
 // injectsSame says whether two injections are of the same variables, no matter who injects them.
@@ -99,11 +125,11 @@ func (f *facts) injectionAtBirth(b v1alpha1.Binding) *v1alpha1.Injection {
 	if f.checkEnv(b, &v, nil); v.blocked() {
 		return b.Status.Injection
 	}
-	keys := map[string]string{}
-	for _, e := range f.env(b) {
-		keys[e.Name] = keyOf(e, s)
+	refs := map[string]podtemplate.Ref{}
+	for _, v := range f.asked(b) {
+		refs[v.name] = v.ref
 	}
-	return newInjection(s.Status.Handle.SecretName, keys)
+	return newInjection(s.Status.Handle.SecretName, refs)
 }
 
 // claimsSame says whether two Bindings ask for the same variable of the same container.

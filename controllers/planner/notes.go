@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 )
 
@@ -58,10 +59,10 @@ func attachmentEvent(key Key, was, now *v1alpha1.Attachment) (Note, bool) {
 	}
 	if was == nil || was.WorkloadUID != now.WorkloadUID {
 		return Note{corev1.EventTypeNormal, eventAttached, "Attach", fmt.Sprintf("%s of %s is BackingService %s now",
-			strings.Join(now.Env, ", "), key, now.Service)}, true
+			strings.Join(compose.WithoutParts(now.Env), ", "), key, now.Service)}, true
 	}
 	return Note{corev1.EventTypeNormal, eventSwapped, "Swap", fmt.Sprintf("%s of %s is BackingService %s now; it was %s",
-		strings.Join(now.Env, ", "), key, now.Service, was.Service)}, true
+		strings.Join(compose.WithoutParts(now.Env), ", "), key, now.Service, was.Service)}, true
 }
 
 // OnlyProgress says whether two statuses differ only in how far a rollout is.

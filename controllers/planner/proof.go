@@ -22,7 +22,7 @@ func (f *facts) checkProof(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slo
 	if !b.Spec.Swap.Verifies() || f.Refusal != "" || proof.IsYoung(status, f.Now) || f.isOn(b, v.service) {
 		return
 	}
-	if f.carries(f.entries(b, v.service)) {
+	if f.carries(f.entries(b)) {
 		return
 	}
 	if trial := status.Verification; trial != nil && trial.EndedAt == nil {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 )
 
@@ -21,7 +22,7 @@ import (
 // Bindery; and what every Ready Binding asks for is there.
 func TestWhateverPeopleDo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t).service("visits").service("visits2").service("queue", ofType(v1alpha1.TypeRabbitMQ))
+		w := fourServices(t)
 		for range rapid.IntRange(1, 15).Draw(t, "steps") {
 			act(t, w)
 			before := w.generations
@@ -33,6 +34,12 @@ func TestWhateverPeopleDo(t *testing.T) {
 			checkOwners(t, w)
 		}
 	})
+}
+
+// fourServices are a world with services of two types. The handle of one is composed.
+func fourServices(t reporter) *world {
+	return newWorld(t).service("visits").service("visits2").service("queue", ofType(v1alpha1.TypeRabbitMQ)).
+		service("parts", composed("redis://$(user):$(password)@$(host)"), authority(v1alpha1.AuthorityConfigMap, "ca"))
 }
 
 // variables are all variables of the Pod template, in a fixed order.
@@ -51,7 +58,7 @@ func (w *world) variables() []string {
 // change and one rollback. Nothing is tried again by itself.
 func TestWhateverFails(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t).service("visits").service("visits2").service("queue", ofType(v1alpha1.TypeRabbitMQ)).deploy(ownContainers(t)...)
+		w := fourServices(t).deploy(ownContainers(t)...)
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			before, generations := w.variables(), w.generations
 			action := act(t, w)
@@ -79,9 +86,9 @@ func act(t *rapid.T, w *world) string {
 	names := []string{"a", "b", "c"}
 	name := rapid.SampledFrom(names).Draw(t, "binding")
 	exists := slices.ContainsFunc(w.bindings, func(b v1alpha1.Binding) bool { return b.Name == name })
-	service := rapid.SampledFrom([]string{"visits", "visits2", "queue", "nowhere"}).Draw(t, "service")
+	service := rapid.SampledFrom([]string{"visits", "visits2", "queue", "parts", "nowhere"}).Draw(t, "service")
 	variables := rapid.SampledFrom([]func(*v1alpha1.Binding){
-		env(), env("X", "uri"), env("Y", "uri", "X", "host"), env("OWN", "uri"),
+		env(), env("X", "uri"), env("Y", "uri", "X", "host"), env("OWN", "uri"), env("X", "uri", "CA", "ca.crt"),
 	}).Draw(t, "env")
 	action := rapid.SampledFrom([]string{"bind", "bind", "unbind", "edit", "edit", "deploy", "owner", "down", "up", "rotate", "restart", "annotate", "image"}).Draw(t, "action")
 	t.Logf("%s %s %s", action, name, service)
@@ -145,7 +152,15 @@ func checkReady(t *rapid.T, w *world) {
 		}
 		for _, container := range w.deployment.Spec.Template.Spec.Containers {
 			for _, e := range b.Spec.Env {
-				want := w.services[b.Spec.ServiceRef.Name].Status.Handle.SecretName + "/" + e.Key
+				h := w.services[b.Spec.ServiceRef.Name].Status.Handle
+				want := h.SecretName + "/" + e.Key
+				switch {
+				case e.Key == "uri" && h.Compose != "":
+					_, value := compose.Template(h.Compose).For(e.Name)
+					want = "=" + value
+				case e.Key == "ca.crt" && h.Authority != nil:
+					want = "ConfigMap ca/bundle.pem"
+				}
 				if got := w.carries(container.Name, e.Name); got != want {
 					t.Errorf("Binding %s is Ready, and %s/%s is %q instead of %q", b.Name, container.Name, e.Name, got, want)
 				}
@@ -173,6 +188,11 @@ func checkOwners(t *rapid.T, w *world) {
 			}
 			if seen[e.Name] > 1 {
 				t.Errorf("%s/%s is there twice", container.Name, e.Name)
+			}
+			for _, part := range compose.References(e.Value) {
+				if seen[part] != 1 {
+					t.Errorf("%s/%s is composed of %s, which does not come before it", container.Name, e.Name, part)
+				}
 			}
 		}
 	}

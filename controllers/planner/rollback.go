@@ -150,9 +150,11 @@ func (f *facts) wasRolledBack(b v1alpha1.Binding, s *v1alpha1.BackingService) st
 	}
 	h := s.Status.Handle
 	a, _ := f.recorded.Find(b.Name)
-	if t := a.RolledBack; t != nil && a.BindingUID == string(b.UID) && t.BindingGeneration == b.Generation &&
-		t.Service == s.Name && t.Secret == h.SecretName && t.Revision == h.Revision {
-		return t.Message
+	if t := a.RolledBack; t != nil && a.BindingUID == string(b.UID) {
+		if t.BindingGeneration == b.Generation && t.Service == s.Name && t.Secret == h.SecretName && t.Revision == h.Revision {
+			return t.Message
+		}
+		return "" // the history below does not know revisions of the same Secret
 	}
 	// The ledger may have been lost, with the workload or with its annotations.
 	if last := lastSwap(b.Status); isFailure(last, b, s) {

@@ -52,7 +52,8 @@ func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 		}
 		if v.obstacle.Reason != v1alpha1.ReasonContested { // what vanished is still what it had
 			c.setCurrent(status, b, v)
-			status.Injection = injectionOf(v.want)
+			a, _ := c.ledger.Find(b.Name) // where it is unknown, nothing is wanted
+			status.Injection = injectionOf(a.Secret, v.want)
 		}
 		if c.isForeign(b) {
 			status.Injection = nil // a new workload is not born with anything either
@@ -109,7 +110,7 @@ func (c *change) setCurrent(status *v1alpha1.BindingStatus, b v1alpha1.Binding, 
 		return
 	}
 	now := &v1alpha1.Attachment{
-		Service: a.Service, Type: a.Type, SecretName: a.Secret, Env: variables(c.held[b.Name]),
+		Service: a.Service, Type: a.Type, SecretName: a.Secret, Env: namesIn(c.held[b.Name]),
 		WorkloadUID: string(c.Workload.Object.UID), WorkloadGeneration: a.Generation, Since: a.Since,
 	}
 	if now.Since.IsZero() {

@@ -9,19 +9,26 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/ledger"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
-// env returns the variables that a Binding asks for, with the defaults of its service's type.
+// env returns the variables that a Binding asks for, with those of its service's type.
 func (f *facts) env(b v1alpha1.Binding) []v1alpha1.EnvVar {
-	if len(b.Spec.Env) > 0 {
-		return b.Spec.Env
-	}
 	s, ok := f.Services[b.Spec.ServiceRef.Name]
-	if !ok {
-		return nil
+	switch {
+	case !ok:
+		return b.Spec.Env
+	case b.Spec.EnvPreset == v1alpha1.EnvPresetSplit:
+		preset := slices.DeleteFunc(catalog.Split(s.Spec.Type), func(usual v1alpha1.EnvVar) bool {
+			return slices.ContainsFunc(b.Spec.Env, func(e v1alpha1.EnvVar) bool { return e.Name == usual.Name })
+		})
+		return append(preset, b.Spec.Env...)
+	case len(b.Spec.Env) > 0:
+		return b.Spec.Env
 	}
 	if variable := catalog.Lookup(s.Spec.Type).Variable; variable != "" {
 		return []v1alpha1.EnvVar{{Name: variable, Key: v1alpha1.KeyURI}}
@@ -42,40 +49,84 @@ func (f *facts) hasContainers(b v1alpha1.Binding) bool {
 	return !slices.ContainsFunc(b.Spec.Containers, func(name string) bool { return !slices.Contains(have, name) })
 }
 
+// variable is one that a Binding asks for, and what it refers to.
+type variable struct {
+	name string
+	ref  podtemplate.Ref
+}
+
+// asked returns the variables that a Binding asks for, in the order of its spec. They refer to nothing if its service has
+// no handle.
+func (f *facts) asked(b v1alpha1.Binding) []variable {
+	var asked []variable
+	h := f.Services[b.Spec.ServiceRef.Name].Status.Handle
+	for _, e := range f.env(b) {
+		if h == nil {
+			asked = append(asked, variable{name: e.Name})
+		} else {
+			asked = append(asked, variablesOf(e, h)...)
+		}
+	}
+	return asked
+}
+
+// variablesOf are the variables for one entry of spec.env: with a handle that is composed, its parts come first.
+func variablesOf(e v1alpha1.EnvVar, h *v1alpha1.Handle) []variable {
+	switch {
+	case isHandle(e) && h.Compose != "":
+		parts, value := compose.Template(h.Compose).For(e.Name)
+		var variables []variable
+		for _, part := range parts {
+			variables = append(variables, variable{part.Name, podtemplate.Ref{Secret: h.SecretName, Key: part.Key}})
+		}
+		return append(variables, variable{e.Name, podtemplate.Ref{Value: value}})
+	case isHandle(e):
+		return []variable{{e.Name, podtemplate.Ref{Secret: h.SecretName, Key: h.Key}}}
+	case isAuthority(e, h):
+		ref := podtemplate.Ref{ConfigMap: h.Authority.Name, Key: h.Authority.Key}
+		if h.Authority.Kind == v1alpha1.AuthoritySecret {
+			ref = podtemplate.Ref{Secret: h.Authority.Name, Key: h.Authority.Key}
+		}
+		return []variable{{e.Name, ref}}
+	default:
+		return []variable{{e.Name, podtemplate.Ref{Secret: h.SecretName, Key: e.Key}}}
+	}
+}
+
+// isHandle says whether a variable is to carry the handle itself.
+func isHandle(e v1alpha1.EnvVar) bool { return e.Key == v1alpha1.KeyURI || e.Key == "" }
+
+// isAuthority says whether a variable is to carry the authority of the service.
+func isAuthority(e v1alpha1.EnvVar, h *v1alpha1.Handle) bool {
+	return e.Key == v1alpha1.KeyAuthority && h.Authority != nil
+}
+
 // slots returns the places that a Binding asks for, in the order of its spec.
 func (f *facts) slots(b v1alpha1.Binding) []podtemplate.Slot {
 	var slots []podtemplate.Slot
+	asked := f.asked(b)
 	for _, container := range f.containers(b) {
-		for _, e := range f.env(b) {
-			slots = append(slots, podtemplate.Slot{Container: container, Env: e.Name})
+		for _, v := range asked {
+			slots = append(slots, podtemplate.Slot{Container: container, Env: v.name})
 		}
 	}
 	return slots
 }
 
 // entries returns what a Binding asks for, with the handle of its service.
-func (f *facts) entries(b v1alpha1.Binding, s *v1alpha1.BackingService) podtemplate.Entries {
-	keys := map[string]string{}
-	for _, e := range f.env(b) {
-		keys[e.Name] = keyOf(e, s)
-	}
+func (f *facts) entries(b v1alpha1.Binding) podtemplate.Entries {
 	entries := podtemplate.Entries{}
-	for _, slot := range f.slots(b) {
-		entries[slot] = podtemplate.Ref{Secret: s.Status.Handle.SecretName, Key: keys[slot.Env]}
+	asked := f.asked(b)
+	for _, container := range f.containers(b) {
+		for _, v := range asked {
+			entries[podtemplate.Slot{Container: container, Env: v.name}] = v.ref
+		}
 	}
 	return entries
 }
 
-// keyOf is the key of a service's Secret that a variable refers to.
-func keyOf(e v1alpha1.EnvVar, s *v1alpha1.BackingService) string {
-	if e.Key == v1alpha1.KeyURI || e.Key == "" {
-		return s.Status.Handle.Key
-	}
-	return e.Key
-}
-
-// variables returns the names of the variables of entries, sorted, each once.
-func variables(entries podtemplate.Entries) []string {
+// namesIn returns the names of the variables of entries, sorted, each once.
+func namesIn(entries podtemplate.Entries) []string {
 	var names []string
 	for slot := range entries {
 		names = append(names, slot.Env)
@@ -123,11 +174,26 @@ func (f *facts) isOn(b v1alpha1.Binding, s *v1alpha1.BackingService) bool {
 		return false
 	}
 	if a, ok := f.recorded.Find(b.Name); ok {
-		return a.Service == s.Name && a.Secret == s.Status.Handle.SecretName
+		return a.Service == s.Name && a.Secret == s.Status.Handle.SecretName && !f.isMoved(b, a, s.Status.Handle)
 	}
 	if current := b.Status.Current; current != nil {
 		return current.Service == s.Name && current.SecretName == s.Status.Handle.SecretName
 	}
 	// The app is born with it, or will be put on it as if it had been born with it.
 	return b.Status.Injection != nil && b.Status.Injection.SecretName == s.Status.Handle.SecretName
+}
+
+// isMoved says whether another revision of a handle changes what the app carries, although the Secret is the same: another
+// key of it, another composition, or another authority.
+func (f *facts) isMoved(b v1alpha1.Binding, a ledger.Attachment, h *v1alpha1.Handle) bool {
+	if a.Revision == h.Revision {
+		return false
+	}
+	want := f.entries(b)
+	for slot, have := range f.held[b.Name] {
+		if ref, asked := want[slot]; asked && ref != have {
+			return true
+		}
+	}
+	return false
 }

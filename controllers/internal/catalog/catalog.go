@@ -55,6 +55,46 @@ var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypeGeneric:    {},
 }
 
+// split are the variables that the clients of a type read by themselves, and the others in use.
+var split = map[v1alpha1.ServiceType][]v1alpha1.EnvVar{
+	v1alpha1.TypeRedis: {
+		{Name: "REDIS_HOST", Key: v1alpha1.KeyHost}, {Name: "REDIS_PORT", Key: v1alpha1.KeyPort},
+		{Name: "REDIS_USERNAME", Key: v1alpha1.KeyUsername}, {Name: "REDIS_PASSWORD", Key: v1alpha1.KeyPassword},
+	},
+	v1alpha1.TypeMySQL: {
+		{Name: "MYSQL_HOST", Key: v1alpha1.KeyHost}, {Name: "MYSQL_PORT", Key: v1alpha1.KeyPort},
+		{Name: "MYSQL_USER", Key: v1alpha1.KeyUsername}, {Name: "MYSQL_PASSWORD", Key: v1alpha1.KeyPassword},
+		{Name: "MYSQL_DATABASE", Key: v1alpha1.KeyDatabase},
+	},
+	// https://www.postgresql.org/docs/current/libpq-envars.html
+	v1alpha1.TypePostgreSQL: {
+		{Name: "PGHOST", Key: v1alpha1.KeyHost}, {Name: "PGPORT", Key: v1alpha1.KeyPort},
+		{Name: "PGUSER", Key: v1alpha1.KeyUsername}, {Name: "PGPASSWORD", Key: v1alpha1.KeyPassword},
+		{Name: "PGDATABASE", Key: v1alpha1.KeyDatabase},
+	},
+	v1alpha1.TypeRabbitMQ: {
+		{Name: "RABBITMQ_HOST", Key: v1alpha1.KeyHost}, {Name: "RABBITMQ_PORT", Key: v1alpha1.KeyPort},
+		{Name: "RABBITMQ_USERNAME", Key: v1alpha1.KeyUsername}, {Name: "RABBITMQ_PASSWORD", Key: v1alpha1.KeyPassword},
+	},
+	// https://www.memcachier.com/documentation
+	v1alpha1.TypeMemcached: {
+		{Name: "MEMCACHIER_SERVERS", Key: "servers"},
+		{Name: "MEMCACHIER_USERNAME", Key: v1alpha1.KeyUsername}, {Name: "MEMCACHIER_PASSWORD", Key: v1alpha1.KeyPassword},
+	},
+	v1alpha1.TypeSMTP: {
+		{Name: "SMTP_HOST", Key: v1alpha1.KeyHost}, {Name: "SMTP_PORT", Key: v1alpha1.KeyPort},
+		{Name: "SMTP_USERNAME", Key: v1alpha1.KeyUsername}, {Name: "SMTP_PASSWORD", Key: v1alpha1.KeyPassword},
+	},
+	// The Secret of an ObjectBucketClaim has these keys, and Secrets that people make for the AWS clients have them too.
+	v1alpha1.TypeS3: {
+		{Name: "AWS_ACCESS_KEY_ID", Key: "AWS_ACCESS_KEY_ID"}, {Name: "AWS_SECRET_ACCESS_KEY", Key: "AWS_SECRET_ACCESS_KEY"},
+	},
+}
+
+// Split returns the usual variables of apps that take a handle of the type in pieces, and the keys that Secrets usually
+// have for them; none if there are no such variables.
+func Split(t v1alpha1.ServiceType) []v1alpha1.EnvVar { return slices.Clone(split[t]) }
+
 // schemePorts are the ports of schemes whose port differs from that of their type, or whose type has none.
 var schemePorts = map[string]int32{
 	"http": 80, "https": 443, "couchdb": 5984, "couchdbs": 6984,

@@ -1,9 +1,11 @@
 package catalog
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,5 +50,37 @@ func TestTheDocumentSaysWhatItMeansToPass(t *testing.T) {
 		if said[kind] != Passed(kind) {
 			t.Errorf("of type %s the document says %q, and the status %s", kind, said[kind], Passed(kind))
 		}
+	}
+}
+
+// The separate variables of a type are names and keys that can be, and the guide has them.
+func TestTheSeparateVariables(t *testing.T) {
+	guide, err := os.ReadFile("../../../docs/guide.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, kind := range Types() {
+		var cells []string
+		for _, e := range Split(kind) {
+			if !regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`).MatchString(e.Name) || !regexp.MustCompile(`^[-._a-zA-Z0-9]+$`).MatchString(e.Key) {
+				t.Errorf("%s: %s from %s", kind, e.Name, e.Key)
+			}
+			cells = append(cells, fmt.Sprintf("`%s` from %s", e.Name, e.Key))
+		}
+		if len(cells) == 0 {
+			continue
+		}
+		rows++
+		if row := fmt.Sprintf("| `%s` | %s |\n", kind, strings.Join(cells, ", ")); !strings.Contains(string(guide), row) {
+			t.Errorf("docs/guide.md has not\n%s", row)
+		}
+	}
+	if rows == 0 || len(Split(v1alpha1.TypeNewRelic)) > 0 {
+		t.Error("there are none, or those of a token")
+	}
+	Split(v1alpha1.TypeRedis)[0].Name = "CHANGED"
+	if Split(v1alpha1.TypeRedis)[0].Name != "REDIS_HOST" {
+		t.Error("who gets them can change them")
 	}
 }

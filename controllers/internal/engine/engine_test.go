@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 )
 
@@ -59,6 +61,8 @@ func TestGolden(t *testing.T) {
 		"collector-deployment":      CollectorDeployment(logs, NewStanding(logs, ClaimName, "visits-abc"), images),
 		"collector-binding":         CollectorBinding(logs),
 		"verify-job":                VerifyJob(plain, tried("visits-abc", "uri", 1), "visits-1", images, v1alpha1.ProbeContainer),
+		"verify-job-authority":      VerifyJob(plain, composedOf("", v1alpha1.AuthorityConfigMap), "visits-1", images, v1alpha1.ProbeContainer),
+		"verify-job-composed":       VerifyJob(plain, composedOf("redis://$(user):$(password)@$(host)", v1alpha1.AuthoritySecret), "visits-1", images, v1alpha1.ProbeInitContainer),
 		"verify-job-init":           VerifyJob(plain, tried("visits-abc", "uri", 1), "visits-1", images, v1alpha1.ProbeInitContainer),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,6 +247,58 @@ func TestRenderedTellsEveryDifference(t *testing.T) {
 
 func tried(secretName, key string, revision int64) *v1alpha1.Handle {
 	return &v1alpha1.Handle{SecretName: secretName, Key: key, Revision: revision}
+}
+
+// composedOf is a handle of several keys, with an authority.
+func composedOf(template string, kind v1alpha1.AuthorityKind) *v1alpha1.Handle {
+	h := tried("visits-abc", "uri", 1)
+	if template != "" {
+		h.Key, h.Compose = "", template
+	}
+	h.Authority = &v1alpha1.AuthorityReference{Kind: kind, Name: "vendor", Key: "bundle.pem"}
+	return h
+}
+
+// What the kubelet makes of the environment and the arguments of a Job: the handle as an app gets it, and the parts by the
+// names that the probe looks for.
+func TestTheJobComposesAsAnAppDoes(t *testing.T) {
+	secret := map[string]string{"user": "app", "password": "$(BINDERY_HANDLE_1)$$x", "host": "db"}
+	for _, who := range []v1alpha1.ComposeFor{"", v1alpha1.ComposeForProbe} {
+		h := composedOf("redis://$(user):$(password)@$(host)/0", v1alpha1.AuthoritySecret)
+		h.ComposeFor = who
+		c := verifyPod(redis(v1alpha1.RedisSource{}), h, images, v1alpha1.ProbeContainer).Containers[0]
+		environment := map[string]string{}
+		lookup := func(name string) (string, bool) { value, ok := environment[name]; return value, ok }
+		for _, e := range c.Env {
+			switch {
+			case e.Value != nil:
+				environment[*e.Name] = compose.Expand(*e.Value, lookup)
+			case !*e.ValueFrom.SecretKeyRef.Optional || *e.ValueFrom.SecretKeyRef.Name != "visits-abc":
+				t.Errorf("%s refers to %s, optional: %v", *e.Name, *e.ValueFrom.SecretKeyRef.Name, *e.ValueFrom.SecretKeyRef.Optional)
+			default:
+				environment[*e.Name] = secret[*e.ValueFrom.SecretKeyRef.Key]
+			}
+		}
+		want := "redis://app:$(BINDERY_HANDLE_1)$$x@db/0"
+		if who == v1alpha1.ComposeForProbe {
+			want = ""
+		}
+		if got := environment[ProbeVariable]; got != want {
+			t.Errorf("%q: the handle is %q, want %q", who, got, want)
+		}
+		template := ""
+		for _, arg := range c.Args {
+			if value, ok := strings.CutPrefix(arg, "--compose="); ok {
+				template = compose.Expand(value, lookup)
+			}
+		}
+		if got := compose.Expand(template, lookup); got != "redis://app:$(BINDERY_HANDLE_1)$$x@db/0" {
+			t.Errorf("%q: the template is %q, which makes %q", who, template, got)
+		}
+		if got := slices.Contains(c.Args, "--escape"); got != (who == v1alpha1.ComposeForProbe) {
+			t.Errorf("%q: it is to escape: %v", who, got)
+		}
+	}
 }
 
 // The StatefulSet and the Deployment of an earlier Bindery, as they are in the cluster.

@@ -8,6 +8,7 @@ import (
 	acorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 )
 
 const (
@@ -29,6 +30,14 @@ const (
 
 	// ProbeVariable carries the handle that `bindery-job probe` tries.
 	ProbeVariable = "BINDERY_HANDLE"
+
+	// probeParts names the parts of a handle that is composed: BINDERY_HANDLE_1 and so on.
+	probeParts = "HANDLE"
+
+	// The file with the certificates of a private authority.
+	authorityVolume = "authority"
+	authorityFolder = "/etc/bindery/authority"
+	authorityFile   = "ca.crt"
 )
 
 // VerifyJob tries one handle once, in the namespace of the service: the kubelet gives the handle to the probe, and the
@@ -121,11 +130,9 @@ func verifyPod(
 			WithResources(granted).
 			WithSecurityContext(containerSecurity())
 	}
-	// If the key does not exist, the variable is left out, and the probe reports that. Without optional, the Pod would
-	// not start, and the Job would find out nothing until its deadline.
-	probe := container(probeContainer, "probe", "--type="+string(s.Spec.Type)).
-		WithEnv(acorev1.EnvVar().WithName(ProbeVariable).WithValueFrom(acorev1.EnvVarSource().
-			WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(h.Key).WithOptional(true))), goMemory(*granted.Limits))
+	env, composed := probeHandle(h)
+	probe := container(probeContainer, append([]string{"probe", "--type=" + string(s.Spec.Type)}, composed...)...).
+		WithEnv(env...).WithEnv(goMemory(*granted.Limits))
 	pod := acorev1.PodSpec().
 		WithRestartPolicy(corev1.RestartPolicyNever).
 		WithActiveDeadlineSeconds(verifyPodSeconds).
@@ -134,11 +141,51 @@ func verifyPod(
 		WithImagePullSecrets(images.pullSecrets()...).
 		WithSecurityContext(podSecurity(probeUID)).
 		WithTerminationGracePeriodSeconds(1)
+	if h.Authority != nil {
+		pod.WithVolumes(authorityOf(h.Authority))
+		probe.WithArgs("--ca-file=" + authorityFolder + "/" + authorityFile).
+			WithVolumeMounts(acorev1.VolumeMount().WithName(authorityVolume).WithMountPath(authorityFolder).WithReadOnly(true))
+	}
 	if placement == v1alpha1.ProbeInitContainer {
 		// A Pod must also have a container.
 		return pod.WithInitContainers(probe).WithContainers(container(endContainer, "probe", "--end"))
 	}
 	return pod.WithContainers(probe)
+}
+
+// probeHandle gives the handle to the probe: one key of the Secret, or several that the kubelet composes as it does for an
+// app. The probe also gets the parts, and how they are composed, because it has to look at them one by one, or to
+// percent-encode them and to compose the handle itself.
+//
+// If a key does not exist, its variable is left out, and the probe reports that. Without optional, the Pod would not start,
+// and the Job would find out nothing until its deadline.
+func probeHandle(h *v1alpha1.Handle) (env []*acorev1.EnvVarApplyConfiguration, args []string) {
+	keyOf := func(name, key string) *acorev1.EnvVarApplyConfiguration {
+		return acorev1.EnvVar().WithName(name).WithValueFrom(acorev1.EnvVarSource().
+			WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(key).WithOptional(true)))
+	}
+	if h.Compose == "" {
+		return append(env, keyOf(ProbeVariable, h.Key)), nil
+	}
+	parts, value := compose.Template(h.Compose).For(probeParts)
+	for _, part := range parts {
+		env = append(env, keyOf(part.Name, part.Key))
+	}
+	args = []string{"--compose=" + compose.Literal(value)} // the kubelet expands arguments too
+	if !h.ForApps() {
+		return env, append(args, "--escape")
+	}
+	return append(env, acorev1.EnvVar().WithName(ProbeVariable).WithValue(value)), args
+}
+
+// authorityOf is the volume with the certificates of an authority. If the object or its key does not exist, the volume is
+// empty, and the probe reports that.
+func authorityOf(ref *v1alpha1.AuthorityReference) *acorev1.VolumeApplyConfiguration {
+	volume, item := acorev1.Volume().WithName(authorityVolume), acorev1.KeyToPath().WithKey(ref.Key).WithPath(authorityFile)
+	if ref.Kind == v1alpha1.AuthoritySecret {
+		return volume.WithSecret(acorev1.SecretVolumeSource().WithSecretName(ref.Name).WithItems(item).WithOptional(true))
+	}
+	return volume.WithConfigMap(acorev1.ConfigMapVolumeSource().WithName(ref.Name).WithItems(item).WithOptional(true))
 }
 
 // probeResources are requests that equal the limits, unless somebody says otherwise. So the Pod can be created if a quota

@@ -105,6 +105,23 @@ func rules() []rule {
 	}
 }
 
+// A handle that is composed has a credential only as the content of a key: as $(KEY). Everybody may read the rest of it.
+const (
+	// keyOf is how such a handle names a key.
+	keyOf = `[$][(][-._a-zA-Z0-9]+[)]`
+
+	// composed is a URL whose user, hosts, path and parameters are text and keys, and whose password is one key.
+	composed = `^[a-z][a-z0-9+.-]*(:[a-z0-9+.-]+)*://((` + keyOf + `|[A-Za-z0-9._~%-])*(:(` + keyOf + `)?)?@)?(` + keyOf +
+		`|[][A-Za-z0-9._:,-])+(/(` + keyOf + `|[^$?#@[:space:]])*)?([?](` + keyOf + `|[^$?#@[:space:]])*)?$`
+
+	notComposed = "must be a URL of text and $(KEY), in which the password is a $(KEY), for example " +
+		"mysql://$(username):$(password)@$(host):$(port)/shop"
+	refusedText = "must not hold credentials: keep them in keys of the Secret, and name those with $(KEY)"
+)
+
+// textParameter matches a parameter whose name is that of a credential, and whose value is a text.
+func textParameter() string { return secretParameter() + `[^$&;#]` }
+
 // secretParameter matches a URL with a parameter whose name is that of a credential. A name may be nested, as in PHP and
 // Rails: auth[], user[password].
 func secretParameter() string {

@@ -168,3 +168,40 @@ func TestWhatAHandleSaysAboutTLS(t *testing.T) {
 		}
 	}
 }
+
+// A service whose authority is known: what a handle says about a file of the app's is that authority, and what it says
+// about names and about no check counts as before.
+func TestHowMuchOfACertificateIsChecked(t *testing.T) {
+	for tail, want := range map[string]Check{
+		"":                     CheckAll,
+		"/0?db=1":              CheckAll,
+		"?ssl=true":            CheckAll,
+		"?sslmode=verify-full": CheckAll,
+		"?sslmode=verify-full&sslrootcert=/ca.pem":  CheckAll,
+		"?ssl_ca=/ca.pem":                           CheckAll,
+		"?ssl-mode=VERIFY_IDENTITY":                 CheckAll,
+		"?ssl_cert_reqs=required":                   CheckAll,
+		"?insecureSkipVerify=0":                     CheckAll,
+		"?sslmode=verify-ca&sslrootcert=/ca.pem":    CheckAuthority,
+		"?ssl-mode=VERIFY_CA":                       CheckAuthority,
+		"?verifyPeer=CA":                            CheckAuthority,
+		"?tls=true&serverName=db.example.com":       CheckAuthority,
+		"?ssl_check_hostname=False":                 CheckAuthority,
+		"?ssl_check_hostname=true":                  CheckAll,
+		"?ssl_check_hostname=no&ssl_cert_reqs=none": CheckNothing,
+		"?sslmode=require":                          CheckNothing,
+		"?sslmode=require&sslrootcert=/ca.pem":      CheckNothing,
+		"?sslmode=disable":                          CheckNothing,
+		"?tls=skip-verify":                          CheckNothing,
+		"?tls=preferred":                            CheckNothing,
+		"?ssl_cert_reqs=none":                       CheckNothing,
+		"?sslmode=verify-ca&insecure=1":             CheckNothing,
+		"#insecure":                                 CheckNothing,
+		`?ssl={"rejectUnauthorized":false}`:         CheckNothing,
+		"?ssl%5Bverify_peer%5D=0":                   CheckNothing,
+	} {
+		if got := optionsOf(tail).Check(); got != want {
+			t.Errorf("%s: %d, want %d", tail, got, want)
+		}
+	}
+}

@@ -115,13 +115,16 @@ var (
 		"tlsrejectunauthorized", "sslcertreqs", "certreqs", "tlscertreqs",
 	}
 	modeNames = []string{"sslmode", "tlsmode", "ssl", "tls", "usessl", "usetls", "encrypt"}
-	// authorityNames name files of the app's image, or the name in the certificate.
+	// authorityNames name files of the app's image.
 	authorityNames = []string{
 		"sslrootcert", "sslca", "sslcacerts", "sslcafile", "sslcacert", "sslcapath", "tlsca", "tlscafile", "tlscacert", "tlscacerts",
 		"cafile", "cacert", "cacerts", "cacertfile", "capath", "truststore", "truststoreurl", "trustcertificatekeystoreurl",
-		"sslhost", "servername", "tlsservername",
 	}
-	no = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
+	// nameNames name the one to whom the certificate belongs.
+	nameNames = []string{"sslhost", "servername", "tlsservername"}
+	// hostNames are those of checkNames that are about the name in the certificate, and not about its authority.
+	hostNames = []string{"verifyhostname", "sslcheckhostname", "checkhostname"}
+	no        = []string{"0", "false", "no", "off", "none", "disable", "disabled", "certnone", "verifynone", "noverify"}
 	// checking are the modes in which the authority and the name of the certificate are checked.
 	checking = []string{"verifyfull", "verifyidentity", "strict", "1", "true", "yes", "on", "enable", "enabled"}
 )
@@ -136,7 +139,7 @@ func (o Options) TLS() TLS {
 			tls.Unverified = tls.Unverified || !slices.Contains(no, value)
 		case slices.Contains(checkNames, option.Name):
 			tls.Unverified = tls.Unverified || slices.Contains(no, value) || value == "ca"
-		case slices.Contains(authorityNames, option.Name):
+		case slices.Contains(authorityNames, option.Name), slices.Contains(nameNames, option.Name):
 			tls.Unverified = true
 		case slices.Contains(modeNames, option.Name):
 			tls.Off = tls.Off || slices.Contains(no, value)
@@ -145,4 +148,40 @@ func (o Options) TLS() TLS {
 		}
 	}
 	return tls
+}
+
+// Check is how much of a certificate an app checks.
+type Check int
+
+const (
+	// CheckNothing is for an app that takes any certificate.
+	CheckNothing Check = iota
+	// CheckAuthority is for one whose certificate has to be of the authority, and may be for another name than the host.
+	CheckAuthority
+	// CheckAll is for one whose certificate has to be of the authority, and for the host.
+	CheckAll
+)
+
+// Check reads the options for a service whose authority is known. A file of the app's image is then that authority.
+func (o Options) Check() Check {
+	check := CheckAll
+	for _, option := range o {
+		check = min(check, option.check())
+	}
+	return check
+}
+
+// check is the most that an app checks with this option.
+func (o Option) check() Check {
+	value := canonical(o.Value)
+	is := func(names []string) bool { return slices.Contains(names, o.Name) }
+	off := slices.Contains(no, value)
+	switch {
+	case is(nameNames), is(hostNames) && off, (is(modeNames) || is(checkNames)) && (value == "ca" || value == "verifyca"):
+		return CheckAuthority
+	case is(skipNames) && !off, is(checkNames) && off, is(modeNames) && !slices.Contains(checking, value):
+		return CheckNothing
+	default:
+		return CheckAll
+	}
 }

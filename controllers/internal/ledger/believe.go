@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
@@ -23,10 +24,10 @@ const (
 	// MaxEntries is how many variables all attachments may name together.
 	MaxEntries = 4096
 
-	// maxVariables of one Binding, as in its schema.
-	maxVariables = 32
+	// maxVariables of one Binding, as in the schema of its status.
+	maxVariables = 320
 	// Lengths, in bytes.
-	maxVariableName, maxKey, maxUID, maxDigest = 256, 253, 64, 64
+	maxVariableName, maxKey, maxValue, maxUID, maxDigest = 280, 253, 65536, 64, 64
 )
 
 var (
@@ -105,8 +106,14 @@ func (t RolledBack) isPossible() bool {
 }
 
 func (e Entry) isPossible() bool {
-	return len(validation.IsDNS1123Label(e.Container)) == 0 && len(e.Name) <= maxVariableName && variableName.MatchString(e.Name) &&
-		len(e.Key) <= maxKey && secretKey.MatchString(e.Key)
+	if len(validation.IsDNS1123Label(e.Container)) > 0 || len(e.Name) > maxVariableName || !variableName.MatchString(e.Name) {
+		return false
+	}
+	if e.Value != "" {
+		return len(e.Value) <= maxValue && compose.IsComposed(e.Value) && e.Key == "" && e.Secret == "" && e.ConfigMap == ""
+	}
+	return len(e.Key) <= maxKey && secretKey.MatchString(e.Key) && isNameOrNone(e.Secret) && isNameOrNone(e.ConfigMap) &&
+		(e.Secret == "" || e.ConfigMap == "")
 }
 
 // isName says whether an object of the API can have this name.

@@ -61,8 +61,9 @@ type Carried struct {
 	ServiceUID string               `json:"serviceUID"`
 	Type       v1alpha1.ServiceType `json:"type,omitempty"`
 	Revision   int64                `json:"revision"`
-	Secret     string               `json:"secret"`
-	Env        []Entry              `json:"env"`
+	// Secret of the handle.
+	Secret string  `json:"secret"`
+	Env    []Entry `json:"env"`
 }
 
 // RolledBack is a rollout that failed. It is remembered so that it is not tried again before somebody changes something.
@@ -78,11 +79,30 @@ type RolledBack struct {
 	Rolling bool `json:"rolling,omitempty"`
 }
 
-// Entry is one variable of an attachment.
+// Entry is one variable of an attachment: a key of the Secret of the handle, unless it says otherwise.
 type Entry struct {
 	Container string `json:"container"`
 	Name      string `json:"name"`
-	Key       string `json:"key"`
+	Key       string `json:"key,omitempty"`
+	// Secret or ConfigMap is what has the key instead.
+	Secret    string `json:"secret,omitempty"`
+	ConfigMap string `json:"configMap,omitempty"`
+	// Value is composed of other variables.
+	Value string `json:"value,omitempty"`
+}
+
+// refIn is what an entry refers to, where secret is the Secret of the handle.
+func (e Entry) refIn(secret string) podtemplate.Ref {
+	switch {
+	case e.Value != "":
+		return podtemplate.Ref{Value: e.Value}
+	case e.ConfigMap != "":
+		return podtemplate.Ref{ConfigMap: e.ConfigMap, Key: e.Key}
+	case e.Secret != "":
+		return podtemplate.Ref{Secret: e.Secret, Key: e.Key}
+	default:
+		return podtemplate.Ref{Secret: secret, Key: e.Key}
+	}
 }
 
 // WorkloadName is the name of a workload in a ledger.
@@ -143,17 +163,20 @@ func (a Attachment) IsOf(other Attachment) bool {
 func (c Carried) Entries() podtemplate.Entries {
 	entries := podtemplate.Entries{}
 	for _, e := range c.Env {
-		entries[podtemplate.Slot{Container: e.Container, Env: e.Name}] = podtemplate.Ref{Secret: c.Secret, Key: e.Key}
+		entries[podtemplate.Slot{Container: e.Container, Env: e.Name}] = e.refIn(c.Secret)
 	}
 	return entries
 }
 
-// With returns a copy with these variables.
+// With returns a copy with these variables. The Secret of the handle stays.
 func (c Carried) With(entries podtemplate.Entries) Carried {
 	c.Env = nil
 	for slot, ref := range entries {
-		c.Secret = ref.Secret
-		c.Env = append(c.Env, Entry{Container: slot.Container, Name: slot.Env, Key: ref.Key})
+		e := Entry{Container: slot.Container, Name: slot.Env, Key: ref.Key, ConfigMap: ref.ConfigMap, Value: ref.Value}
+		if ref.Secret != c.Secret {
+			e.Secret = ref.Secret
+		}
+		c.Env = append(c.Env, e)
 	}
 	sortEntries(c.Env)
 	return c

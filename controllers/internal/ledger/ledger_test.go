@@ -65,6 +65,16 @@ func TestWhatIsBelieved(t *testing.T) {
 		"not a name in capitals":                {change(func(a *Attachment) { a.Binding = "B" }), []string{"a", "c"}},
 		"not a name that is too long":           {change(func(a *Attachment) { a.Binding = strings.Repeat("b", 254) }), []string{"a", "c"}},
 		"not a Secret that cannot exist":        {change(func(a *Attachment) { a.Secret = "../b" }), []string{"a", "c"}},
+		"a key of a ConfigMap":                  {change(func(a *Attachment) { a.Env[0].ConfigMap = "ca" }), []string{"a", "b", "c"}},
+		"a key of another Secret":               {change(func(a *Attachment) { a.Env[0].Secret = "ca" }), []string{"a", "b", "c"}},
+		"what is composed":                      {change(func(a *Attachment) { a.Env[0].Key, a.Env[0].Value = "", "x://$(BINDERY_B_1)" }), []string{"a", "b", "c"}},
+		"not a value that Bindery has not made": {change(func(a *Attachment) { a.Env[0].Key, a.Env[0].Value = "", "mine" }), []string{"a", "c"}},
+		"not a value that is far too long": {change(func(a *Attachment) {
+			a.Env[0].Key, a.Env[0].Value = "", "$(BINDERY_B_1)"+strings.Repeat("x", maxValue)
+		}), []string{"a", "c"}},
+		"not a value and a key":                 {change(func(a *Attachment) { a.Env[0].Value = "x://$(BINDERY_B_1)" }), []string{"a", "c"}},
+		"not a key of two objects":              {change(func(a *Attachment) { a.Env[0].ConfigMap, a.Env[0].Secret = "ca", "ca" }), []string{"a", "c"}},
+		"not a ConfigMap that cannot exist":     {change(func(a *Attachment) { a.Env[0].ConfigMap = "../ca" }), []string{"a", "c"}},
 		"not variables of no Secret":            {change(func(a *Attachment) { a.Secret = "" }), []string{"a", "c"}},
 		"not a service that cannot exist":       {change(func(a *Attachment) { a.Service = "S S" }), []string{"a", "c"}},
 		"not a type that no service has":        {change(func(a *Attachment) { a.Type = "teapot" }), []string{"a", "c"}},
@@ -79,7 +89,7 @@ func TestWhatIsBelieved(t *testing.T) {
 		"not a second one of the same variable": {change(func(a *Attachment) { a.Env[0].Name = "A" }), []string{"a", "c"}},
 		"more variables than a Binding may have": {change(func(a *Attachment) {
 			a.Env = nil
-			for i := range 33 {
+			for i := range maxVariables + 1 {
 				a.Env = append(a.Env, Entry{Container: "app", Name: fmt.Sprint("V", i), Key: "k"})
 			}
 		}), []string{"a", "c"}},
@@ -120,7 +130,9 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 		name := rapid.StringMatching(`[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?){0,3}`)
 		slots := map[podtemplate.Slot]bool{}
 		carried := func(own bool) Carried {
-			c := Carried{Service: name.Draw(t, "service"), ServiceUID: "uid", Type: v1alpha1.TypeRedis, Revision: rapid.Int64().Draw(t, "revision")}
+			c := Carried{
+				Service: name.Draw(t, "service"), ServiceUID: "uid", Type: v1alpha1.TypeRedis, Revision: rapid.Int64().Draw(t, "revision"), Secret: "secret",
+			}
 			entries := podtemplate.Entries{}
 			for range rapid.IntRange(1, 5).Draw(t, "variables") {
 				slot := podtemplate.Slot{
@@ -129,10 +141,17 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 				}
 				if !slots[slot] {
 					slots[slot] = own
-					entries[slot] = podtemplate.Ref{Secret: "secret", Key: rapid.StringMatching(`[-._a-zA-Z0-9]{1,253}`).Draw(t, "key")}
+					key := rapid.StringMatching(`[-._a-zA-Z0-9]{1,253}`).Draw(t, "key")
+					entries[slot] = rapid.SampledFrom([]podtemplate.Ref{
+						{Secret: "secret", Key: key}, {Secret: "another", Key: key}, {ConfigMap: "ca", Key: key}, {Value: "x://$(BINDERY_X_1)"},
+					}).Draw(t, "ref")
 				}
 			}
-			return c.With(entries)
+			with := c.With(entries)
+			if diff := cmp.Diff(entries, with.Entries()); diff != "" || with.Secret != "secret" {
+				t.Fatalf("of the Secret %s (-given +read):\n%s", with.Secret, diff)
+			}
+			return with
 		}
 		l := Ledger{Workload: workload}
 		for _, binding := range rapid.SliceOfNDistinct(name, 0, 5, rapid.ID[string]).Draw(t, "bindings") {

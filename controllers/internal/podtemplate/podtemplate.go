@@ -19,6 +19,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/controllers/internal/compose"
 )
 
 // Slot is a place for a variable: a name in the environment of one container.
@@ -27,10 +29,13 @@ type Slot struct {
 	Env       string
 }
 
-// Ref is what a slot refers to: one key of a Secret in the namespace of the workload.
+// Ref is what a slot refers to: one key of a Secret, or of a ConfigMap, in the namespace of the workload; or earlier
+// variables, of which its value is composed.
 type Ref struct {
-	Secret string
-	Key    string
+	Secret    string
+	ConfigMap string
+	Key       string
+	Value     string
 }
 
 // Entries are variables and what they refer to.
@@ -59,7 +64,7 @@ type Presence int
 const (
 	// Absent: there is no variable of this name.
 	Absent Presence = iota
-	// Refers: there is one, and it is only a reference to a key of a Secret.
+	// Refers: there is one, and it has the form of a Ref.
 	Refers
 	// Foreign: there is one of another form, or more than one.
 	Foreign
@@ -89,21 +94,27 @@ func Lookup(pod corev1.PodSpec, slot Slot) (Presence, Ref) {
 	return presence, ref
 }
 
+// refOf is what a variable refers to; zero if it has another form than Bindery writes.
 func refOf(env corev1.EnvVar) Ref {
-	if env.Value != "" || env.ValueFrom == nil || env.ValueFrom.SecretKeyRef == nil {
+	from := env.ValueFrom
+	switch {
+	case from == nil && compose.IsComposed(env.Value):
+		return Ref{Value: env.Value}
+	case from == nil || env.Value != "":
+		return Ref{}
+	case from.SecretKeyRef != nil && from.SecretKeyRef.Optional == nil: // a Pod must not start without its handle
+		return Ref{Secret: from.SecretKeyRef.Name, Key: from.SecretKeyRef.Key}
+	case from.ConfigMapKeyRef != nil && from.ConfigMapKeyRef.Optional == nil:
+		return Ref{ConfigMap: from.ConfigMapKeyRef.Name, Key: from.ConfigMapKeyRef.Key}
+	default:
 		return Ref{}
 	}
-	selector := env.ValueFrom.SecretKeyRef
-	if selector.Optional != nil {
-		return Ref{} // Bindery never writes optional: a Pod must not start without its handle
-	}
-	return Ref{Secret: selector.Name, Key: selector.Key}
 }
 
 // Patch returns the operations that remove the entries in remove from a Pod template and put those in set into it. A slot
 // in set must be absent or a reference. The caller makes sure, with Lookup, that each slot in remove and each filled slot
 // in set is Bindery's own. A slot that is already right needs no operation. If there is no operation at all, nothing has
-// to be done. New variables are added at the end.
+// to be done. New variables are added at the end, and so is one that is composed of variables which would come after it.
 func Patch(pod corev1.PodSpec, remove []Slot, set Entries) []Op {
 	var ops []Op
 	for i, c := range pod.Containers {
@@ -117,34 +128,50 @@ func Patch(pod corev1.PodSpec, remove []Slot, set Entries) []Op {
 
 func patchContainer(index int, c corev1.Container, remove []Slot, set Entries) []Op {
 	var replacements, removals []Op
-	present := map[string]bool{}
+	stays := map[string]bool{}
 	for i, env := range c.Env {
-		present[env.Name] = true
 		path := fmt.Sprintf("%s/env/%d", containerPath(index), i)
 		slot := Slot{Container: c.Name, Env: env.Name}
-		if want, ok := set[slot]; ok {
-			if have := refOf(env); have != want {
-				replacements = append(replacements, pin(path, env.Name, have)...)
-				replacements = append(replacements,
-					Op{Op: "replace", Path: path + "/valueFrom/secretKeyRef/name", Value: want.Secret},
-					Op{Op: "replace", Path: path + "/valueFrom/secretKeyRef/key", Value: want.Key})
+		want, wanted := set[slot]
+		have := refOf(env)
+		switch {
+		case wanted && !isTooEarly(c, i, set):
+			stays[env.Name] = true
+			if have != want {
+				replacements = append(append(replacements, pin(path, env.Name, have)...), replace(path, env.Name, have, want)...)
 			}
-		} else if slices.Contains(remove, slot) {
+		case wanted || slices.Contains(remove, slot):
 			// The last one first, so that the indices of the others still hold.
-			removals = append(append(pin(path, env.Name, refOf(env)), Op{Op: "remove", Path: path}), removals...)
+			removals = append(append(pin(path, env.Name, have), Op{Op: "remove", Path: path}), removals...)
 		}
 	}
-	return append(append(replacements, removals...), additions(index, c, set, present)...)
+	return append(append(replacements, removals...), additions(index, c, set, stays)...)
+}
+
+// isTooEarly says whether the variable at this index is to be composed of one that is to be there too, and is not before it.
+// The kubelet would leave the reference to that one as it is.
+func isTooEarly(c corev1.Container, index int, set Entries) bool {
+	want := set[Slot{Container: c.Name, Env: c.Env[index].Name}]
+	return slices.ContainsFunc(compose.References(want.Value), func(part string) bool {
+		_, wanted := set[Slot{Container: c.Name, Env: part}]
+		return wanted && !slices.ContainsFunc(c.Env[:index], func(e corev1.EnvVar) bool { return e.Name == part })
+	})
 }
 
 func additions(index int, c corev1.Container, set Entries, present map[string]bool) []Op {
-	var names []string
-	for slot := range set {
-		if slot.Container == c.Name && !present[slot.Env] {
+	var names, composed []string
+	for slot, ref := range set {
+		switch {
+		case slot.Container != c.Name || present[slot.Env]:
+		case ref.Value != "":
+			composed = append(composed, slot.Env)
+		default:
 			names = append(names, slot.Env)
 		}
 	}
 	slices.Sort(names)
+	slices.Sort(composed)
+	names = append(names, composed...) // after what they are composed of
 	var ops []Op
 	if len(names) > 0 && len(c.Env) == 0 {
 		ops = append(ops, Op{Op: "add", Path: containerPath(index) + "/env", Value: []corev1.EnvVar{}})
@@ -155,19 +182,62 @@ func additions(index int, c corev1.Container, set Entries, present map[string]bo
 	return ops
 }
 
+// keyRef is where in a variable a reference to a key is; "" = ref is no reference to a key.
+func (r Ref) keyRef() string {
+	switch {
+	case r.Secret != "":
+		return "/valueFrom/secretKeyRef"
+	case r.ConfigMap != "":
+		return "/valueFrom/configMapKeyRef"
+	default:
+		return ""
+	}
+}
+
+// object is the name of what has the key.
+func (r Ref) object() string {
+	if r.Secret != "" {
+		return r.Secret
+	}
+	return r.ConfigMap
+}
+
 // pin tests that the entry at path is still the one that the patch was made for.
 func pin(path, name string, ref Ref) []Op {
+	ops := []Op{{Op: "test", Path: path + "/name", Value: name}}
+	if ref.keyRef() == "" {
+		return append(ops, Op{Op: "test", Path: path + "/value", Value: ref.Value})
+	}
+	return append(ops,
+		Op{Op: "test", Path: path + ref.keyRef() + "/name", Value: ref.object()},
+		Op{Op: "test", Path: path + ref.keyRef() + "/key", Value: ref.Key})
+}
+
+// replace turns the entry at path into another one, where it is.
+func replace(path, name string, have, want Ref) []Op {
+	if have.keyRef() == "" || have.keyRef() != want.keyRef() {
+		return []Op{{Op: "replace", Path: path, Value: envVar(name, want)}}
+	}
 	return []Op{
-		{Op: "test", Path: path + "/name", Value: name},
-		{Op: "test", Path: path + "/valueFrom/secretKeyRef/name", Value: ref.Secret},
-		{Op: "test", Path: path + "/valueFrom/secretKeyRef/key", Value: ref.Key},
+		{Op: "replace", Path: path + want.keyRef() + "/name", Value: want.object()},
+		{Op: "replace", Path: path + want.keyRef() + "/key", Value: want.Key},
 	}
 }
 
 func envVar(name string, ref Ref) corev1.EnvVar {
-	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-		LocalObjectReference: corev1.LocalObjectReference{Name: ref.Secret}, Key: ref.Key,
-	}}}
+	object := corev1.LocalObjectReference{Name: ref.object()}
+	switch {
+	case ref.Secret != "":
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{
+			SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: object, Key: ref.Key},
+		}}
+	case ref.ConfigMap != "":
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{
+			ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: object, Key: ref.Key},
+		}}
+	default:
+		return corev1.EnvVar{Name: name, Value: ref.Value}
+	}
 }
 
 func containerPath(index int) string {

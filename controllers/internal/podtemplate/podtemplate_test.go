@@ -57,7 +57,10 @@ func value(name, v string) corev1.EnvVar { return corev1.EnvVar{Name: name, Valu
 
 func TestPatch(t *testing.T) {
 	slot := Slot{Container: "app", Env: "REDIS_URL"}
-	ref := Ref{Secret: "visits-1", Key: "uri"}
+	ref, file := Ref{Secret: "visits-1", Key: "uri"}, Ref{ConfigMap: "ca", Key: "ca.crt"}
+	part1, part2 := Ref{Secret: "rds", Key: "username"}, Ref{Secret: "rds", Key: "host"}
+	whole := Ref{Value: "x://$(BINDERY_A_1)@$(BINDERY_A_2)"}
+	composed := Entries{{"app", "A"}: whole, {"app", "BINDERY_A_1"}: part1, {"app", "BINDERY_A_2"}: part2}
 	for name, test := range map[string]struct {
 		containers []corev1.Container
 		remove     []Slot
@@ -80,7 +83,7 @@ func TestPatch(t *testing.T) {
 			want:       []corev1.Container{container("app", envVar("A", ref), envVar("B", ref))},
 		},
 		"a swap keeps the variable where it is": {
-			containers: []corev1.Container{container("app", value("A", "1"), envVar("REDIS_URL", Ref{"old", "url"}), value("Z", "26"))},
+			containers: []corev1.Container{container("app", value("A", "1"), envVar("REDIS_URL", Ref{Secret: "old", Key: "url"}), value("Z", "26"))},
 			set:        Entries{slot: ref},
 			want:       []corev1.Container{container("app", value("A", "1"), envVar("REDIS_URL", ref), value("Z", "26"))},
 		},
@@ -105,6 +108,74 @@ func TestPatch(t *testing.T) {
 			set:        Entries{slot: ref},
 			want:       nil,
 		},
+		"a key of a ConfigMap": {
+			containers: []corev1.Container{container("app", envVar("CA", ref))},
+			set:        Entries{{"app", "CA"}: file},
+			want:       []corev1.Container{container("app", envVar("CA", file))},
+		},
+		"another ConfigMap": {
+			containers: []corev1.Container{container("app", envVar("CA", Ref{ConfigMap: "old", Key: "pem"}), value("A", "1"))},
+			set:        Entries{{"app", "CA"}: file},
+			want:       []corev1.Container{container("app", envVar("CA", file), value("A", "1"))},
+		},
+		"what is composed comes after its parts": {
+			containers: []corev1.Container{container("app")},
+			set:        composed,
+			want:       []corev1.Container{container("app", envVar("BINDERY_A_1", part1), envVar("BINDERY_A_2", part2), envVar("A", whole))},
+		},
+		"a variable that becomes composed moves to the end": {
+			containers: []corev1.Container{container("app", envVar("A", ref), value("OWN", "1"))},
+			set:        composed,
+			want: []corev1.Container{container("app", value("OWN", "1"),
+				envVar("BINDERY_A_1", part1), envVar("BINDERY_A_2", part2), envVar("A", whole))},
+		},
+		"one that is composed no more stays where it is": {
+			containers: []corev1.Container{container("app", envVar("BINDERY_A_1", part1), envVar("BINDERY_A_2", part2), envVar("A", whole), value("OWN", "1"))},
+			remove:     []Slot{{"app", "BINDERY_A_1"}, {"app", "BINDERY_A_2"}},
+			set:        Entries{{"app", "A"}: ref},
+			want:       []corev1.Container{container("app", envVar("A", ref), value("OWN", "1"))},
+		},
+		"other keys for the parts": {
+			containers: []corev1.Container{container("app", envVar("BINDERY_A_1", ref), envVar("BINDERY_A_2", ref), envVar("A", whole))},
+			set:        composed,
+			want:       []corev1.Container{container("app", envVar("BINDERY_A_1", part1), envVar("BINDERY_A_2", part2), envVar("A", whole))},
+		},
+		"another composition of the same parts": {
+			containers: []corev1.Container{container("app", envVar("BINDERY_A_1", part1), envVar("BINDERY_A_2", part2),
+				envVar("A", Ref{Value: "x://$(BINDERY_A_2)$(BINDERY_A_1)"}), value("OWN", "1"))},
+			set:  composed,
+			want: []corev1.Container{container("app", envVar("BINDERY_A_1", part1), envVar("BINDERY_A_2", part2), envVar("A", whole), value("OWN", "1"))},
+		},
+		"a part more": {
+			containers: []corev1.Container{container("app", envVar("BINDERY_A_1", part1), envVar("A", Ref{Value: "x://$(BINDERY_A_1)"}), value("OWN", "1"))},
+			set:        composed,
+			want: []corev1.Container{container("app", envVar("BINDERY_A_1", part1), value("OWN", "1"),
+				envVar("BINDERY_A_2", part2), envVar("A", whole))},
+		},
+		"parts that somebody has put behind": {
+			containers: []corev1.Container{container("app", envVar("A", whole), envVar("BINDERY_A_2", part2), envVar("BINDERY_A_1", part1))},
+			set:        composed,
+			want:       []corev1.Container{container("app", envVar("BINDERY_A_2", part2), envVar("BINDERY_A_1", part1), envVar("A", whole))},
+		},
+		"a part that is missing, and is not to come": {
+			containers: []corev1.Container{container("app", envVar("BINDERY_A_1", part1), envVar("A", whole))},
+			set:        Entries{{"app", "A"}: whole, {"app", "BINDERY_A_1"}: part1},
+			want:       nil,
+		},
+		"two that are composed": {
+			containers: []corev1.Container{container("app")},
+			set: Entries{
+				{"app", "BINDERY_A_1"}: part1, {"app", "BINDERY_A_2"}: part2, {"app", "A"}: whole,
+				{"app", "BINDERY_B_1"}: part1, {"app", "B"}: {Value: "x://$(BINDERY_B_1)"},
+			},
+			want: []corev1.Container{container("app", envVar("BINDERY_A_1", part1), envVar("BINDERY_A_2", part2), envVar("BINDERY_B_1", part1),
+				envVar("A", whole), envVar("B", Ref{Value: "x://$(BINDERY_B_1)"}))},
+		},
+		"what is composed goes with its parts": {
+			containers: []corev1.Container{container("app", envVar("BINDERY_A_1", part1), value("OWN", "1"), envVar("BINDERY_A_2", part2), envVar("A", whole))},
+			remove:     slices.Collect(maps.Keys(composed)),
+			want:       []corev1.Container{container("app", value("OWN", "1"))},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := deployment(test.containers...)
@@ -127,9 +198,12 @@ func TestPatch(t *testing.T) {
 }
 
 func TestPatchIsRefusedWhereTheWorkloadIsAnother(t *testing.T) {
-	ref := Ref{"old", "uri"}
-	original := deployment(container("app", value("A", "1"), envVar("REDIS_URL", ref)))
-	ops := append(Guard(original.ObjectMeta), Patch(original.Spec.Template.Spec, nil, Entries{{"app", "REDIS_URL"}: {"new", "uri"}})...)
+	ref := Ref{Secret: "old", Key: "uri"}
+	original := deployment(container("app", value("A", "1"), envVar("REDIS_URL", ref),
+		envVar("CA", Ref{ConfigMap: "old", Key: "pem"}), envVar("B", Ref{Value: "x://$(BINDERY_B_1)"})))
+	ops := append(Guard(original.ObjectMeta), Patch(original.Spec.Template.Spec, []Slot{{"app", "B"}}, Entries{
+		{"app", "REDIS_URL"}: {Secret: "new", Key: "uri"}, {"app", "CA"}: {ConfigMap: "new", Key: "pem"},
+	})...)
 	for name, change := range map[string]func(*appsv1.Deployment){
 		"another object of the same name": func(d *appsv1.Deployment) { d.UID = "u-2" },
 		"a newer generation":              func(d *appsv1.Deployment) { d.Generation++ },
@@ -138,6 +212,10 @@ func TestPatchIsRefusedWhereTheWorkloadIsAnother(t *testing.T) {
 		"another reference in the entry": func(d *appsv1.Deployment) {
 			d.Spec.Template.Spec.Containers[0].Env[1].ValueFrom.SecretKeyRef.Name = "mine"
 		},
+		"another ConfigMap in the entry": func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Env[2].ValueFrom.ConfigMapKeyRef.Name = "mine"
+		},
+		"another composition": func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Env[3].Value = "mine" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := original.DeepCopy()
@@ -188,21 +266,29 @@ func TestPatchAnnotationDoesNotReplaceAnnotationsThatCameMeanwhile(t *testing.T)
 }
 
 func TestLookup(t *testing.T) {
-	ref := Ref{"visits-1", "uri"}
+	ref := Ref{Secret: "visits-1", Key: "uri"}
 	optional := envVar("X", ref)
 	optional.ValueFrom.SecretKeyRef.Optional = new(bool)
+	file := Ref{ConfigMap: "ca", Key: "ca.crt"}
+	optionalFile := envVar("X", file)
+	optionalFile.ValueFrom.ConfigMapKeyRef.Optional = new(bool)
 	for name, test := range map[string]struct {
 		env      []corev1.EnvVar
 		presence Presence
 		ref      Ref
 	}{
-		"no variable of the name":    {[]corev1.EnvVar{value("Y", "1")}, Absent, Ref{}},
-		"a plain value":              {[]corev1.EnvVar{value("X", "1")}, Foreign, Ref{}},
-		"an empty value":             {[]corev1.EnvVar{value("X", "")}, Foreign, Ref{}},
-		"a reference to a Secret":    {[]corev1.EnvVar{envVar("X", ref)}, Refers, ref},
-		"an optional reference":      {[]corev1.EnvVar{optional}, Foreign, Ref{}},
-		"the same name twice":        {[]corev1.EnvVar{envVar("X", ref), envVar("X", ref)}, Foreign, Ref{}},
-		"a value before a reference": {[]corev1.EnvVar{value("X", "1"), envVar("X", ref)}, Foreign, Ref{}},
+		"no variable of the name":        {[]corev1.EnvVar{value("Y", "1")}, Absent, Ref{}},
+		"a plain value":                  {[]corev1.EnvVar{value("X", "1")}, Foreign, Ref{}},
+		"an empty value":                 {[]corev1.EnvVar{value("X", "")}, Foreign, Ref{}},
+		"a reference to a Secret":        {[]corev1.EnvVar{envVar("X", ref)}, Refers, ref},
+		"an optional reference":          {[]corev1.EnvVar{optional}, Foreign, Ref{}},
+		"the same name twice":            {[]corev1.EnvVar{envVar("X", ref), envVar("X", ref)}, Foreign, Ref{}},
+		"a value before a reference":     {[]corev1.EnvVar{value("X", "1"), envVar("X", ref)}, Foreign, Ref{}},
+		"a key of a ConfigMap":           {[]corev1.EnvVar{envVar("X", file)}, Refers, file},
+		"an optional key of one":         {[]corev1.EnvVar{optionalFile}, Foreign, Ref{}},
+		"what Bindery composes":          {[]corev1.EnvVar{value("X", "x://$(BINDERY_X_1)")}, Refers, Ref{Value: "x://$(BINDERY_X_1)"}},
+		"what the owner composes":        {[]corev1.EnvVar{value("X", "x://$(HOST)")}, Foreign, Ref{}},
+		"a composed one and a reference": {[]corev1.EnvVar{value("X", "x://$(BINDERY_X_1)"), envVar("X", ref)}, Foreign, Ref{}},
 		"a reference to a field": {[]corev1.EnvVar{{Name: "X", ValueFrom: &corev1.EnvVarSource{
 			FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"},
 		}}}, Foreign, Ref{}},
@@ -233,7 +319,7 @@ func TestPatchChangesNothingElse(t *testing.T) {
 				case action == "remove" && presence == Refers:
 					remove = append(remove, slot)
 				case action == "set":
-					set[slot] = Ref{rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "secret"), "uri"}
+					set[slot] = Ref{Secret: rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "secret"), Key: "uri"}
 				}
 			}
 		}
@@ -262,11 +348,53 @@ func TestPatchChangesNothingElse(t *testing.T) {
 	})
 }
 
+// No matter what a container has of it already, and in what order: what is composed comes after its parts, in one patch.
+func TestWhatIsComposedComesAfterItsParts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ref := rapid.SampledFrom([]Ref{
+			{Secret: "s1", Key: "uri"}, {Secret: "s2", Key: "host"}, {ConfigMap: "c", Key: "k"}, {Value: "x://$(BINDERY_A_1)"}, {Value: "$(BINDERY_A_2)$(BINDERY_A_1)"},
+		})
+		var env []corev1.EnvVar
+		for _, name := range rapid.Permutation([]string{"A", "BINDERY_A_1", "BINDERY_A_2", "OWN"}).Draw(t, "order") {
+			switch {
+			case !rapid.Bool().Draw(t, "has "+name):
+			case name == "OWN":
+				env = append(env, value(name, "mine"))
+			default:
+				env = append(env, envVar(name, ref.Draw(t, name)))
+			}
+		}
+		want := Entries{
+			{"app", "A"}: {Value: "x://$(BINDERY_A_1)$(BINDERY_A_2)"}, {"app", "BINDERY_A_1"}: {Secret: "s1", Key: "a"}, {"app", "BINDERY_A_2"}: {Secret: "s1", Key: "b"},
+		}
+		d := deployment(container("app", env...))
+		after, err := apply(d, append(Guard(d.ObjectMeta), Patch(d.Spec.Template.Spec, nil, want)...))
+		if err != nil {
+			t.Fatalf("the patch does not apply: %v", err)
+		}
+		got := map[string]int{}
+		for i, e := range after.Spec.Template.Spec.Containers[0].Env {
+			got[e.Name] = i
+		}
+		if got["A"] < got["BINDERY_A_1"] || got["A"] < got["BINDERY_A_2"] {
+			t.Errorf("the order is %v", got)
+		}
+		for slot, ref := range want {
+			if presence, have := Lookup(after.Spec.Template.Spec, slot); presence != Refers || have != ref {
+				t.Errorf("%v refers to %v, want %v", slot, have, ref)
+			}
+		}
+		if again := Patch(after.Spec.Template.Spec, nil, want); len(again) > 0 {
+			t.Errorf("the patch is not done when it is done: %v", again)
+		}
+	})
+}
+
 func drawContainer(t *rapid.T) corev1.Container {
 	c := container(rapid.SampledFrom([]string{"app", "side", "proxy", "log"}).Draw(t, "name"))
 	for _, name := range rapid.SliceOfN(rapid.SampledFrom([]string{"A", "B", "C", "D", "E"}), 0, 6).Draw(t, "env") {
 		if rapid.Bool().Draw(t, "reference") {
-			c.Env = append(c.Env, envVar(name, Ref{rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "secret"), "uri"}))
+			c.Env = append(c.Env, envVar(name, Ref{Secret: rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "secret"), Key: "uri"}))
 		} else {
 			c.Env = append(c.Env, value(name, "x"))
 		}

@@ -95,6 +95,9 @@ func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, raw string) wir
 	if failed != nil {
 		return *failed
 	}
+	if p.Roots != nil {
+		to = to.WithAuthority()
+	}
 	probe, ok := probes[t]
 	if !ok {
 		probe = wire.Reach

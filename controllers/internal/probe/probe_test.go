@@ -346,6 +346,18 @@ func tlsTrials(t *testing.T) map[string]trial {
 		"smtps without TLS":           of(v1alpha1.TypeSMTP, "smtps://app:"+canary+"@"+listen(t, greets("220 hello\r\n")), exitcode.TLSRefused, "does not speak TLS"),
 		"couchdb":                     of(v1alpha1.TypeCouchDB, "https://app:"+canary+"@"+good+"/db", exitcode.Passed, ""),
 		"generic":                     of(v1alpha1.TypeGeneric, "wss://"+foreign, exitcode.CertificateUntrusted, "authority"),
+
+		"a file with the authority":                         of(v1alpha1.TypeGeneric, "tls://"+good+"?cafile=/"+canary, exitcode.Passed, "certificate is trusted"),
+		"a file with the authority, and another name":       of(v1alpha1.TypeGeneric, "tls://localhost:"+portOf(t, good)+"?cafile=/"+canary, exitcode.CertificateNameMismatch, "another name"),
+		"a file with the authority, and one of another":     of(v1alpha1.TypeGeneric, "tls://"+foreign+"?cafile=/"+canary, exitcode.CertificateUntrusted, "authority"),
+		"all is to be verified":                             of(v1alpha1.TypeGeneric, "tls://"+foreign+"?sslmode=verify-full&sslrootcert=/"+canary, exitcode.CertificateUntrusted, "authority"),
+		"the authority alone, and another name":             of(v1alpha1.TypeGeneric, "tls://localhost:"+portOf(t, good)+"?sslmode=verify-ca", exitcode.Passed, "certificate is trusted"),
+		"the authority alone, and one of another":           of(v1alpha1.TypeGeneric, "tls://"+foreign+"?sslmode=verify-ca", exitcode.CertificateUntrusted, "authority"),
+		"the authority alone, and it has expired":           of(v1alpha1.TypeGeneric, "tls://"+expired+"?sslmode=verify-ca", exitcode.CertificateUntrusted, "expired"),
+		"nothing is to be verified, although it could be":   of(v1alpha1.TypeGeneric, "tls://"+foreign+"?verify=verify_none", exitcode.Passed, "reached; its protocol"),
+		"TLS is required, and nothing is verified":          of(v1alpha1.TypeGeneric, "tls://"+foreign+"?sslmode=require", exitcode.Passed, "reached; its protocol"),
+		"without an authority, a file is one of the app's":  {kind: v1alpha1.TypeGeneric, handle: "tls://" + foreign + "?cafile=/" + canary, want: exitcode.Passed, sentence: "reached; its protocol"},
+		"without an authority, the mode counts for nothing": {kind: v1alpha1.TypeGeneric, handle: "tls://" + foreign + "?sslmode=verify-ca", want: exitcode.Passed, sentence: "reached; its protocol"},
 	}
 }
 

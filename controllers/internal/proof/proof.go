@@ -24,7 +24,7 @@ const MaxAge = time.Minute
 func At(s *v1alpha1.BackingServiceStatus) time.Time {
 	v, h := s.Verification, s.Handle
 	switch {
-	case v == nil || h == nil || v.SecretName != h.SecretName || v.Key != h.Key:
+	case v == nil || h == nil || !v.IsOf(h):
 		return time.Time{}
 	case v.PassedAt != nil:
 		return v.PassedAt.Time
@@ -48,6 +48,11 @@ func Awaits(b *v1alpha1.Binding) bool {
 	if b.Status.ObservedGeneration < b.Generation {
 		return true
 	}
-	return condition.IsTrue(b.Status.Conditions, v1alpha1.ConditionServiceReady, b.Generation) &&
-		condition.Find(b.Status.Conditions, v1alpha1.ConditionInjected).Reason == v1alpha1.ReasonServiceNotVerified
+	return condition.IsTrue(b.Status.Conditions, v1alpha1.ConditionServiceReady, b.Generation) && SaysItWaits(b)
+}
+
+// SaysItWaits says whether the status of a Binding says that its workload stays as it is because a handle was not verified.
+// That may be another revision of the handle that the workload carries: in the same Secret, but composed in another way, say.
+func SaysItWaits(b *v1alpha1.Binding) bool {
+	return condition.Find(b.Status.Conditions, v1alpha1.ConditionInjected).Reason == v1alpha1.ReasonServiceNotVerified
 }

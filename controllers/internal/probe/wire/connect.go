@@ -106,12 +106,28 @@ func (d Dialer) open(ctx context.Context, e Endpoint, to Target, protocols []str
 
 // TLS is how a client of this handle speaks TLS with one of its servers.
 func (d Dialer) TLS(to Target, e Endpoint) *tls.Config {
-	return &tls.Config{
+	config := &tls.Config{
 		ServerName:         e.Host,
 		RootCAs:            d.Roots,
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: to.Unverified, //nolint:gosec // the app that reads this handle does not check it either
+		InsecureSkipVerify: to.Unverified || to.AnyName, //nolint:gosec // the app that reads this handle does not check it either
 	}
+	if to.AnyName && !to.Unverified {
+		config.VerifyConnection = d.verifyAuthority
+	}
+	return config
+}
+
+// verifyAuthority verifies a certificate as crypto/tls does, but for its name.
+func (d Dialer) verifyAuthority(state tls.ConnectionState) error {
+	options := x509.VerifyOptions{Roots: d.Roots, Intermediates: x509.NewCertPool()}
+	for _, c := range state.PeerCertificates[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	if _, err := state.PeerCertificates[0].Verify(options); err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+	}
+	return nil
 }
 
 // notConnected says why no connection could be opened.

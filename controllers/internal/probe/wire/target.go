@@ -23,6 +23,8 @@ type Target struct {
 	// Unverified: the handle itself says that its server's certificate is not to be checked, or is to be checked with the
 	// app's own authority.
 	Unverified bool
+	// AnyName: the certificate has to be of the authority, and may be for any name.
+	AnyName bool
 	// Location is the whole handle.
 	Location handle.Location
 	// URL is the handle of a web service; nil if no request could be sent to it.
@@ -76,6 +78,15 @@ func Parse(t v1alpha1.ServiceType, raw string) (Target, *Result) {
 		to.URL = requestURL(location)
 	}
 	return to, nil
+}
+
+// WithAuthority is the target where the authority of the service is known: that of Dialer.Roots. It is the one that the
+// handle means where it names a file of the app's.
+func (to Target) WithAuthority() Target {
+	check := to.Location.Options.Check()
+	to.Unverified = check == handle.CheckNothing || to.Location.Says("insecure")
+	to.AnyName = check == handle.CheckAuthority
+	return to
 }
 
 // faulty is the result for a handle with a fault.
