@@ -46,7 +46,7 @@ type BackingServiceList struct {
 
 // ServiceType is what an app speaks to a backing service.
 //
-// +kubebuilder:validation:Enum=redis;collector;mysql;postgresql;couchdb;rabbitmq;beanstalkd;memcached;smtp;postmark;s3;newrelic;loggly;twitter;googlemaps;lastfm;http;generic
+// +kubebuilder:validation:Enum=redis;collector;mysql;postgresql;couchdb;rabbitmq;beanstalkd;memcached;smtp;postmark;s3;opensearch;newrelic;loggly;twitter;googlemaps;lastfm;http;generic
 type ServiceType string
 
 // The types that the catalog knows. The table of their variables and schemes is in the documentation.
@@ -62,6 +62,7 @@ const (
 	TypeSMTP       ServiceType = "smtp"
 	TypePostmark   ServiceType = "postmark"
 	TypeS3         ServiceType = "s3"
+	TypeOpenSearch ServiceType = "opensearch"
 	TypeNewRelic   ServiceType = "newrelic"
 	TypeLoggly     ServiceType = "loggly"
 	TypeTwitter    ServiceType = "twitter"

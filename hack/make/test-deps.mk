@@ -3,8 +3,9 @@
 # The servers that tests of the probes start: PROGRAM=PACKAGE of Debian.
 SERVERS := redis-server=redis-server
 
+# The object store that tests start is a program in Go.
 .PHONY: servers
-servers: ## Install the servers that tests start, from Debian's packages, where they are missing.
+servers: $(BIN)/versitygw ## Install the servers that tests start, from Debian's packages, where they are missing.
 	@hack/servers.sh $(SERVERS)
 
 # The Redis clients that apps in JavaScript use, and the script that tries them.
