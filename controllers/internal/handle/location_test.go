@@ -165,6 +165,7 @@ func TestWhatAHandleSaysAboutTLS(t *testing.T) {
 		"?ssl_cert_reqs=none":               {Unverified: true},
 		"?ssl_cert_reqs=required":           {},
 		"?verify=verify_none":               {Unverified: true},
+		"?verify_certs=false":               {Unverified: true},
 		"?verifyPeer=CA":                    {Unverified: true},
 		"?verifyPeer=FULL":                  {},
 		"?insecureSkipVerify=0":             {},
