@@ -53,10 +53,14 @@ func probeOne(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
 		return *failed
 	}
 	found := judge(ctx, d, to, read(got))
-	if found.Code == exitcode.WrongProtocol && !root.welcomes() {
+	switch {
+	case found.Code == exitcode.WrongProtocol && !root.welcomes():
 		return judge(ctx, d, to, root) // what is wrong at the top may be why
+	case found.Code == exitcode.CredentialsRefused && root.welcomes() && to.Location.HasUser:
+		return *notPermitted // PouchDB Server answers 401 for a database of others; the top took the same credentials
+	default:
+		return found
 	}
-	return found
 }
 
 // split returns where the server is, and where the database; nil if the handle names none. The last part of the path is
@@ -134,6 +138,8 @@ func maintenance(ctx context.Context, d wire.Dialer, to wire.Target, server *url
 // missing are the reasons of a database that is not there: of CouchDB 1 and PouchDB Server, and of CouchDB from 2 on.
 var missing = []string{"no_db_file", "Database does not exist."}
 
+var notPermitted = wire.NotPermitted("it does not let the user of the handle use what the handle names")
+
 // judge interprets the answer of a server or of a database.
 func judge(ctx context.Context, d wire.Dialer, to wire.Target, got answer) wire.Result {
 	for _, failed := range []*wire.Result{
@@ -149,7 +155,7 @@ func judge(ctx context.Context, d wire.Dialer, to wire.Target, got answer) wire.
 	case got.Status == http.StatusOK && got.Database != "":
 		return wire.Passed("CouchDB answered, took the credentials, and has the database")
 	case got.Status == http.StatusForbidden:
-		return *wire.NotPermitted("it answered 403: the user of the handle may not use its database")
+		return *notPermitted
 	case got.Status == http.StatusNotFound && got.Error == "not_found" && slices.Contains(missing, got.Reason):
 		return *wire.DatabaseNotFound("it has no database of the name in the handle")
 	case got.Status == http.StatusBadRequest && got.Error == "illegal_database_name":

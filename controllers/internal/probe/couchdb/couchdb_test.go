@@ -8,13 +8,17 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/ask"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/ask/asktest"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
+	"github.com/bindery-dev/bindery/hack/testcouchdb"
 	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
@@ -145,6 +149,51 @@ func TestProbe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { tt.Run(t, v1alpha1.TypeCouchDB, Probe) })
 	}
+}
+
+// The same of a real server, and it stays as it is.
+func TestProbeOfARealServer(t *testing.T) {
+	server, stopped, paused := testcouchdb.Start(t), testcouchdb.Start(t), testcouchdb.Start(t)
+	stopped.Kill()
+	paused.Signal(syscall.SIGSTOP)
+	const user = "app"
+	server.Database("visits")
+	server.Database("team%2Fvisits")
+	server.User(user, canary)
+	server.Private("mine", user)
+	server.Private("others", "somebody-else")
+	as := func(login, path string) string { return "http://" + login + server.Addr + path }
+	before := state(server)
+	for name, tt := range map[string]asktest.Trial{
+		"a database":                      {Handle: as("app:"+canary+"@", "/visits"), Want: passed, Sentence: "has the database"},
+		"a database with a slash":         {Handle: as("app:"+canary+"@", "/team%2Fvisits"), Want: passed, Sentence: "has the database"},
+		"a database of the user":          {Handle: as("app:"+canary+"@", "/mine"), Want: passed, Sentence: "has the database"},
+		"no database":                     {Handle: as("app:"+canary+"@", ""), Want: passed},
+		"the dialect":                     {Handle: strings.Replace(as("app:"+canary+"@", "/visits"), "http", "couchdb", 1), Want: passed},
+		"a wrong password":                {Handle: as("app:x"+canary+"@", "/visits"), Want: exitcode.CredentialsRefused},
+		"a user that is not there":        {Handle: as(canary+":"+canary+"@", "/visits"), Want: exitcode.CredentialsRefused},
+		"no password":                     {Handle: as("", "/mine"), Want: exitcode.CredentialsRefused, Sentence: "has none"},
+		"a database of others":            {Handle: as("app:"+canary+"@", "/others"), Want: exitcode.NotPermitted},
+		"a database that is not there":    {Handle: as("app:"+canary+"@", "/"+canary), Want: exitcode.DatabaseNotFound},
+		"TLS where there is none":         {Handle: strings.Replace(as("app:"+canary+"@", "/visits"), "http:", "https:", 1), Want: exitcode.TLSRefused},
+		"one that is stopped":             {Handle: "http://app:" + canary + "@" + stopped.Addr + "/visits", Want: exitcode.Unreachable, Sentence: "nobody listens"},
+		"one that hangs":                  {Handle: "http://app:" + canary + "@" + paused.Addr + "/visits", Want: exitcode.Unreachable, Sentence: "in time", Timeout: asktest.Soon},
+		"one of a list that is not there": {Handle: "couchdb://app:" + canary + "@" + stopped.Addr + "," + server.Addr + "/visits", Want: passed},
+	} {
+		t.Run(name, func(t *testing.T) { tt.Run(t, v1alpha1.TypeCouchDB, Probe) })
+	}
+	if diff := cmp.Diff(before, state(server)); diff != "" {
+		t.Errorf("the server has changed (-before +after):\n%s", diff)
+	}
+}
+
+// state is what a server has: its databases, and how often each was changed.
+func state(server *testcouchdb.Server) []string {
+	all := []string{server.Do(http.MethodGet, "/_all_dbs", "")}
+	for _, database := range []string{"visits", "team%2Fvisits", "mine", "others", "_users"} {
+		all = append(all, server.Do(http.MethodGet, "/"+database, ""))
+	}
+	return all
 }
 
 // What is asked, in this order, and with the credentials.
