@@ -74,7 +74,9 @@ func (s *Server) ready(roots *x509.CertPool) func() string {
 	if roots != nil {
 		scheme = "https"
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+	}}
 	return func() string {
 		request, err := http.NewRequestWithContext(context.WithoutCancel(s.tb.Context()), http.MethodGet, scheme+"://"+s.Addr+health, http.NoBody)
 		if err != nil {
