@@ -3,6 +3,7 @@
 # folder. Installs Debian's Node.js if there is none on PATH.
 # usage: npm.sh FROM FOLDER
 set -euo pipefail
+shopt -s nullglob
 from=$(realpath "${1:?usage: npm.sh FROM FOLDER}")
 out=$(realpath -m "${2:?usage: npm.sh FROM FOLDER}")
 
@@ -21,7 +22,7 @@ major=$(node -p 'process.versions.node.split(".")[0]')
 # Beside the folder, which make takes for finished once it is there.
 rm -rf "$out.new"
 mkdir -p "$out.new"
-find "$from" -maxdepth 1 \( -name 'package*.json' -o -name '*.js' \) -exec cp {} "$out.new" \;
+cp "$from"/package*.json "$from"/*.js "$out.new"
 # Nothing of a package is run while it is installed.
 npm ci --prefix "$out.new" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
 rm -rf "$out"

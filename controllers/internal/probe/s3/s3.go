@@ -93,7 +93,7 @@ func (p prober) list(ctx context.Context, d wire.Dialer, to wire.Target, path st
 func (p prober) ask(ctx context.Context, d wire.Dialer, to wire.Target, path, region string) (answer, *wire.Result) {
 	u, err := url.Parse("http://host" + path)
 	if err != nil {
-		return answer{}, new(wire.Found(exitcode.HandleNotURL, "the handle is no URL that a request could be sent to"))
+		return answer{}, new(wire.Reach(ctx, d, to)) // some clients send such a path as it is
 	}
 	if to.Secure {
 		u.Scheme = "https"

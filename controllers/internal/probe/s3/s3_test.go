@@ -66,6 +66,8 @@ func TestProbe(t *testing.T) {
 		},
 		"no region, which the server names": {Handle: strings.Replace(store.URL("http", "visits", ""), "&region="+testversity.Region, "", 1), Want: passed},
 
+		"a path that only some send as it is": {Handle: "http://" + store.Access + ":" + store.Secret + "@" + store.Addr + "/" + canary + "%zz", Want: reachable},
+
 		"an access key that is not there":   {Handle: as(canary, store.Secret), Want: exitcode.CredentialsRefused, Sentence: "access key"},
 		"a wrong secret key":                {Handle: as(store.Access, canary), Want: exitcode.CredentialsRefused, Sentence: "secret key"},
 		"a bucket that is not there":        {Handle: store.URL("http", "canary-"+canary, ""), Want: exitcode.DatabaseNotFound, Sentence: "no bucket"},

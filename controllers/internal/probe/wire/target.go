@@ -67,7 +67,7 @@ func Parse(t v1alpha1.ServiceType, raw string) (Target, *Result) {
 	to.Secure = slices.ContainsFunc(tlsSchemes, location.Says) && !startTLS(location) && !location.Says("sentinel")
 	for _, server := range location.Servers {
 		if server.Port == "" {
-			return Target{}, notProbed(t) // s3://bucket: only the app knows, from elsewhere, which server that is
+			return Target{}, notProbed(t) // only the app knows the port
 		}
 		to.Endpoints = append(to.Endpoints, Endpoint{server.Host, server.Port})
 	}
