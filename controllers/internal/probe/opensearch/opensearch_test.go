@@ -186,6 +186,29 @@ func listen(t *testing.T, f func(net.Conn)) string {
 	return l.Addr().String()
 }
 
+// What is asked, and with which credentials. Each is a GET, which asktest.Serve sees to.
+func TestWhatIsAsked(t *testing.T) {
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("app:"+canary))
+	for handle, want := range map[string]string{
+		"http://app:" + canary + "@HOST":                         "/ " + basic,
+		"http://app:" + canary + "@HOST/a%2Fb/c/?x=y#z":          "/a%2Fb/c/ / " + basic,
+		"opensearch://HOST?api_key=" + canary:                    "/ ApiKey " + canary,
+		"http://app:" + canary + "@HOST?api_key=other-" + canary: "/ " + basic,
+		"http://HOST": "/",
+	} {
+		var asked, authorization string
+		server := asktest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+			asked += r.RequestURI + " "
+			authorization = r.Header.Get("Authorization")
+			asktest.Answer(404, noIndex)(w, r)
+		})
+		asktest.Trial{Handle: strings.Replace(handle, "HOST", server.Addr, 1), Want: exitcode.WrongProtocol}.Run(t, v1alpha1.TypeOpenSearch, Probe)
+		if got := strings.TrimSpace(asked + authorization); got != want {
+			t.Errorf("%s: asked for %s, want %s", handle, got, want)
+		}
+	}
+}
+
 // An address without a port is one of 9200, too.
 func TestTheUsualPort(t *testing.T) {
 	var tried []string

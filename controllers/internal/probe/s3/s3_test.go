@@ -91,6 +91,7 @@ func TestProbe(t *testing.T) {
 		"no TLS where there is":             {Handle: secure.URL("http", "visits", ""), Want: exitcode.TLSRequired, Sentence: "https://"},
 		"no TLS where there is, and no URL": {Handle: "s3://visits?endpoint=" + secure.Addr + "&ssl=false", Want: exitcode.TLSRequired, Sentence: "https://"},
 	} {
+		tt.Secrets = []string{store.Access, store.Secret, secure.Access, secure.Secret, stopped.Secret, paused.Secret}
 		t.Run(name, func(t *testing.T) { tt.Run(t, v1alpha1.TypeS3, Probe) })
 	}
 	t.Run("a clock that is wrong", func(t *testing.T) {

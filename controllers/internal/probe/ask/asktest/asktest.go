@@ -26,6 +26,8 @@ type Trial struct {
 	// Sentence must contain this.
 	Sentence string
 	Dialer   wire.Dialer
+	// Secrets, too, must not be in any sentence.
+	Secrets []string
 	// Timeout of the trial. 0: long enough for a machine that is busy with something else.
 	Timeout time.Duration
 }
@@ -49,6 +51,11 @@ func (tt Trial) Run(t *testing.T, kind v1alpha1.ServiceType, probe wire.Probe) {
 		t.Errorf("found %d, %q; want %d, and in the sentence %q", failed.Code, failed.Sentence, tt.Want, tt.Sentence)
 	}
 	RequireClean(t, *failed)
+	for _, secret := range tt.Secrets {
+		if strings.Contains(failed.Sentence, secret) {
+			t.Errorf("the sentence holds a key: %q", failed.Sentence)
+		}
+	}
 }
 
 // RequireClean fails the test if a result is none of the table, or if its sentence has something of a handle or an answer.
