@@ -139,7 +139,7 @@ func TestTheCatalogAndTheAPIServerAgree(t *testing.T) {
 			}
 		})
 	}
-	if len(known) != 18 || !slices.Contains(known, v1alpha1.TypeGeneric) {
+	if len(known) != 19 || !slices.Contains(known, v1alpha1.TypeGeneric) {
 		t.Errorf("the catalog has %d types", len(known))
 	}
 }

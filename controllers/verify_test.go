@@ -138,7 +138,7 @@ func TestAFindingThatIsNoFaultIsACompleteJob(t *testing.T) {
 	}{
 		"spoken":    {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: external(v1alpha1.ExternalSource{URL: "http://a.example.com"})}, "True/Verified"},
 		"connected": {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeMySQL, External: external(v1alpha1.ExternalSource{URL: "mysql://a.example.com/db"})}, "True/Reachable"},
-		"bucket":    {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeS3, External: external(v1alpha1.ExternalSource{URL: "s3://bucket"})}, "True/NotProbed"},
+		"anything":  {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeGeneric, External: external(v1alpha1.ExternalSource{URL: "nats://a"})}, "True/NotProbed"},
 		"token": {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeNewRelic, External: external(v1alpha1.ExternalSource{
 			SecretRef: &v1alpha1.SecretKeyReference{Name: "key", Key: "key"},
 		})}, "True/NotProbed"},

@@ -26,12 +26,12 @@ func TestScripts(t *testing.T) {
 			after: func(m *machine) { m.mustNotHave("bin/kind") },
 		},
 		"clients that npm could not install are not there": {
-			files: []string{"hack/clients"},
+			files: []string{"hack/npm.sh", "hack/clients"},
 			given: func(m *machine) {
 				m.installs("node", "echo 20")
 				m.installs("npm", "echo 'npm error network' >&2; exit 1")
 			},
-			run:   []string{"hack/clients/install.sh", "bin/clients"},
+			run:   []string{"hack/npm.sh", "hack/clients", "bin/clients"},
 			says:  "npm error network",
 			after: func(m *machine) { m.mustNotHave("bin/clients") },
 		},

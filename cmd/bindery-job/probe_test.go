@@ -76,6 +76,10 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 		"no such database":                {"--type=redis", strings.TrimSuffix(redis.URL(), "0") + "99", 39},
 		"Sentinels":                       {"--type=redis", "redis-sentinel://:" + canary + "@" + redis.Addr(), 10},
 		"a socket":                        {"--type=redis", "unix:///redis.sock", 11},
+		"a bucket, and not where":         {"--type=s3", "s3://" + canary + ":" + canary + "@bucket", 11},
+		"a web server as a bucket":        {"--type=s3", strings.Replace(plain.URL, "//", "//"+canary+":"+canary+"@", 1) + "/bucket", 24},
+		"a web server as a CouchDB":       {"--type=couchdb", plain.URL + "/" + canary, 24},
+		"a web server that searches":      {"--type=opensearch", plain.URL + "/" + canary, 24},
 
 		"no type":              {"", redis.URL(), 2},
 		"an unknown type":      {"--type=sundial", redis.URL(), 2},

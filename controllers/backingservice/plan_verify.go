@@ -358,10 +358,10 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	case v1alpha1.ReasonVerified:
 		return fmt.Sprintf("%s speaks the protocol of type %s and took the handle, %s", where, kind, text)
 	case v1alpha1.ReasonReachable:
-		return fmt.Sprintf("%s takes connections; %s, so neither its protocol nor the credentials were tried", where, o.whyNoMore())
+		return fmt.Sprintf("%s takes connections; %s", where, o.whyNoMore())
 	case v1alpha1.ReasonNotProbed:
 		return fmt.Sprintf("the handle, %s, was read; where it names a host and a TCP port, a connection to it was opened; "+
-			"%s, so neither its protocol nor the credentials were tried", text, o.whyNoMore())
+			"%s", text, o.whyNoMore())
 	case v1alpha1.ReasonUnreachable:
 		return fmt.Sprintf("no connection to %s came about, or it answers that it does not serve: start it, let the Pods of "+
 			"namespace %s reach it, or correct %s", where, o.service.Namespace, text)
@@ -381,7 +381,7 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	case v1alpha1.ReasonCredentialsRefused:
 		return fmt.Sprintf("%s refused the credentials: correct %s", where, text)
 	case v1alpha1.ReasonWrongProtocol:
-		return fmt.Sprintf("what answers at %s does not speak the protocol of type %s: correct %s, or spec.type", where, kind, text)
+		return fmt.Sprintf("what answers at %s does not speak the protocol of type %s%s: correct %s, or spec.type", where, kind, orWhere(kind), text)
 	case v1alpha1.ReasonReadOnly:
 		return fmt.Sprintf("%s takes no writes, as a replica does not: name the primary in %s", where, text)
 	case v1alpha1.ReasonOutOfMemory:
@@ -391,6 +391,14 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	default:
 		return o.faultSentence(reason, where, text)
 	}
+}
+
+// orWhere is what else may be wrong where a service of the type speaks another protocol.
+func orWhere(kind v1alpha1.ServiceType) string {
+	if kind == v1alpha1.TypeS3 {
+		return ", or serves another region than the handle names"
+	}
+	return ""
 }
 
 // faultSentence says what is wrong with the handle itself.
@@ -449,10 +457,15 @@ func (o *observation) notEncodedSentence(text, encode string) string {
 
 // whyNoMore says why a handle passes although little of it could be tried.
 func (o *observation) whyNoMore() string {
-	if kind := o.service.Spec.Type; catalog.Lookup(kind).Probed {
-		return fmt.Sprintf("the probe of type %s cannot speak with a handle of this form", kind)
+	const untried = ", so neither its protocol nor the credentials were tried"
+	switch kind := o.service.Spec.Type; {
+	case kind == v1alpha1.TypeS3:
+		return "the handle has a form that the probe cannot speak with, or its user may not list the bucket, so not all of it was tried"
+	case catalog.Lookup(kind).Probed:
+		return fmt.Sprintf("the probe of type %s cannot speak with a handle of this form", kind) + untried
+	default:
+		return fmt.Sprintf("type %s has no probe of its own", kind) + untried
 	}
-	return fmt.Sprintf("type %s has no probe of its own", o.service.Spec.Type)
 }
 
 // handleText says where the handle is written, so that a reader finds the place to correct it.

@@ -217,7 +217,10 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 	}{
 		"a type that is spoken to":                {v1alpha1.TypeRedis, 0, "True/Verified", "took the handle"},
 		"a type that is connected to":             {v1alpha1.TypeMySQL, 0, "True/Reachable", "neither its protocol nor the credentials were tried"},
-		"a type that may name no host":            {v1alpha1.TypeS3, 0, "True/NotProbed", "was read; where it names a host and a TCP port, a connection to it was opened"},
+		"a type that may name no host":            {v1alpha1.TypeGeneric, 0, "True/NotProbed", "was read; where it names a host and a TCP port, a connection to it was opened"},
+		"a bucket, and not where":                 {v1alpha1.TypeS3, 11, "True/NotProbed", "a form that the probe cannot speak with, or its user may not list the bucket"},
+		"a bucket of a writer":                    {v1alpha1.TypeS3, 10, "True/Reachable", "not all of it was tried"},
+		"a bucket of another region":              {v1alpha1.TypeS3, 24, "False/WrongProtocol", "or serves another region than the handle names: correct key url of Secret rds"},
 		"a token":                                 {v1alpha1.TypeNewRelic, 0, "True/NotProbed", "key url of Secret rds"},
 		"a form that the probe cannot speak with": {v1alpha1.TypeRedis, 10, "True/Reachable", "cannot speak with a handle of this form"},
 		"a form that names no host":               {v1alpha1.TypeRedis, 11, "True/NotProbed", "cannot speak with a handle of this form"},

@@ -3,10 +3,15 @@
 # The servers that tests of the probes start: PROGRAM=PACKAGE of Debian.
 SERVERS := redis-server=redis-server
 
+# And those that Debian does not have: an object store in Go, and a CouchDB for Node.js.
 .PHONY: servers
-servers: ## Install the servers that tests start, from Debian's packages, where they are missing.
+servers: $(BIN)/versitygw $(BIN)/pouchdb-server ## Install the servers that tests start, where they are missing.
 	@hack/servers.sh $(SERVERS)
+
+$(BIN)/pouchdb-server: $(wildcard hack/testcouchdb/*.json) hack/npm.sh
+	@hack/npm.sh hack/testcouchdb $(BIN)/couchdb
+	@ln -sfn couchdb/node_modules/.bin/pouchdb-server $@ && touch $@
 
 # The Redis clients that apps in JavaScript use, and the script that tries them.
 $(BIN)/clients: $(wildcard hack/clients/*)
-	@hack/clients/install.sh $@
+	@hack/npm.sh hack/clients $@

@@ -8,7 +8,7 @@ test: test-unit test-e2e ## Run every test: unit, API server, the real cluster, 
 
 .PHONY: test-unit
 test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 servers ## Run the tests that need no cluster; some start an API server, some another server.
-	KUBEBUILDER_ASSETS=$(BIN) go test -timeout 30m $(TEST_FLAGS) ./...
+	PATH=$$PATH:$(BIN) KUBEBUILDER_ASSETS=$(BIN) go test -timeout 30m $(TEST_FLAGS) ./...
 	for module in images release gitops scan; do (cd hack/$$module && go test $(TEST_FLAGS) ./...) || exit 1; done
 
 .PHONY: test-e2e

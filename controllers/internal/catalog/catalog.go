@@ -37,15 +37,18 @@ var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypePostgreSQL: {Variable: "DATABASE_URL", Schemes: []string{"postgres", "postgresql"}, DefaultPort: 5432, Dialects: []string{
 		"pg", "pgsql", "psql", "postgis",
 	}},
-	v1alpha1.TypeCouchDB:    {Variable: "COUCHDB_URL", Schemes: []string{"http", "https"}, Dialects: []string{"couchdb", "couchdbs"}},
+	v1alpha1.TypeCouchDB:    {Variable: "COUCHDB_URL", Schemes: []string{"http", "https"}, Dialects: []string{"couchdb", "couchdbs"}, Probed: true},
 	v1alpha1.TypeRabbitMQ:   {Variable: "RABBITMQ_URL", Schemes: []string{"amqp", "amqps"}, Dialects: []string{"pyamqp", "librabbitmq", "rabbitmq"}},
 	v1alpha1.TypeBeanstalkd: {Variable: "BEANSTALKD_URL", Schemes: []string{"beanstalk"}, DefaultPort: 11300, Dialects: []string{"beanstalkd"}},
 	v1alpha1.TypeMemcached: {Variable: "MEMCACHED_URL", Schemes: []string{"memcached"}, DefaultPort: 11211, Dialects: []string{
 		"memcache", "memcacheds", "pylibmc", "pymemcache",
 	}},
-	v1alpha1.TypeSMTP:       {Variable: "SMTP_URL", Schemes: []string{"smtp", "smtps"}, Dialects: []string{"submission", "submissions"}},
-	v1alpha1.TypePostmark:   {Variable: "POSTMARK_API_TOKEN", Token: true},
-	v1alpha1.TypeS3:         {Variable: "S3_URL", Schemes: []string{"s3"}, Dialects: []string{"s3a", "s3n", "http", "https"}},
+	v1alpha1.TypeSMTP:     {Variable: "SMTP_URL", Schemes: []string{"smtp", "smtps"}, Dialects: []string{"submission", "submissions"}},
+	v1alpha1.TypePostmark: {Variable: "POSTMARK_API_TOKEN", Token: true},
+	v1alpha1.TypeS3:       {Variable: "S3_URL", Schemes: []string{"s3"}, Dialects: []string{"s3a", "s3n", "http", "https"}, Probed: true},
+	v1alpha1.TypeOpenSearch: {Variable: "OPENSEARCH_URL", Schemes: []string{"http", "https"}, Probed: true, Dialects: []string{
+		"opensearch", "elasticsearch",
+	}},
 	v1alpha1.TypeNewRelic:   {Variable: "NEW_RELIC_LICENSE_KEY", Token: true},
 	v1alpha1.TypeLoggly:     {Variable: "LOGGLY_TOKEN", Token: true},
 	v1alpha1.TypeTwitter:    {Variable: "TWITTER_BEARER_TOKEN", Token: true},
@@ -97,7 +100,7 @@ func Split(t v1alpha1.ServiceType) []v1alpha1.EnvVar { return slices.Clone(split
 
 // schemePorts are the ports of schemes whose port differs from that of their type, or whose type has none.
 var schemePorts = map[string]int32{
-	"http": 80, "https": 443, "couchdb": 5984, "couchdbs": 6984,
+	"http": 80, "https": 443, "couchdb": 5984, "couchdbs": 6984, "opensearch": 9200, "elasticsearch": 9200,
 	"amqp": 5672, "amqps": 5671, "pyamqp": 5672, "librabbitmq": 5672, "rabbitmq": 5672, "amqp+ssl": 5671, "amqp+tls": 5671,
 	"smtp": 25, "smtps": 465, "submission": 587, "submissions": 465, "smtp+ssl": 465, "smtp+tls": 587, "smtp+starttls": 587,
 	"sentinel": 26379, "redis+sentinel": 26379, "rediss+sentinel": 26379, "redis-sentinel": 26379, "rediss-sentinel": 26379,

@@ -16,11 +16,11 @@ import (
 // The meaning of a passed probe is written out here, type by type, because it is a promise.
 func TestWhatItMeansToPass(t *testing.T) {
 	want := map[string][]v1alpha1.ServiceType{
-		"Verified": {"collector", "http", "redis"},
+		"Verified": {"collector", "couchdb", "http", "opensearch", "redis", "s3"},
 		// All handles of these types lead to a host and a port.
-		"Reachable": {"beanstalkd", "couchdb", "memcached", "mysql", "postgresql", "rabbitmq", "smtp"},
+		"Reachable": {"beanstalkd", "memcached", "mysql", "postgresql", "rabbitmq", "smtp"},
 		// The handles of these types are tokens, or need not name a host and a port.
-		"NotProbed": {"generic", "googlemaps", "lastfm", "loggly", "newrelic", "postmark", "s3", "twitter"},
+		"NotProbed": {"generic", "googlemaps", "lastfm", "loggly", "newrelic", "postmark", "twitter"},
 	}
 	got := map[string][]v1alpha1.ServiceType{}
 	for _, kind := range slices.Sorted(slices.Values(Types())) {

@@ -82,7 +82,9 @@ func TestWhichSchemesAreOfAType(t *testing.T) {
 		"smtp+starttls":          {"smtp": Own},
 		"submission":             {"smtp": Own},
 		"beanstalkd":             {"beanstalkd": Own},
-		"https":                  {"http": Own, "collector": Own, "couchdb": Own, "s3": Own, "redis": Foreign},
+		"https":                  {"http": Own, "collector": Own, "couchdb": Own, "s3": Own, "opensearch": Own, "redis": Foreign},
+		"elasticsearch":          {"opensearch": Own, "http": Foreign},
+		"elasticsearch+https":    {"opensearch": Own, "http": Own, "mysql": Foreign},
 	} {
 		for kind, fit := range want {
 			if got := Speaks(kind, scheme); got != fit {
@@ -107,6 +109,7 @@ func TestThePortsOfSchemes(t *testing.T) {
 		"mysql/jdbc:mysql": 3306, "postgresql/postgresql+asyncpg": 5432, "postgresql/cockroachdb": 0,
 		"smtp/smtp": 25, "smtp/smtps": 465, "smtp/submission": 587, "smtp/smtp+ssl": 465, "smtp/smtp+starttls": 587,
 		"rabbitmq/amqp+ssl": 5671, "rabbitmq/pyamqp": 5672, "couchdb/couchdb": 5984, "couchdb/https": 443, "s3/s3": 0, "s3/https": 443,
+		"opensearch/https": 443, "opensearch/opensearch": 9200, "opensearch/elasticsearch+https": 9200,
 		"generic/https": 443, "generic/nats": 0,
 	} {
 		kind, scheme, _ := strings.Cut(schemeOf, "/")

@@ -30,6 +30,8 @@ type Location struct {
 	Tail string
 	// Options are those of the query and the fragment, or of a list of keywords.
 	Options Options
+	// Store is what a handle of type s3 says apart from that; nil if it names no server.
+	Store *Store
 }
 
 // Server is a host and a port. Port is empty if the handle names none and the type has no usual one.
@@ -60,6 +62,7 @@ var (
 	bareAddresses = regexp.MustCompile(`^(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9_.-]+):[0-9]+(,(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9_.-]+):[0-9]+)*$`)
 	optionList    = regexp.MustCompile(`^[^,=@]+:[0-9]+(,[^,=]+)*,[^,=]+=`)
 	schemeless    = regexp.MustCompile(`^(//)?[^"'/?#]*@`)
+	nextURL       = regexp.MustCompile(`\s*,\s*([A-Za-z][A-Za-z0-9+.-]*://)`)
 	weight        = regexp.MustCompile(`^(.*:[0-9]+):[0-9]+$`)
 )
 
@@ -79,6 +82,9 @@ func Parse(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 }
 
 func parse(t v1alpha1.ServiceType, raw string) (Location, Fault) {
+	if t == v1alpha1.TypeOpenSearch && nextURL.MatchString(raw) {
+		return parseURLs(t, raw)
+	}
 	scheme, rest, found := strings.Cut(raw, "://")
 	scheme = strings.ToLower(scheme)
 	if !found || !schemeForm.MatchString(scheme) {
@@ -107,7 +113,30 @@ func parseURL(t v1alpha1.ServiceType, scheme, rest string) (Location, Fault) {
 		return l, fault
 	}
 	l.Servers, fault = readServers(t, scheme, hosts, ports)
+	if t == v1alpha1.TypeS3 && fault == Good {
+		fault = l.inStore()
+	}
 	return l, fault
+}
+
+// parseURLs reads a list of URLs, as clients of Elasticsearch and OpenSearch take it. All of them must have the same user,
+// and the path of the first.
+func parseURLs(t v1alpha1.ServiceType, raw string) (Location, Fault) {
+	var all Location
+	for i, one := range strings.Split(nextURL.ReplaceAllString(raw, "\n$1"), "\n") {
+		l, fault := parse(t, one)
+		switch {
+		case fault != Good:
+			return l, fault
+		case i == 0:
+			all = l
+		case l.Scheme != all.Scheme || l.UserInfo != all.UserInfo || l.HasUser != all.HasUser:
+			return all, elsewhere
+		default:
+			all.Servers = append(all.Servers, l.Servers...)
+		}
+	}
+	return all, Good
 }
 
 // hosts returns the hosts of a URL, and the ports of those hosts that have none. For databases, both may be in the
@@ -117,6 +146,8 @@ func (l *Location) hosts(t v1alpha1.ServiceType, inURL string) (hosts, ports str
 	switch {
 	case t == v1alpha1.TypePostgreSQL && named != "":
 		return named, port, Good // libpq prefers it to the one of the URL
+	case t == v1alpha1.TypeS3 && strings.HasPrefix(inURL, "arn:"):
+		return "", "", elsewhere // an access point, which only clients of AWS find
 	case inURL != "":
 		return inURL, "", Good
 	case t == v1alpha1.TypeMySQL && named != "":

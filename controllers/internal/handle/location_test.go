@@ -53,7 +53,18 @@ func TestWhatAHandleLeadsTo(t *testing.T) {
 		v1alpha1.TypeSMTP:    {"smtp+starttls://u:p@a": "a:587", "submission://a": "a:587", "submissions://a": "a:465", "smtp+unix:///a": ""},
 		v1alpha1.TypeCouchDB: {"couchdb://u:p@a": "a:5984", "https://a/d": "a:443", "a:1": ""},
 		v1alpha1.TypeHTTP:    {"https://a/b@c": "a:443", "http+unix://%2Fa/b": "", "a:1": NotURL, "http://u:1#2@a": NotEncoded},
-		v1alpha1.TypeS3:      {"s3://b/k": "b", "b": "", "https://a/b": "a:443", "s3a://u:p@a:1/b": "a:1"},
+		v1alpha1.TypeS3: {
+			"s3://b/k": "", "b": "", "https://a/b": "a:443", "s3a://u:p@a:1/b": "a:1", "s3://u:p@10.0.0.1/b": "10.0.0.1:443", "s3://localhost/b?ssl=false": "localhost:80",
+			"s3://b?endpoint=https://a": "a:443", "s3://u:p@b?endpoint_url=http%3A%2F%2Fa%3A9000": "a:9000", "s3://b?endpoint=a:1": "a:1", "s3://b?endpoint=ftp://a": "",
+			"s3://b?endpoint=http://a b": BadHost, "s3://b?endpoint=http://a:x": BadPort, "s3://b?endpoint=": "", "s3://b?endpoint=https://$(HOST)": BadHost,
+			"s3://b-b?region=eu-central-1": "b-b.s3.eu-central-1.amazonaws.com:443", "s3://bbb?region=cn-north-1": "bbb.s3.cn-north-1.amazonaws.com.cn:443",
+			"s3://b.b?region=eu-central-1": "", "s3://bbb?region=auto": "", "s3://bbb?region=us-iso-east-1": "", "s3://bbb--use1-az4--x-s3?region=us-east-1": "",
+			"s3://s3.eu-west-1.amazonaws.com/b": "s3.eu-west-1.amazonaws.com:443", "s3://arn:aws:s3:::b": "", "s3://b,c": "", "s3://a b": BadHost, "s3+http://a/b": "a:80",
+		},
+		v1alpha1.TypeOpenSearch: {
+			"https://u:p@a": "a:443", "elasticsearch://a": "a:9200", "http://u:p@a:1,http://u:p@b:2/i": "a:1 b:2", "http://a:1, http://b:2": "a:1 b:2", "http://a:1,b": "a:1 b:80",
+			"http://u:p@a:1,http://u:q@b:2": "", "http://a:1,https://b:2": "", "http://a:1,http://b:x": BadPort, "http://a:1,redis://b": Foreign, "a:1": "", "a": NotURL,
+		},
 		v1alpha1.TypeGeneric: {"nats://a:1,b:2": "a:1 b:2", "jdbc:sqlserver://a:1;user=b": "a:1", "nats://a:1?b@c": "", "x": NotURL, "x://a:1?b=c@d": NotEncoded},
 	} {
 		for raw, want := range handles {
@@ -154,6 +165,7 @@ func TestWhatAHandleSaysAboutTLS(t *testing.T) {
 		"?ssl_cert_reqs=none":               {Unverified: true},
 		"?ssl_cert_reqs=required":           {},
 		"?verify=verify_none":               {Unverified: true},
+		"?verify_certs=false":               {Unverified: true},
 		"?verifyPeer=CA":                    {Unverified: true},
 		"?verifyPeer=FULL":                  {},
 		"?insecureSkipVerify=0":             {},

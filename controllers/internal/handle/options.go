@@ -109,7 +109,7 @@ var (
 		"insecuretls", "insecuressl", "tlsinsecureskipverify", "sslinsecureskipverify",
 	}
 	checkNames = []string{
-		"verify", "verifypeer", "verifyssl", "verifytls", "verifycert", "verifycertificate", "verifyservercertificate", "verifymode",
+		"verify", "verifypeer", "verifyssl", "verifytls", "verifycert", "verifycerts", "verifycertificate", "verifyservercertificate", "verifymode",
 		"verifyhostname", "sslverify", "sslverifypeer", "sslverifycert", "sslverifycertificate", "sslverifymode", "tlsverify",
 		"tlsverifypeer", "tlsverifycert", "sslcheckhostname", "checkhostname", "rejectunauthorized", "sslrejectunauthorized",
 		"tlsrejectunauthorized", "sslcertreqs", "certreqs", "tlscertreqs",

@@ -186,8 +186,6 @@ func otherHandles(t *testing.T) map[string]trial {
 		"memcached's list, by semicolons":         of(v1alpha1.TypeMemcached, down+";"+up),
 		"memcached's list, with weights":          of(v1alpha1.TypeMemcached, down+":2, "+up+":3"),
 		"beanstalkd":                              of(v1alpha1.TypeBeanstalkd, "beanstalkd://"+up),
-		"couchdb":                                 of(v1alpha1.TypeCouchDB, "couchdb://app:"+canary+"@"+up+"/db"),
-		"a store of objects":                      of(v1alpha1.TypeS3, "http://key:"+canary+"@"+up+"/bucket"),
 		"a line break behind a database":          {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@" + up + "/db\n", want: exitcode.HandleUntrimmed},
 		"odd characters in a password of the web": {kind: v1alpha1.TypeHTTP, handle: "http://app:" + canary + "^{}|%zz@" + login + "/", sentence: "200"},
 		"a path that only some send as it is":     {kind: v1alpha1.TypeHTTP, handle: "http://" + odd + "/" + canary + "%zz", want: reachable},
@@ -224,6 +222,11 @@ func untriedHandles() map[string]trial {
 		v1alpha1.TypeHTTP:      {"http+unix://%2Fvar%2Frun%2Fx.sock/v1"},
 		v1alpha1.TypeCollector: {"http://" + canary + ":12/3@visits"},
 		v1alpha1.TypeSMTP:      {"mail.example.com:25"},
+		v1alpha1.TypeS3: {
+			"bucket", "s3://bucket", "s3://" + canary + ":" + canary + "@bucket/path", "s3://bucket?endpoint=https://" + canary + "@visits", "s3://bucket?region=moon",
+			"s3://www.example.com/path?region=eu-central-1", "s3://bucket--euw1-az1--x-s3?region=eu-west-1",
+		},
+		v1alpha1.TypeOpenSearch: {"http://a:" + canary + "@visits,https://a:" + canary + "@visits", "http://a:" + canary + "@visits,http://visits"},
 	} {
 		for _, handle := range handles {
 			trials[string(kind)+" at "+handle] = trial{kind: kind, handle: handle, want: untried, sentence: "no host and port"}
@@ -232,6 +235,5 @@ func untriedHandles() map[string]trial {
 	for _, handle := range []string{"jdbc:sqlserver://visits:1433;user=app;password=x@" + canary, "Server=visits;Password=" + canary, "bucket"} {
 		trials["generic at "+handle] = trial{kind: v1alpha1.TypeGeneric, handle: handle, sentence: "no host and port"}
 	}
-	trials["s3 at bucket"] = trial{kind: v1alpha1.TypeS3, handle: "bucket", sentence: "no host and port"}
 	return trials
 }

@@ -20,7 +20,10 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/couchdb"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/opensearch"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/redis"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/s3"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/web"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
@@ -35,9 +38,12 @@ type Prober struct {
 
 // probes are those of the types that have one. Handles of the others are only reached.
 var probes = map[v1alpha1.ServiceType]wire.Probe{
-	v1alpha1.TypeRedis:     redis.Probe,
-	v1alpha1.TypeCollector: web.Collector,
-	v1alpha1.TypeHTTP:      web.HTTP,
+	v1alpha1.TypeRedis:      redis.Probe,
+	v1alpha1.TypeCollector:  web.Collector,
+	v1alpha1.TypeCouchDB:    couchdb.Probe,
+	v1alpha1.TypeOpenSearch: opensearch.Probe,
+	v1alpha1.TypeS3:         s3.Probe,
+	v1alpha1.TypeHTTP:       web.HTTP,
 }
 
 const (

@@ -60,8 +60,8 @@ func TestProbe(t *testing.T) {
 	}
 	elsewhere := []int32{
 		exitcode.Reachable, exitcode.NotProbed, exitcode.HandleUntrimmed, // TestHandlesThatClientsTake
-		exitcode.HandleMissing,                                                                           // the program's own
-		exitcode.TLSRequired, exitcode.NotPermitted, exitcode.TokenMalformed, exitcode.VendorUnavailable, // the tests of the types
+		exitcode.HandleMissing,                                                     // the program's own
+		exitcode.NotPermitted, exitcode.TokenMalformed, exitcode.VendorUnavailable, // the tests of the types
 		exitcode.EarlierInvalidHandle,
 	}
 	for _, f := range exitcode.Findings() {
@@ -338,13 +338,12 @@ func tlsTrials(t *testing.T) map[string]trial {
 		"no TLS":                      of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+web(t, status(200)), exitcode.TLSRefused, "does not speak TLS"),
 		"hangs up in the handshake":   of(v1alpha1.TypeHTTP, "https://:"+canary+"@"+listen(t, puzzled), exitcode.TLSRefused, "failed"),
 		"silent in the handshake":     late,
-		"TLS where none is asked for": of(v1alpha1.TypeHTTP, "http://:"+canary+"@"+good, exitcode.WrongProtocol, "https://"),
+		"TLS where none is asked for": of(v1alpha1.TypeHTTP, "http://:"+canary+"@"+good, exitcode.TLSRequired, "https://"),
 		"hangs up after it":           of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), rude)), exitcode.Unreachable, "at once"),
 		"another protocol inside":     of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), greets("220 c4n4ry\r\n"))), exitcode.WrongProtocol, ""),
 		"amqps":                       of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+good+"/vhost", exitcode.Passed, "certificate"),
 		"amqps of another authority":  of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+foreign, exitcode.CertificateUntrusted, "authority"),
 		"smtps without TLS":           of(v1alpha1.TypeSMTP, "smtps://app:"+canary+"@"+listen(t, greets("220 hello\r\n")), exitcode.TLSRefused, "does not speak TLS"),
-		"couchdb":                     of(v1alpha1.TypeCouchDB, "https://app:"+canary+"@"+good+"/db", exitcode.Passed, ""),
 		"generic":                     of(v1alpha1.TypeGeneric, "wss://"+foreign, exitcode.CertificateUntrusted, "authority"),
 
 		"a file with the authority":                         of(v1alpha1.TypeGeneric, "tls://"+good+"?cafile=/"+canary, exitcode.Passed, "certificate is trusted"),
@@ -407,8 +406,6 @@ func otherTrials(t *testing.T) map[string]trial {
 		"a list, and none of it is up":     of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+down+"/db", unreachable),
 		"memcached's own list":             of(v1alpha1.TypeMemcached, up+", "+up2, reached),
 		"a user with an @ in the query":    of(v1alpha1.TypePostgreSQL, "postgresql://"+up+"/db?user=app@"+canary, reached),
-		"a bucket":                         of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@bucket/path", untried),
-		"a bucket on a server of its own":  of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@"+up+"/bucket", reached),
 		"a generic URL with a port":        of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+up, reached),
 		"a generic URL that is down":       of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down, unreachable),
 		"a generic URL without a port":     of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@visits", untried),

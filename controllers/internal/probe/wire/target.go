@@ -27,7 +27,7 @@ type Target struct {
 	AnyName bool
 	// Location is the whole handle.
 	Location handle.Location
-	// URL is the handle of a web service; nil if no request could be sent to it.
+	// URL is where requests of HTTP are sent; nil if the type does not speak HTTP, or if no request could be sent.
 	URL *url.URL
 }
 
@@ -41,6 +41,9 @@ func (e Endpoint) Address() string { return net.JoinHostPort(e.Host, e.Port) }
 var tlsSchemes = []string{
 	"amqps", "couchdbs", "https", "ldaps", "memcacheds", "mqtts", "rediss", "rediss-cluster", "smtps", "ssl", "submissions", "tls", "valkeys", "wss",
 }
+
+// webSchemes are those of services that are spoken to with HTTP.
+var webSchemes = []string{"http", "https", "couchdb", "couchdbs", "elasticsearch", "opensearch"}
 
 // notProbed is for a handle that names no endpoint.
 func notProbed(t v1alpha1.ServiceType) *Result {
@@ -66,7 +69,7 @@ func Parse(t v1alpha1.ServiceType, raw string) (Target, *Result) {
 	to.Secure = slices.ContainsFunc(tlsSchemes, location.Says) && !startTLS(location) && !location.Says("sentinel")
 	for _, server := range location.Servers {
 		if server.Port == "" {
-			return Target{}, notProbed(t) // s3://bucket: only the app knows, from elsewhere, which server that is
+			return Target{}, notProbed(t) // only the app knows the port
 		}
 		to.Endpoints = append(to.Endpoints, Endpoint{server.Host, server.Port})
 	}
@@ -74,8 +77,10 @@ func Parse(t v1alpha1.ServiceType, raw string) (Target, *Result) {
 	if len(to.Endpoints) == 0 || strings.Contains(location.Scheme, "udp") || location.Says("statsd") {
 		return Target{}, notProbed(t)
 	}
-	if location.Says("http") || location.Says("https") {
-		to.URL = requestURL(location)
+	if slices.ContainsFunc(webSchemes, location.Says) {
+		// http:// and https:// say all about TLS. The other schemes leave it to an option.
+		to.Secure = to.Secure || !location.Says("http") && location.Options.TLS().On
+		to.URL = to.requestURL()
 	}
 	return to, nil
 }
@@ -86,6 +91,15 @@ func (to Target) WithAuthority() Target {
 	check := to.Location.Options.Check()
 	to.Unverified = check == handle.CheckNothing || to.Location.Says("insecure")
 	to.AnyName = check == handle.CheckAuthority
+	return to
+}
+
+// Alone is the target with one of its endpoints.
+func (to Target) Alone(e Endpoint) Target {
+	to.Endpoints = []Endpoint{e}
+	if slices.ContainsFunc(webSchemes, to.Location.Says) {
+		to.URL = to.requestURL()
+	}
 	return to
 }
 
@@ -108,22 +122,26 @@ func startTLS(l handle.Location) bool { return l.Says("smtp") && l.Says("tls") }
 
 var usualPorts = map[string]string{"http": "80", "https": "443"}
 
-// requestURL is where an HTTP client sends its requests; nil if Go's client can send none. The credentials go into a
-// header, so they may contain any character.
-func requestURL(l handle.Location) *url.URL {
+// requestURL is where an HTTP client sends its requests; nil if Go's client can send none, or if the handle names several
+// servers. The credentials go into a header, so they may contain any character.
+func (to Target) requestURL() *url.URL {
+	l := to.Location
 	u, err := url.Parse("http://host" + l.Tail)
-	if err != nil || len(l.Servers) > 1 {
+	if err != nil || len(to.Endpoints) > 1 {
 		return nil
 	}
-	if l.Says("https") {
+	if to.Secure {
 		u.Scheme = "https"
 	}
-	if u.Host = net.JoinHostPort(l.Servers[0].Host, l.Servers[0].Port); l.Servers[0].Port == usualPorts[u.Scheme] {
-		u.Host = strings.TrimSuffix(u.Host, ":"+usualPorts[u.Scheme]) // as clients send it
-	}
+	u.Host = HostOf(u.Scheme, to.Endpoints[0])
 	if l.HasUser {
 		user, password, _ := strings.Cut(l.UserInfo, ":")
 		u.User = url.UserPassword(handle.Decoded(user), handle.Decoded(password))
 	}
 	return u
+}
+
+// HostOf is the host of a URL with that scheme, as clients send it: without the port that is usual for the scheme.
+func HostOf(scheme string, e Endpoint) string {
+	return strings.TrimSuffix(e.Address(), ":"+usualPorts[scheme])
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Puts run.js and the clients that it tries, in the versions of package-lock.json, into a folder. Installs Debian's Node.js
-# if there is none on PATH.
-# usage: install.sh FOLDER
+# Puts the scripts of a folder and the packages that they need, in the versions of its package-lock.json, into another
+# folder. Installs Debian's Node.js if there is none on PATH.
+# usage: npm.sh FROM FOLDER
 set -euo pipefail
-out=$(realpath -m "${1:?usage: install.sh FOLDER}")
-cd "$(dirname "${BASH_SOURCE[0]}")"
+shopt -s nullglob
+from=$(realpath "${1:?usage: npm.sh FROM FOLDER}")
+out=$(realpath -m "${2:?usage: npm.sh FROM FOLDER}")
 
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 	command -v apt-get >/dev/null || { echo "install Node.js and npm: https://nodejs.org" >&2; exit 1; }
@@ -16,12 +17,12 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 		-o DPkg::Lock::Timeout=300 nodejs npm >&2
 fi
 major=$(node -p 'process.versions.node.split(".")[0]')
-[ "$major" -ge 18 ] || { echo "this is Node.js $(node --version); the clients need 18 or later" >&2; exit 1; }
+[ "$major" -ge 18 ] || { echo "this is Node.js $(node --version); 18 or later is needed" >&2; exit 1; }
 
 # Beside the folder, which make takes for finished once it is there.
 rm -rf "$out.new"
 mkdir -p "$out.new"
-cp package.json package-lock.json run.js "$out.new"
+cp "$from"/package*.json "$from"/*.js "$out.new"
 # Nothing of a package is run while it is installed.
 npm ci --prefix "$out.new" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
 rm -rf "$out"
