@@ -2,6 +2,7 @@
 
 # The servers that tests of the probes start: PROGRAM=PACKAGE of Debian.
 SERVERS := redis-server=redis-server
+SERVERS += /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server memcached=memcached saslpasswd2=sasl2-bin beanstalkd=beanstalkd
 
 .PHONY: servers
 servers: ## Install the servers that tests start, from Debian's packages, where they are missing.

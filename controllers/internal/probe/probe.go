@@ -20,6 +20,9 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/beanstalkd"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/memcached"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/rabbitmq"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/redis"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/web"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
@@ -35,9 +38,12 @@ type Prober struct {
 
 // probes are those of the types that have one. Handles of the others are only reached.
 var probes = map[v1alpha1.ServiceType]wire.Probe{
-	v1alpha1.TypeRedis:     redis.Probe,
-	v1alpha1.TypeCollector: web.Collector,
-	v1alpha1.TypeHTTP:      web.HTTP,
+	v1alpha1.TypeRedis:      redis.Probe,
+	v1alpha1.TypeCollector:  web.Collector,
+	v1alpha1.TypeHTTP:       web.HTTP,
+	v1alpha1.TypeRabbitMQ:   rabbitmq.Probe,
+	v1alpha1.TypeBeanstalkd: beanstalkd.Probe,
+	v1alpha1.TypeMemcached:  memcached.Probe,
 }
 
 const (

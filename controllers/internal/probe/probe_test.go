@@ -341,7 +341,6 @@ func tlsTrials(t *testing.T) map[string]trial {
 		"TLS where none is asked for": of(v1alpha1.TypeHTTP, "http://:"+canary+"@"+good, exitcode.WrongProtocol, "https://"),
 		"hangs up after it":           of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), rude)), exitcode.Unreachable, "at once"),
 		"another protocol inside":     of(v1alpha1.TypeHTTP, "https://"+listen(t, overTLS(ca.local(t), greets("220 c4n4ry\r\n"))), exitcode.WrongProtocol, ""),
-		"amqps":                       of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+good+"/vhost", exitcode.Passed, "certificate"),
 		"amqps of another authority":  of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+foreign, exitcode.CertificateUntrusted, "authority"),
 		"smtps without TLS":           of(v1alpha1.TypeSMTP, "smtps://app:"+canary+"@"+listen(t, greets("220 hello\r\n")), exitcode.TLSRefused, "does not speak TLS"),
 		"couchdb":                     of(v1alpha1.TypeCouchDB, "https://app:"+canary+"@"+good+"/db", exitcode.Passed, ""),
@@ -381,7 +380,7 @@ func nameTrials(t *testing.T) map[string]trial {
 
 func otherTrials(t *testing.T) map[string]trial {
 	t.Helper()
-	up, up2, down := listen(t, silent), listen(t, silent), closedPort(t)
+	up, down := listen(t, silent), closedPort(t)
 	type finding struct {
 		code     int32
 		sentence string
@@ -393,7 +392,6 @@ func otherTrials(t *testing.T) map[string]trial {
 	trials := map[string]trial{
 		"a list, and one of it is up":      of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+up+"/db", reached),
 		"a list, and none of it is up":     of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+down+"/db", unreachable),
-		"memcached's own list":             of(v1alpha1.TypeMemcached, up+", "+up2, reached),
 		"a user with an @ in the query":    of(v1alpha1.TypePostgreSQL, "postgresql://"+up+"/db?user=app@"+canary, reached),
 		"a bucket":                         of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@bucket/path", untried),
 		"a bucket on a server of its own":  of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@"+up+"/bucket", reached),
