@@ -41,7 +41,9 @@ var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypeRabbitMQ: {Variable: "RABBITMQ_URL", Schemes: []string{"amqp", "amqps"}, Probed: true, Dialects: []string{
 		"pyamqp", "librabbitmq", "rabbitmq",
 	}},
-	v1alpha1.TypeBeanstalkd: {Variable: "BEANSTALKD_URL", Schemes: []string{"beanstalk"}, DefaultPort: 11300, Probed: true, Dialects: []string{"beanstalkd"}},
+	v1alpha1.TypeBeanstalkd: {Variable: "BEANSTALKD_URL", Schemes: []string{"beanstalk"}, DefaultPort: 11300, Probed: true, Dialects: []string{
+		"beanstalkd",
+	}},
 	v1alpha1.TypeMemcached: {Variable: "MEMCACHED_URL", Schemes: []string{"memcached"}, DefaultPort: 11211, Probed: true, Dialects: []string{
 		"memcache", "memcacheds", "pylibmc", "pymemcache",
 	}},

@@ -185,7 +185,7 @@ func redisTrials(t *testing.T) map[string]trial {
 		"TLS where there is none":           within(4*time.Second, of(strings.Replace(server.URL(), "redis:", "rediss:", 1), exitcode.TLSRefused, "not speak")),
 		"TLS where nobody answers":          within(soon, of("rediss://:"+canary+"@"+listen(t, silent), exitcode.Unreachable, "handshake")),
 		"no TLS where there is":             of(strings.Replace(secure.URL(), "rediss:", "redis:", 1), exitcode.WrongProtocol, "TLS"),
-		"a client's certificate is missing": of("rediss://"+listen(t, wantsCertificate(t)), exitcode.TLSRefused, ""),
+		"a client's certificate is missing": of("rediss://"+listen(t, wantsCertificate(t))+"?ssl_cert_reqs=none", exitcode.TLSRefused, "certificate of the client"),
 	}
 }
 

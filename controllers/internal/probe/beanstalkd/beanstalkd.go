@@ -25,9 +25,7 @@ func Probe(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
 	if !to.Location.Says("beanstalk") && !to.Location.Says("beanstalkd") {
 		return wire.Reach(ctx, d, to)
 	}
-	return wire.First(ctx, wire.Readings(to), func(ctx context.Context, one wire.Target) wire.Result {
-		return probeOne(ctx, d, one)
-	})
+	return wire.First(ctx, d, wire.Readings(to), probeOne)
 }
 
 // commands are two, because a server of another kind may wait for more than the first. Beanstalkd ends the connection at the

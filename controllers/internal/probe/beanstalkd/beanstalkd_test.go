@@ -97,7 +97,7 @@ func brokenTrials(t *testing.T) map[string]wiretest.Trial {
 		"silence":                           soon(at(wiretest.Silent, exitcode.Unreachable, "in time")),
 		"a balancer with nothing behind it": at(wiretest.Rude, exitcode.Unreachable, "at once"),
 		"one that wants something else":     at(wiretest.HangsUp, exitcode.WrongProtocol, "hung up"),
-		"one that speaks TLS":               at(wiretest.OverTLS(secure, wiretest.Silent), exitcode.WrongProtocol, "speaks TLS"),
+		"one that speaks TLS":               at(wiretest.OverTLS(t, secure, wiretest.Silent), exitcode.WrongProtocol, "speaks TLS"),
 		"a web server":                      of("beanstalk://"+web.Listener.Addr().String(), exitcode.WrongProtocol, "protocol"),
 		"a Redis":                           at(wiretest.Answers("-ERR unknown command '"+canary+"'\r\n"), exitcode.WrongProtocol, "protocol"),
 		"a memcached":                       at(wiretest.Answers("STAT pid 1\r\nEND\r\n"), exitcode.WrongProtocol, "protocol"),

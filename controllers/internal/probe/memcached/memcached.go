@@ -26,7 +26,7 @@ func Probe(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
 		return wire.Reach(ctx, d, to)
 	}
 	credentials := readLogin(to.Location)
-	return wire.First(ctx, wire.Readings(to), func(ctx context.Context, one wire.Target) wire.Result {
+	return wire.First(ctx, d, wire.Readings(to), func(ctx context.Context, d wire.Dialer, one wire.Target) wire.Result {
 		half, cancel := wire.ShareOf(ctx, 2)
 		result := overBinary(half, d, one, credentials)
 		cancel()

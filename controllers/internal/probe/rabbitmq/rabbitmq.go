@@ -20,7 +20,7 @@ func Probe(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
 		return wire.Reach(ctx, d, to)
 	}
 	login := readAccount(to.Location)
-	return wire.First(ctx, wire.Readings(to), func(ctx context.Context, one wire.Target) wire.Result {
+	return wire.First(ctx, d, wire.Readings(to), func(ctx context.Context, d wire.Dialer, one wire.Target) wire.Result {
 		var result wire.Result
 		for _, vhost := range login.vhosts {
 			if result = enter(ctx, d, one, login, vhost); result.Code != exitcode.DatabaseNotFound {

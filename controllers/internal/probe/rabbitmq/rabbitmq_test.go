@@ -160,7 +160,7 @@ func tlsTrials(t *testing.T, server *testrabbit.Server) map[string]wiretest.Tria
 		"as an option":                       trusted(of("pyamqp://"+user+server.SecureAddr()+"/shop?ssl=true", exitcode.Passed, "")),
 		"where there is none":                of("amqps://"+user+server.Addr()+"/shop", exitcode.TLSRefused, "does not speak TLS"),
 		"where none is asked for":            of("amqp://"+user+server.SecureAddr()+"/shop", exitcode.TLSRequired, "amqps://"),
-		"with a client's certificate": trusted(of("amqps://"+user+wiretest.Listen(t, wiretest.OverTLS(strict, wiretest.Silent))+"/shop",
+		"with a client's certificate": trusted(of("amqps://"+user+wiretest.Listen(t, wiretest.OverTLS(t, strict, wiretest.Silent))+"/shop",
 			exitcode.TLSRefused, "certificate of the client")),
 	}
 }

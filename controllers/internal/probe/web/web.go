@@ -102,7 +102,7 @@ func refusal(ctx context.Context, d wire.Dialer, to wire.Target, got answer) *wi
 		return nil // Python's own server answers this for a method that it has no code for
 	case got.status >= 500, got.status == http.StatusTooManyRequests, got.status == http.StatusRequestTimeout:
 		return wire.Unreachable(fmt.Sprintf("it answered %d: it does not serve at the moment", got.status))
-	case got.status == http.StatusBadRequest && !to.Secure && d.SpeaksTLS(ctx, to):
+	case got.status == http.StatusBadRequest && !to.Secure && speaksTLS(ctx, d, to):
 		return wire.WrongProtocol("it speaks TLS at that port: begin the handle with https://")
 	}
 	return nil
@@ -112,6 +112,17 @@ func refusal(ctx context.Context, d wire.Dialer, to wire.Target, got answer) *wi
 // 403 is about the front page, and the app may use another page with credentials from elsewhere.
 func mayHoldCredentials(u *url.URL) bool {
 	return u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != ""
+}
+
+// speaksTLS tries a handshake. It does not matter whose certificate it is.
+func speaksTLS(ctx context.Context, d wire.Dialer, to wire.Target) bool {
+	to.Secure, to.Unverified = true, true
+	c, failed := d.Connect(ctx, to)
+	if failed != nil {
+		return false
+	}
+	c.End()
+	return true
 }
 
 // ask sends one request over its own connection, and follows no redirect: a redirect could carry the credentials to a

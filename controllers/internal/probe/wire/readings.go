@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"context"
-
-	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
-)
+import "context"
 
 // Readings are the ways to read a handle, with one server each. If an option contradicts the scheme, there is one with TLS
 // and one without.
@@ -27,27 +23,6 @@ func Readings(to Target) []Target {
 	}
 	return readings
 }
-
-// First tries each reading of a handle until one passes. Otherwise the result is that of the first one that answers. Each
-// try may use half of the time that is left: the last ones get less, but a server that is slow to refuse has enough.
-func First(ctx context.Context, readings []Target, try Try) Result {
-	var found *Result
-	for i, one := range readings {
-		share, cancel := ShareOf(ctx, min(len(readings)-i, 2))
-		result := try(share, one)
-		cancel()
-		if exitcode.Passes(result.Code) {
-			return result
-		}
-		if found == nil || !found.Answered() && result.Answered() {
-			found = &result
-		}
-	}
-	return *found
-}
-
-// A Try is a probe of one reading.
-type Try func(context.Context, Target) Result
 
 // ConnectOrTell connects. If a TLS handshake got no answer, it finds out why: a server without TLS may read the handshake as
 // the start of a long line, and wait for the rest of it. isPlain says whether the server answers without TLS.

@@ -139,10 +139,11 @@ var Greetings = map[string]string{
 }
 
 // OverTLS serves each connection with f when its handshake is done.
-func OverTLS(config *tls.Config, f func(net.Conn)) func(net.Conn) {
+func OverTLS(t *testing.T, config *tls.Config, f func(net.Conn)) func(net.Conn) {
+	t.Helper()
 	return func(c net.Conn) {
 		secure := tls.Server(c, config)
-		if secure.Handshake() == nil {
+		if secure.HandshakeContext(t.Context()) == nil {
 			f(secure)
 			_ = secure.Close() // the other end may have closed it
 		}
