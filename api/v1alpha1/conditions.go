@@ -98,7 +98,7 @@ const (
 	ReasonNotPermitted = "NotPermitted"
 	// ReasonWrongProtocol: what answers does not speak the protocol of the type.
 	ReasonWrongProtocol = "WrongProtocol"
-	// ReasonReadOnly: the service takes no writes: a replica, or one that has lost its primary.
+	// ReasonReadOnly: the service takes no writes: a replica, one that has lost its primary, or one that is draining or short of disk.
 	ReasonReadOnly = "ReadOnly"
 	// ReasonOutOfMemory: the service takes no writes, because its memory is full.
 	ReasonOutOfMemory = "OutOfMemory"

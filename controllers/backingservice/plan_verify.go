@@ -383,9 +383,10 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 	case v1alpha1.ReasonWrongProtocol:
 		return fmt.Sprintf("what answers at %s does not speak the protocol of type %s%s: correct %s, or spec.type", where, kind, orWhere(kind), text)
 	case v1alpha1.ReasonReadOnly:
-		return fmt.Sprintf("%s takes no writes, as a replica does not: name the primary in %s", where, text)
+		return fmt.Sprintf("%s takes no writes, as a replica does not, or a server that drains or is short of disk: name one that does in %s", where, text)
 	case v1alpha1.ReasonOutOfMemory:
-		return fmt.Sprintf("%s takes no writes, because it is full: raise its maxmemory, have it evict keys, or name another service in %s", where, text)
+		return fmt.Sprintf("%s takes no writes, because it is full: give it more memory (a Redis: raise its maxmemory, or have it evict keys), "+
+			"or name another service in %s", where, text)
 	case v1alpha1.ReasonInvalidHandle:
 		return fmt.Sprintf("the Secret or its key is missing, or what it holds is no handle of type %s: correct %s", kind, text)
 	default:

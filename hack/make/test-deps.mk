@@ -2,6 +2,7 @@
 
 # The servers that tests of the probes start: PROGRAM=PACKAGE of Debian.
 SERVERS := redis-server=redis-server
+SERVERS += /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server memcached=memcached saslpasswd2=sasl2-bin beanstalkd=beanstalkd
 
 # And those that Debian does not have: an object store in Go, and a CouchDB for Node.js.
 .PHONY: servers

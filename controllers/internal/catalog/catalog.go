@@ -37,10 +37,14 @@ var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypePostgreSQL: {Variable: "DATABASE_URL", Schemes: []string{"postgres", "postgresql"}, DefaultPort: 5432, Dialects: []string{
 		"pg", "pgsql", "psql", "postgis",
 	}},
-	v1alpha1.TypeCouchDB:    {Variable: "COUCHDB_URL", Schemes: []string{"http", "https"}, Dialects: []string{"couchdb", "couchdbs"}, Probed: true},
-	v1alpha1.TypeRabbitMQ:   {Variable: "RABBITMQ_URL", Schemes: []string{"amqp", "amqps"}, Dialects: []string{"pyamqp", "librabbitmq", "rabbitmq"}},
-	v1alpha1.TypeBeanstalkd: {Variable: "BEANSTALKD_URL", Schemes: []string{"beanstalk"}, DefaultPort: 11300, Dialects: []string{"beanstalkd"}},
-	v1alpha1.TypeMemcached: {Variable: "MEMCACHED_URL", Schemes: []string{"memcached"}, DefaultPort: 11211, Dialects: []string{
+	v1alpha1.TypeCouchDB: {Variable: "COUCHDB_URL", Schemes: []string{"http", "https"}, Dialects: []string{"couchdb", "couchdbs"}, Probed: true},
+	v1alpha1.TypeRabbitMQ: {Variable: "RABBITMQ_URL", Schemes: []string{"amqp", "amqps"}, Probed: true, Dialects: []string{
+		"pyamqp", "librabbitmq", "rabbitmq",
+	}},
+	v1alpha1.TypeBeanstalkd: {Variable: "BEANSTALKD_URL", Schemes: []string{"beanstalk"}, DefaultPort: 11300, Probed: true, Dialects: []string{
+		"beanstalkd",
+	}},
+	v1alpha1.TypeMemcached: {Variable: "MEMCACHED_URL", Schemes: []string{"memcached"}, DefaultPort: 11211, Probed: true, Dialects: []string{
 		"memcache", "memcacheds", "pylibmc", "pymemcache",
 	}},
 	v1alpha1.TypeSMTP:     {Variable: "SMTP_URL", Schemes: []string{"smtp", "smtps"}, Dialects: []string{"submission", "submissions"}},

@@ -125,7 +125,6 @@ func uncheckedHandles(t *testing.T) map[string]trial {
 	trials["as .NET has it"] = trial{kind: v1alpha1.TypeRedis, handle: secure.Addr() + ",password=" + secure.Password + ",ssl=True,sslHost=other"}
 	foreign := secureWeb(t, newAuthority(t).local(t), false, status(200))
 	trials["https"] = trial{kind: v1alpha1.TypeHTTP, handle: "https://" + foreign + "/#insecure"}
-	trials["amqps"] = trial{kind: v1alpha1.TypeRabbitMQ, handle: "amqps://app:" + canary + "@" + foreign + "/vhost?verify=verify_none"}
 	trials["amqps, checked"] = trial{kind: v1alpha1.TypeRabbitMQ, handle: "amqps://app:" + canary + "@" + foreign + "/vhost", want: exitcode.CertificateUntrusted}
 	trials["amqp+ssl, checked"] = trial{kind: v1alpha1.TypeRabbitMQ, handle: "amqp+ssl://app:" + canary + "@" + foreign, want: exitcode.CertificateUntrusted}
 	return trials
@@ -165,7 +164,7 @@ func sqlHandles(t *testing.T) map[string]trial {
 
 func otherHandles(t *testing.T) map[string]trial {
 	t.Helper()
-	up, down := listen(t, silent), closedPort(t)
+	up := listen(t, silent)
 	odd := web(t, status(200))
 	login := web(t, func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); password != canary+"^{}|%zz" {
@@ -176,16 +175,9 @@ func otherHandles(t *testing.T) map[string]trial {
 		return trial{kind: kind, handle: handle, sentence: "it was reached"}
 	}
 	trials := map[string]trial{
-		"a list of brokers":                       of(v1alpha1.TypeRabbitMQ, "amqp://app:"+canary+"@"+down+","+up+"/vhost"),
-		"a Python client of AMQP":                 of(v1alpha1.TypeRabbitMQ, "pyamqp://app:"+canary+"@"+up+"//"),
-		"keywords of .NET for AMQP":               of(v1alpha1.TypeRabbitMQ, "host="+up+";username=app;password="+canary),
 		"mail with STARTTLS":                      of(v1alpha1.TypeSMTP, "smtp+starttls://app:"+canary+"@"+up),
 		"mail with STARTTLS, otherwise":           of(v1alpha1.TypeSMTP, "smtp+tls://app:"+canary+"@"+up),
 		"mail at the port of users":               of(v1alpha1.TypeSMTP, "submission://app:"+canary+"@"+up),
-		"memcache":                                of(v1alpha1.TypeMemcached, "memcache://"+up),
-		"memcached's list, by semicolons":         of(v1alpha1.TypeMemcached, down+";"+up),
-		"memcached's list, with weights":          of(v1alpha1.TypeMemcached, down+":2, "+up+":3"),
-		"beanstalkd":                              of(v1alpha1.TypeBeanstalkd, "beanstalkd://"+up),
 		"a line break behind a database":          {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@" + up + "/db\n", want: exitcode.HandleUntrimmed},
 		"odd characters in a password of the web": {kind: v1alpha1.TypeHTTP, handle: "http://app:" + canary + "^{}|%zz@" + login + "/", sentence: "200"},
 		"a path that only some send as it is":     {kind: v1alpha1.TypeHTTP, handle: "http://" + odd + "/" + canary + "%zz", want: reachable},

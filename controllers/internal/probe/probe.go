@@ -20,8 +20,11 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/beanstalkd"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/couchdb"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/memcached"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/opensearch"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/rabbitmq"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/redis"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/s3"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/web"
@@ -44,6 +47,9 @@ var probes = map[v1alpha1.ServiceType]wire.Probe{
 	v1alpha1.TypeOpenSearch: opensearch.Probe,
 	v1alpha1.TypeS3:         s3.Probe,
 	v1alpha1.TypeHTTP:       web.HTTP,
+	v1alpha1.TypeRabbitMQ:   rabbitmq.Probe,
+	v1alpha1.TypeBeanstalkd: beanstalkd.Probe,
+	v1alpha1.TypeMemcached:  memcached.Probe,
 }
 
 const (

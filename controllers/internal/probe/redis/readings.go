@@ -44,7 +44,7 @@ func Probe(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
 	if !speaks(to.Location) {
 		return wire.Reach(ctx, d, to)
 	}
-	readings := readingsOf(to)
+	readings := wire.Readings(to)
 	var found *wire.Result
 	for i, one := range readings {
 		share, cancel := wire.ShareOf(ctx, len(readings)-i)
@@ -61,27 +61,6 @@ func Probe(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
 		}
 	}
 	return *found
-}
-
-// readingsOf has one server each. If an option contradicts the scheme, there is one with TLS and one without.
-func readingsOf(to wire.Target) []wire.Target {
-	options := to.Location.Options.TLS()
-	var readings []wire.Target
-	for _, e := range to.Endpoints {
-		one := to
-		one.Endpoints = []wire.Endpoint{e}
-		if options.On && !to.Secure {
-			secure := one
-			secure.Secure = true
-			readings = append(readings, secure)
-		}
-		readings = append(readings, one)
-		if options.Off && to.Secure {
-			one.Secure = false
-			readings = append(readings, one)
-		}
-	}
-	return readings
 }
 
 // alone says whether a handle leads to exactly one Redis: not to a cluster, and not to Sentinels.

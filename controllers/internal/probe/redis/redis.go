@@ -23,7 +23,7 @@ type conversation struct {
 }
 
 func probeOne(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
-	c, failed := connect(ctx, d, to)
+	c, failed := d.ConnectOrTell(ctx, to, func(ctx context.Context, plain wire.Target) bool { return isPlain(ctx, d, plain) })
 	if failed != nil {
 		return *failed
 	}
@@ -48,27 +48,8 @@ func probeOne(ctx context.Context, d wire.Dialer, to wire.Target) wire.Result {
 	return wire.Passed("Redis answered, took the credentials, and takes writes")
 }
 
-// connect connects. If a TLS handshake got no answer, it finds out why: a Redis without TLS reads the handshake as
-// the start of a long line, and waits for the rest of it.
-func connect(ctx context.Context, d wire.Dialer, to wire.Target) (*wire.Connection, *wire.Result) {
-	if !to.Secure {
-		return d.Connect(ctx, to)
-	}
-	half, cancel := wire.ShareOf(ctx, 2)
-	defer cancel()
-	c, failed := d.Connect(half, to)
-	if failed == nil {
-		c.Watch(ctx)
-	}
-	if failed == wire.SilentHandshake && isPlain(ctx, d, to) {
-		failed = wire.TLSRefused("it does not speak TLS")
-	}
-	return c, failed
-}
-
 // isPlain says whether a Redis answers without TLS.
 func isPlain(ctx context.Context, d wire.Dialer, to wire.Target) bool {
-	to.Secure = false
 	c, failed := d.Connect(ctx, to)
 	if failed != nil {
 		return false
