@@ -23,6 +23,8 @@ func probe(ctx context.Context, args []string, environment func(string) (string,
 	flags := flag.NewFlagSet(probeCommand, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	serviceType := flags.String("type", "", "What the service speaks: the `type` of the BackingService.")
+	ask := flags.String("ask", "", "`Who` is asked about a token: Vendor, or Nobody, as in spec.probe.ask of the BackingService.")
+	endpoint := flags.String("endpoint", "", "The https:// `URL` where the vendor is asked, if not at its usual address.")
 	timeout := flags.Duration("timeout", 15*time.Second, "How `long` the whole may take.")
 	end := flags.Bool("end", false, "Try nothing, and end with 0: for the container of a Pod whose init container has tried the handle.")
 	if err := flags.Parse(args); err != nil {
@@ -35,7 +37,7 @@ func probe(ctx context.Context, args []string, environment func(string) (string,
 		_, _ = io.WriteString(stderr, "probe: the handle belongs into "+handleVariable+", not into the arguments\n")
 		return misused
 	}
-	options := job.ProbeOptions{Type: *serviceType, Timeout: *timeout}
+	options := job.ProbeOptions{Type: *serviceType, Ask: *ask, Endpoint: *endpoint, Timeout: *timeout}
 	if handle, ok := environment(handleVariable); ok {
 		options.Handle = &handle
 	}

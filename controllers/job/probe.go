@@ -14,6 +14,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/token"
 )
 
 // HandleVariable is the environment variable in which a verify Job passes the handle: everybody who can read Pods can
@@ -32,6 +33,10 @@ type ProbeOptions struct {
 	Type string
 	// Handle of the service; nil if there is none: the Secret or its key does not exist.
 	Handle *string
+	// Ask is who is asked about a token, as in spec.probe.ask of a BackingService. Empty: nobody.
+	Ask string
+	// Endpoint is where the vendor is asked, as in spec.probe.endpoint. Empty: at its usual address.
+	Endpoint string
 	// Timeout for everything together.
 	Timeout time.Duration
 }
@@ -46,17 +51,35 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	if o.Timeout <= 0 {
 		return say(stderr, misused, "the timeout is to be longer than nothing, such as 15s")
 	}
+	question, ok := o.question(t)
+	if !ok {
+		return say(stderr, misused, "the vendor is asked about tokens of the types that have one, at an https:// URL if at all: "+
+			"see spec.probe of a BackingService")
+	}
 	if o.Handle == nil {
 		return say(stderr, exitcode.HandleMissing, o.Type+": "+HandleVariable+" is not there: the Secret does not exist, or has no such key")
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	// The last try gets the remaining time.
-	result, err := probe.Prober{Patience: o.Timeout * 4 / 5}.Probe(ctx, t, *o.Handle)
+	result, err := probe.Prober{Patience: o.Timeout * 4 / 5, Question: question}.Probe(ctx, t, *o.Handle)
 	if err != nil {
 		return say(stderr, interrupted, err.Error())
 	}
 	return say(stderr, result.Code, o.Type+": "+result.Sentence)
+}
+
+// question is what is asked about a token; false if the options make no sense.
+func (o *ProbeOptions) question(t v1alpha1.ServiceType) (token.Question, bool) {
+	switch v1alpha1.ProbeAsk(o.Ask) {
+	case "", v1alpha1.AskNobody:
+		return token.Question{}, o.Endpoint == ""
+	case v1alpha1.AskVendor:
+		endpoint, ok := token.ParseEndpoint(o.Endpoint)
+		return token.Question{Vendor: true, Endpoint: endpoint}, ok && catalog.Lookup(t).Vendor
+	default:
+		return token.Question{}, false
+	}
 }
 
 // say ignores an error when it writes the sentence: only the exit code matters, and must not change.

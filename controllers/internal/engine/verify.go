@@ -123,7 +123,7 @@ func verifyPod(
 	}
 	// If the key does not exist, the variable is left out, and the probe reports that. Without optional, the Pod would
 	// not start, and the Job would find out nothing until its deadline.
-	probe := container(probeContainer, "probe", "--type="+string(s.Spec.Type)).
+	probe := container(probeContainer, probeArguments(&s.Spec)...).
 		WithEnv(acorev1.EnvVar().WithName(ProbeVariable).WithValueFrom(acorev1.EnvVarSource().
 			WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(h.Key).WithOptional(true))), goMemory(*granted.Limits))
 	pod := acorev1.PodSpec().
@@ -139,6 +139,27 @@ func verifyPod(
 		return pod.WithInitContainers(probe).WithContainers(container(endContainer, "probe", "--end"))
 	}
 	return pod.WithContainers(probe)
+}
+
+// probeArguments say what to try. The handle is not among them: everybody who can read Pods can read them.
+func probeArguments(spec *v1alpha1.BackingServiceSpec) []string {
+	arguments := []string{"probe", "--type=" + string(spec.Type)}
+	if Asked(spec) != v1alpha1.AskVendor {
+		return arguments
+	}
+	arguments = append(arguments, "--ask="+string(v1alpha1.AskVendor))
+	if spec.Probe.Endpoint != "" {
+		arguments = append(arguments, "--endpoint="+spec.Probe.Endpoint)
+	}
+	return arguments
+}
+
+// Asked is who a trial asks about a token; "" = nobody.
+func Asked(spec *v1alpha1.BackingServiceSpec) v1alpha1.ProbeAsk {
+	if spec.Probe == nil || spec.Probe.Ask == v1alpha1.AskNobody {
+		return ""
+	}
+	return spec.Probe.Ask
 }
 
 // probeResources are requests that equal the limits, unless somebody says otherwise. So the Pod can be created if a quota
