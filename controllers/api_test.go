@@ -95,6 +95,18 @@ func TestBackingServicesThatTheAPIServerJudges(t *testing.T) {
 		"nothing to compose":                  {"s", composedOf("mysql", "mysql://db.example.com/shop"), "must name 1 to 8 keys"},
 		"far too much to compose":             {"s", composedOf("mysql", "mysql://$(a)$(b)$(c)$(d)$(e)$(f)$(g)$(h)$(i)"), "must name 1 to 8 keys"},
 		"what would be put in more than once": {"s", composedOf("mysql", "mysql://$$(a)@$(b)"), "must be a URL of text and $(KEY)"},
+
+		"a vendor that is asked":        {"s", `{type: postmark, external: {secretRef: {name: x}}, probe: {ask: Vendor}}`, ""},
+		"a vendor at an endpoint":       {"s", `{type: newrelic, external: {secretRef: {name: x}}, probe: {ask: Vendor, endpoint: "https://collector.eu01.nr-data.net:443/a"}}`, ""},
+		"nobody is asked":               {"s", `{type: redis, redis: {}, probe: {ask: Nobody}}`, ""},
+		"a vendor that has no question": {"s", `{type: loggly, external: {secretRef: {name: x}}, probe: {ask: Vendor}}`, "googlemaps, lastfm, newrelic, postmark, twitter"},
+		"a type without a vendor":       {"s", `{type: redis, redis: {}, probe: {ask: Vendor}}`, "is for a type whose vendor can be asked"},
+		"somebody else is asked":        {"s", `{type: postmark, external: {secretRef: {name: x}}, probe: {ask: Friend}}`, "spec.probe.ask"},
+		"an endpoint, and no question":  {"s", `{type: postmark, external: {secretRef: {name: x}}, probe: {endpoint: "https://a"}}`, "set ask to Vendor, or remove endpoint"},
+		"an endpoint without TLS":       {"s", `{type: postmark, external: {secretRef: {name: x}}, probe: {ask: Vendor, endpoint: "http://a"}}`, "must be https://, a host"},
+		"an endpoint with a password":   {"s", `{type: postmark, external: {secretRef: {name: x}}, probe: {ask: Vendor, endpoint: "https://u:p@a"}}`, "with no user and no query"},
+		"an endpoint of IPv6":           {"s", `{type: twitter, external: {secretRef: {name: x}}, probe: {ask: Vendor, endpoint: "https://[::1]:8443"}}`, ""},
+		"an endpoint with a query":      {"s", `{type: postmark, external: {secretRef: {name: x}}, probe: {ask: Vendor, endpoint: "https://a/?b=c"}}`, "with no user and no query"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

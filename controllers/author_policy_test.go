@@ -262,6 +262,14 @@ func serviceEditor(s *policedScene) {
 	collector := `{type: collector, collector: {storeRef: {name: visits}, image: "example.com/1"}}`
 	redis := `{type: redis, redis: {image: "example.com/1"}}`
 	queue := `{type: rabbitmq, resourceRef: {apiVersion: rabbitmq.com/v1beta1, kind: RabbitmqCluster, name: q}}`
+	const (
+		token     = `{type: postmark, external: {secretRef: {name: mail}}}`
+		asked     = `{type: postmark, external: {secretRef: {name: mail}}, probe: {ask: Vendor, endpoint: "https://a"}}`
+		published = `{type: postmark, resourceRef: {apiVersion: example.com/v1, kind: Account, name: p}}`
+	)
+	asks := func(endpoint string) func(*service) {
+		return func(b *service) { b.Spec.Probe = &v1alpha1.ProbeSpec{Ask: v1alpha1.AskVendor, Endpoint: endpoint} }
+	}
 	for name, test := range map[string]struct {
 		spec string
 		change[*service]
@@ -287,7 +295,15 @@ func serviceEditor(s *policedScene) {
 		"a Secret into a URL": {`{type: redis, external: {secretRef: {name: rds}}}`, change[*service]{nil, func(b *service) {
 			b.Spec.External = &v1alpha1.ExternalSource{URL: "redis://a"}
 		}, ""}},
-		"a collector's label": {collector, change[*service]{nil, func(b *service) { b.Labels = map[string]string{"team": "shop"} }, ""}},
+		"to ask a vendor about the Secret":      {token, change[*service]{nil, asks(""), "may not get secrets mail"}},
+		"to ask one about it, with the right":   {token, change[*service]{[]right{"get /secrets:mail"}, asks("https://a"), ""}},
+		"to ask elsewhere":                      {asked, change[*service]{nil, asks("https://b"), "may not get secrets mail"}},
+		"to ask elsewhere, with the right":      {asked, change[*service]{[]right{"get /secrets:mail"}, asks("https://b"), ""}},
+		"to ask as before, in a mesh":           {asked, change[*service]{nil, func(b *service) { b.Spec.Probe.Mesh = v1alpha1.ProbeInsideMesh }, ""}},
+		"to ask nobody any more":                {asked, change[*service]{nil, func(b *service) { b.Spec.Probe = nil }, ""}},
+		"to ask about what an object publishes": {published, change[*service]{nil, asks("https://a"), "may not get accounts.example.com p"}},
+		"to ask about that, with the right":     {published, change[*service]{[]right{"get example.com/accounts:p"}, asks("https://a"), ""}},
+		"a collector's label":                   {collector, change[*service]{nil, func(b *service) { b.Labels = map[string]string{"team": "shop"} }, ""}},
 		"how long a collector is kept": {collector, change[*service]{nil, func(b *service) {
 			b.Spec.Retention = &v1alpha1.Retention{DeprovisionAfter: metav1.Duration{Duration: time.Hour}}
 		}, ""}},

@@ -93,6 +93,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type != 'redis' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|sentinel|valkey|valkeys)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|elasticsearch|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|opensearch|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type redis must begin with redis:// or rediss://, not with the scheme of another type"
 // +kubebuilder:validation:XValidation:rule="self.type != 's3' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(http|https|s3|s3a|s3n)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|elasticsearch|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|opensearch|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type s3 must begin with s3://, not with the scheme of another type"
 // +kubebuilder:validation:XValidation:rule="self.type != 'smtp' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(smtp|smtps|submission|submissions)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|elasticsearch|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|opensearch|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type smtp must begin with smtp:// or smtps://, not with the scheme of another type"
+// +kubebuilder:validation:XValidation:rule="!has(self.probe) || !has(self.probe.ask) || self.probe.ask != 'Vendor' || self.type in ['googlemaps', 'lastfm', 'newrelic', 'postmark', 'twitter']",message="spec.probe.ask: Vendor is for a type whose vendor can be asked about a token without a change at the vendor: googlemaps, lastfm, newrelic, postmark, twitter"
 // +kubebuilder:validation:XValidation:rule="!has(self.retention) || has(self.redis) || has(self.collector)",message="retention is for services that Bindery provisions (redis, collector): remove it, because Bindery does not delete a service that it did not provision"
 type BackingServiceSpec struct {
 	// type is what the app speaks to the service, for example redis. It decides the usual variable (REDIS_URL) and the
@@ -120,7 +121,8 @@ type BackingServiceSpec struct {
 	// +optional
 	ResourceRef *ResourceReference `json:"resourceRef,omitempty"`
 
-	// probe says how the Job runs that tries the handle. Example: `probe: {resources: {requests: {cpu: 200m}}}`.
+	// probe says how the Job runs that tries the handle, and whether it asks the vendor of a token. Example:
+	// `probe: {resources: {requests: {cpu: 200m}}}`.
 	// +optional
 	Probe *ProbeSpec `json:"probe,omitempty"`
 
@@ -138,7 +140,9 @@ type BackingServiceSpec struct {
 	Retention *Retention `json:"retention,omitempty"`
 }
 
-// ProbeSpec says how the Job runs that tries the handle.
+// ProbeSpec says how the Job runs that tries the handle, and what it asks.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.endpoint) || has(self.ask) && self.ask == 'Vendor'",message="endpoint is where the vendor is asked: set ask to Vendor, or remove endpoint"
 type ProbeSpec struct {
 	// resources of the Job's container. A LimitRange of the namespace may ask for more than the default, or for less.
 	// Default: what the installation says, or else requests and limits of 100m cpu and 64Mi memory, and a limit of 64Mi
@@ -154,7 +158,35 @@ type ProbeSpec struct {
 	// +optional
 	// +kubebuilder:default=Outside
 	Mesh ProbeMesh `json:"mesh,omitempty"`
+
+	// ask says whether the vendor of a token is asked if the token is good. Vendor sends the token to the vendor, out of the
+	// cluster, with each trial, in one request that changes nothing there; only the types googlemaps, lastfm, newrelic,
+	// postmark and twitter have such a request. A vendor that refuses the token makes Verified False. One that is busy, fails
+	// or cannot be reached does not. With Nobody, only the form of the token is looked at.
+	// Default: Nobody.
+	// +optional
+	// +kubebuilder:default=Nobody
+	Ask ProbeAsk `json:"ask,omitempty"`
+
+	// endpoint is where the vendor is asked, instead of at its usual address: in another region, or through a proxy of your
+	// own. It is only for the question; the app gets what is in the handle. Example: https://collector.eu01.nr-data.net.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://([A-Za-z0-9_.-]+|[[][0-9A-Fa-f:.]+[]])(:[0-9]{1,5})?(/[A-Za-z0-9/_.~-]*)?$')",message="must be https://, a host, and perhaps a port and a path of letters, digits, '/', '-', '.', '_' and '~', with no user and no query, for example https://collector.eu01.nr-data.net"
+	Endpoint string `json:"endpoint,omitempty"`
 }
+
+// ProbeAsk says who is asked about a token.
+//
+// +kubebuilder:validation:Enum=Nobody;Vendor
+type ProbeAsk string
+
+const (
+	// AskNobody keeps the token in the cluster.
+	AskNobody ProbeAsk = "Nobody"
+	// AskVendor sends it to its vendor.
+	AskVendor ProbeAsk = "Vendor"
+)
 
 // ProbeMesh says whether a Pod joins a service mesh.
 //
@@ -559,6 +591,10 @@ type Verification struct {
 	// job tries the handle, in the namespace of the service. Bindery believes only this Job.
 	// +optional
 	Job *JobReference `json:"job,omitempty"`
+
+	// asked is who was asked about a token in the last trial. Absent = nobody.
+	// +optional
+	Asked ProbeAsk `json:"asked,omitempty"`
 
 	// startedAt is when the last trial began.
 	// +optional

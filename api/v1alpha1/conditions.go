@@ -67,12 +67,13 @@ const (
 
 // Reasons of the condition Verified of a BackingService. Those from ReasonUnreachable on are what the Job found out.
 const (
-	// ReasonVerified: the service was spoken to in its protocol, with the credentials of the handle.
+	// ReasonVerified: the service was spoken to in its protocol, with the credentials of the handle; or the vendor of a token
+	// has taken the token.
 	ReasonVerified = "Verified"
 	// ReasonReachable: a connection was opened (with TLS where the scheme says so); no more could be tried.
 	ReasonReachable = "Reachable"
 	// ReasonNotProbed: the handle was read, and a connection was opened if it names a host and a port. It need not name
-	// them: its type is one whose handle is a token, or may be anything.
+	// them: its type is one whose handle is a token, of which the form was tried, or may be anything.
 	ReasonNotProbed = "NotProbed"
 	// ReasonVerifying: the Job has not ended yet.
 	ReasonVerifying = "Verifying"
@@ -127,7 +128,8 @@ const (
 	ReasonDatabaseNotFound = "DatabaseNotFound"
 	// ReasonTokenMalformed: the handle of a type whose handle is a token has a form that no token has.
 	ReasonTokenMalformed = "TokenMalformed"
-	// ReasonVendorUnavailable: the vendor that was asked about a token did not say: it is busy, or fails. The token passes.
+	// ReasonVendorUnavailable: the vendor that was asked about a token did not say: it is busy, fails, cannot be reached, or
+	// gave an answer that can mean several things. The token passes.
 	ReasonVendorUnavailable = "VendorUnavailable"
 	// ReasonProbeHeld: the Job has no Pod: it is suspended, or something refuses its Pod, or no controller looks after it.
 	ReasonProbeHeld = "ProbeHeld"
@@ -156,8 +158,8 @@ const (
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonEnvRequired: the type of the service has no usual variable, so spec.env must name one.
 	ReasonEnvRequired = "EnvRequired"
-	// ReasonTypeMismatch: the BackingService is of another type than the one that the variable carries now, or than the store
-	// of a collector must be.
+	// ReasonTypeMismatch: the BackingService is of another type than the one that the variable carries now, and cannot take its
+	// place; or it is of another type than the store of a collector must be.
 	ReasonTypeMismatch = "TypeMismatch"
 	// ReasonEnvFrom: a container may have the variable from its envFrom too, and spec.envFrom is Forbid.
 	ReasonEnvFrom = "EnvFrom"

@@ -23,6 +23,8 @@ func probe(ctx context.Context, args []string, environment func(string) (string,
 	flags := flag.NewFlagSet(probeCommand, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	serviceType := flags.String("type", "", "What the service speaks: the `type` of the BackingService.")
+	ask := flags.String("ask", "", "`Who` is asked about a token: Vendor, or Nobody, as in spec.probe.ask of the BackingService.")
+	endpoint := flags.String("endpoint", "", "The https:// `URL` where the vendor is asked, if not at its usual address.")
 	timeout := flags.Duration("timeout", 15*time.Second, "How `long` the whole may take.")
 	authority := flags.String("ca-file", "", "Trust the authority in this `file`, in PEM, and no other.")
 	composed := flags.String("compose", "", "What the handle is composed of: a `URL` with $(VARIABLE) for each part.")
@@ -43,7 +45,7 @@ func probe(ctx context.Context, args []string, environment func(string) (string,
 		return misused
 	}
 	options := job.ProbeOptions{
-		Type: *serviceType, Timeout: *timeout, AuthorityFile: *authority, Compose: *composed, Escape: *escape, Part: environment,
+		Type: *serviceType, Ask: *ask, Endpoint: *endpoint, Timeout: *timeout, AuthorityFile: *authority, Compose: *composed, Escape: *escape, Part: environment,
 	}
 	if handle, ok := environment(handleVariable); ok {
 		options.Handle = &handle

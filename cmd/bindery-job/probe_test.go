@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/bindery-dev/bindery/cmd/internal/program/programtest"
+	"github.com/bindery-dev/bindery/hack/testmail"
 	"github.com/bindery-dev/bindery/hack/testredis"
 	"github.com/bindery-dev/bindery/hack/testserver"
 )
@@ -40,6 +41,7 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 	collector := startCollector(t, redis.URL())
 	orphan := startCollector(t, "")
 	wrong := strings.Replace(redis.URL(), redis.Password, canary, 1)
+	mail := "smtp://" + testmail.User + ":" + canary + "@" + testmail.Start(t, testserver.NewAuthority(t), canary, testmail.RequireSTARTTLS).Address
 	tests := map[string]struct {
 		args   string
 		handle string
@@ -56,7 +58,15 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 		"a web server as a Redis":         {"--type=redis", "redis://:" + canary + "@" + plain.Listener.Addr().String(), 24},
 		"a Redis as a collector":          {"--type=collector", "http://:" + canary + "@" + redis.Addr(), 24},
 		"a database":                      {"--type=mysql", "mysql://app:" + canary + "@" + redis.Addr() + "/db", 0},
+		"a mail server":                   {"--type=smtp", mail, 0},
+		"a mail server as a vendor":       {"--type=postmark", mail, 0},
+		"a mail server without its TLS":   {"--type=smtp", mail + "?starttls=false", 41},
+		"a wrong password for mail":       {"--type=smtp", strings.Replace(mail, canary, "x"+canary, 1), 23},
 		"a token":                         {"--type=newrelic", canary, 0},
+		"a token that is none":            {"--type=newrelic", "Bearer " + canary, 45},
+		"nobody is asked about a token":   {"--type=newrelic --ask=Nobody", canary, 0},
+		"a vendor that is not there":      {"--type=newrelic --ask=Vendor --endpoint=https://127.0.0.1:1 --timeout=2s", canary, 12},
+		"a vendor that is not trusted":    {"--type=newrelic --ask=Vendor --endpoint=" + secure.URL, canary, 12},
 		"nobody listens":                  {"--type=redis --timeout=2s", "redis://:" + canary + "@127.0.0.1:1", 20},
 		"not in time":                     {"--type=redis --timeout=200ms", "redis://:" + canary + "@" + silent(t), 20},
 		"no such name":                    {"--type=redis --timeout=2s", "redis://:" + canary + "@" + strings.Repeat("a", 64) + ".example", 21},
@@ -83,6 +93,11 @@ func TestProbeEndsWithWhatItFound(t *testing.T) {
 
 		"no type":              {"", redis.URL(), 2},
 		"an unknown type":      {"--type=sundial", redis.URL(), 2},
+		"no vendor":            {"--type=loggly --ask=Vendor", canary, 2},
+		"no token":             {"--type=redis --ask=Vendor", redis.URL(), 2},
+		"nobody in particular": {"--type=newrelic --ask=Somebody", canary, 2},
+		"an unsafe endpoint":   {"--type=newrelic --ask=Vendor --endpoint=http://127.0.0.1:1", canary, 2},
+		"an idle endpoint":     {"--type=newrelic --endpoint=https://127.0.0.1:1", canary, 2},
 		"an unknown flag":      {"--type=redis --url=x", redis.URL(), 2},
 		"help is no success":   {"--help", redis.URL(), 2},
 		"a handle in the open": {"--type=redis " + wrong, redis.URL(), 2},

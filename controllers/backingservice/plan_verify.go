@@ -60,8 +60,8 @@ type trial struct {
 }
 
 // planVerification decides whether the handle is tried now, and what is known about it. At most one Job of a service is
-// waited for. A handle that passed is tried again only if a Binding waits for a younger proof; the status shows the last
-// result in the meantime.
+// waited for. A handle that passed is tried again only if a Binding waits for a younger proof, or the spec has the vendor of
+// a token asked who was not asked yet; the status shows the last result in the meantime.
 func (o *observation) planVerification(p *plan) {
 	status := &p.status
 	if status.Handle == nil {
@@ -74,7 +74,7 @@ func (o *observation) planVerification(p *plan) {
 	o.abandonJobs(p)
 	known := condition.Find(status.Conditions, v1alpha1.ConditionVerified)
 	switch {
-	case passed(status) && !underWay(status.Verification) && o.wantsProof(status):
+	case passed(status) && !underWay(status.Verification) && (o.wantsProof(status) || o.asksAnew(status)):
 		o.startTrial(p)
 	case underWay(status.Verification), passed(status):
 		o.setVerified(status, stateOf(known))
@@ -159,6 +159,13 @@ func (o *observation) wantsProof(status *v1alpha1.BackingServiceStatus) bool {
 		slices.ContainsFunc(o.named, func(b v1alpha1.Binding) bool { return o.isAwaitedBy(&b, status.Handle) && proof.Awaits(&b) })
 }
 
+// asksAnew says whether the spec has somebody asked about a token that passed, who was not asked then.
+func (o *observation) asksAnew(status *v1alpha1.BackingServiceStatus) bool {
+	asked := engine.Asked(&o.service.Spec)
+	return asked != "" && asked != status.Verification.Asked &&
+		condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation)
+}
+
 // untilTrial says whether, and in how long, a handle that has not passed is to be tried. It is called after it is decided
 // that the handle may be tried at all.
 func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait time.Duration, wanted bool) {
@@ -204,6 +211,7 @@ func (o *observation) startTrial(p *plan) {
 	known, h := condition.Find(status.Conditions, v1alpha1.ConditionVerified), status.Handle
 	next := &v1alpha1.Verification{
 		SecretName: h.SecretName, Key: h.Key, Revision: h.Revision, Attempt: 1, StartedAt: metav1.NewTime(o.now.Truncate(time.Second)),
+		Asked: engine.Asked(&o.service.Spec),
 	}
 	if at := proof.At(status); !at.IsZero() {
 		next.PassedAt = new(metav1.NewTime(at))
@@ -334,7 +342,10 @@ func (o *observation) findingOf(status *v1alpha1.BackingServiceStatus, job *batc
 	if !ok {
 		return o.probeFailed(job, fmt.Sprintf("the probe ended with exit code %d, which says nothing about the service", code))
 	}
-	state := condition.False(finding.Reason, o.sentence(status, finding.Reason))
+	if code == exitcode.Passed && status.Verification.Asked == v1alpha1.AskVendor {
+		finding.Reason = v1alpha1.ReasonVerified // the vendor has taken the token
+	}
+	state := condition.False(finding.Reason, cmp.Or(o.tokenSentence(status, finding.Reason), o.sentence(status, finding.Reason)))
 	if finding.Passed {
 		state.Status = metav1.ConditionTrue
 	}
@@ -431,7 +442,8 @@ func (o *observation) faultSentence(reason, where, text string) string {
 	case v1alpha1.ReasonDatabaseNotFound:
 		return fmt.Sprintf("%s has no database, virtual host or bucket of the name in the handle: create it, or correct %s", where, text)
 	case v1alpha1.ReasonTokenMalformed:
-		return fmt.Sprintf("what the handle holds is no token: it is empty, in quotes, has white space, \"Bearer \" or a URL in it: correct %s", text)
+		return fmt.Sprintf("what the handle holds is no token: it is in quotes, or has white space, a line break, \"Bearer \" or a URL in it: "+
+			"correct %s", text)
 	case v1alpha1.ReasonVendorUnavailable:
 		return fmt.Sprintf("the token, %s, has the form of one; its vendor was asked and did not say whether it is good", text)
 	default:
@@ -454,6 +466,28 @@ func (o *observation) notEncodedSentence(text, encode string) string {
 			"(echo adds a line break, echo -n does not)", text)
 	}
 	return fmt.Sprintf("the handle has an @ after its host: correct %s: %s", text, encode)
+}
+
+// tokenSentence is what is said differently about a handle that is a token; "" = nothing.
+func (o *observation) tokenSentence(status *v1alpha1.BackingServiceStatus, reason string) string {
+	kind, text := o.service.Spec.Type, o.handleText(status)
+	entry := catalog.Lookup(kind)
+	switch {
+	case !entry.Token:
+		return ""
+	case reason == v1alpha1.ReasonVerified:
+		return fmt.Sprintf("the vendor was asked about the handle, %s, and took it", text)
+	case reason == v1alpha1.ReasonCredentialsRefused:
+		return fmt.Sprintf("the vendor refused the handle: correct %s", text)
+	case reason == v1alpha1.ReasonNotProbed && entry.Vendor:
+		return fmt.Sprintf("the handle, %s, was read, and has the form of one of type %s; its vendor was not asked whether it is good "+
+			"(spec.probe.ask: Vendor does that)", text, kind)
+	case reason == v1alpha1.ReasonNotProbed:
+		return fmt.Sprintf("the handle, %s, was read, and has the form of one of type %s; there is no way to ask whether it is good "+
+			"that changes nothing", text, kind)
+	default:
+		return ""
+	}
 }
 
 // whyNoMore says why a handle passes although little of it could be tried.

@@ -232,8 +232,10 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 		"reached, by an earlier probe":            {v1alpha1.TypeMySQL, 10, "True/Reachable", "takes connections"},
 		"reached, of a type that need not be":     {v1alpha1.TypeGeneric, 10, "True/Reachable", "takes connections"},
 		"not probed, by an earlier probe":         {v1alpha1.TypeNewRelic, 11, "True/NotProbed", "was read"},
+		"a token whose vendor can be asked":       {v1alpha1.TypeTwitter, 0, "True/NotProbed", "spec.probe.ask: Vendor does that"},
+		"a token whose vendor cannot be asked":    {v1alpha1.TypeLoggly, 0, "True/NotProbed", "there is no way to ask"},
 		"a fault of a type that is not spoken":    {v1alpha1.TypeMySQL, 20, "False/Unreachable", "no connection"},
-		"a code that nobody has ever ended with":  {v1alpha1.TypeMySQL, 12, "False/ProbeFailed", "exit code 12"},
+		"a code that nobody has ever ended with":  {v1alpha1.TypeMySQL, 19, "False/ProbeFailed", "exit code 19"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
@@ -252,6 +254,66 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The vendor of a token is asked where the spec says so, and the result says what was asked when its trial began, whatever
+// the spec says now. A token that passed before is tried again, once.
+func TestAVendorIsAsked(t *testing.T) {
+	asks := func(o *observation) {
+		o.service.Spec.Probe = &v1alpha1.ProbeSpec{Ask: v1alpha1.AskVendor, Endpoint: "https://a"}
+	}
+	ends := func(o *observation, code int32) plan {
+		o.jobs.present = []batchv1.Job{endedJob(theJob, code)}
+		return makePlan(*o)
+	}
+	token := func(change ...func(*observation)) *observation {
+		o := observed(secretSpec, secretIs(existence{known: true, exists: true}))
+		o.service.Spec.Type = v1alpha1.TypePostmark
+		for _, f := range change {
+			f(&o)
+		}
+		o.service.Status = begun(makePlan(o)).status
+		return &o
+	}
+	for name, test := range map[string]struct {
+		code int32
+		want string
+	}{
+		"it takes the token":    {exitcode.Passed, "True/Verified"},
+		"it refuses the token":  {exitcode.CredentialsRefused, "False/CredentialsRefused"},
+		"it does not say":       {exitcode.VendorUnavailable, "True/VendorUnavailable"},
+		"it could not be asked": {exitcode.NotProbed, "True/NotProbed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := ends(token(asks), test.code)
+			if got := verified(p); got != test.want || p.status.Verification.Asked != v1alpha1.AskVendor || p.trial.start != nil {
+				t.Errorf("Verified=%s, asked %q, tried again: %v", got, p.status.Verification.Asked, p.trial.start != nil)
+			}
+		})
+	}
+	t.Run("it is asked later", func(t *testing.T) {
+		o := token()
+		p := ends(o, exitcode.Passed)
+		if got := verified(p); got != "True/NotProbed" || p.status.Verification.Asked != "" || p.trial.start != nil {
+			t.Fatalf("nobody was asked: Verified=%s, asked %q", got, p.status.Verification.Asked)
+		}
+		o.service.Status = p.status
+		asks(o)
+		if p = makePlan(*o); p.trial.start == nil || verified(p) != "True/NotProbed" {
+			t.Fatalf("a trial has begun: %v; Verified=%s until it ends", p.trial.start != nil, verified(p))
+		}
+		o.service.Status = begun(p).status
+		if p = ends(o, exitcode.Passed); verified(p) != "True/Verified" || p.trial.start != nil {
+			t.Errorf("Verified=%s, tried once more: %v", verified(p), p.trial.start != nil)
+		}
+	})
+	t.Run("it is asked while a trial runs that does not ask", func(t *testing.T) {
+		o := token()
+		asks(o)
+		if p := ends(o, exitcode.Passed); verified(p) != "True/NotProbed" || p.trial.start == nil {
+			t.Errorf("Verified=%s, and it is asked now: %v", verified(p), p.trial.start != nil)
+		}
+	})
 }
 
 // awaiting is a Binding that waits for a younger proof, as its status says.

@@ -19,6 +19,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/token"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
 
@@ -38,6 +39,10 @@ type ProbeOptions struct {
 	Type string
 	// Handle of the service; nil if there is none: the Secret or its key does not exist.
 	Handle *string
+	// Ask is who is asked about a token, as in spec.probe.ask of a BackingService. Empty: nobody.
+	Ask string
+	// Endpoint is where the vendor is asked, as in spec.probe.endpoint. Empty: at its usual address.
+	Endpoint string
 	// Compose is what the kubelet has composed the handle of; "" = the handle is one key of the Secret. Part returns a
 	// part by its name; false if it does not exist. Escape: the handle is composed here, of parts that are percent-encoded.
 	Compose string
@@ -60,6 +65,11 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	if o.Timeout <= 0 {
 		return say(stderr, misused, "the timeout is to be longer than nothing, such as 15s")
 	}
+	question, ok := o.question(t)
+	if !ok {
+		return say(stderr, misused, "the vendor is asked about tokens of the types that have one, at an https:// URL if at all: "+
+			"see spec.probe of a BackingService")
+	}
 	handle, fault := o.handle()
 	if fault != nil {
 		return say(stderr, fault.Code, o.Type+": "+fault.Sentence)
@@ -71,12 +81,25 @@ func Probe(ctx context.Context, o ProbeOptions, stderr io.Writer) int32 {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	// The last try gets the remaining time.
-	prober := probe.Prober{Dialer: wire.Dialer{Roots: roots}, Patience: o.Timeout * 4 / 5}
+	prober := probe.Prober{Dialer: wire.Dialer{Roots: roots}, Question: question, Patience: o.Timeout * 4 / 5}
 	result, err := prober.Probe(ctx, t, handle)
 	if err != nil {
 		return say(stderr, interrupted, err.Error())
 	}
 	return say(stderr, result.Code, o.Type+": "+result.Sentence)
+}
+
+// question is what is asked about a token; false if the options make no sense.
+func (o *ProbeOptions) question(t v1alpha1.ServiceType) (token.Question, bool) {
+	switch v1alpha1.ProbeAsk(o.Ask) {
+	case "", v1alpha1.AskNobody:
+		return token.Question{}, o.Endpoint == ""
+	case v1alpha1.AskVendor:
+		endpoint, ok := token.ParseEndpoint(o.Endpoint)
+		return token.Question{Vendor: true, Endpoint: endpoint}, ok && catalog.Lookup(t).Vendor
+	default:
+		return token.Question{}, false
+	}
 }
 
 // handle is the handle to try. The parts of one that is composed are looked at before anything is done with it: if nobody

@@ -80,16 +80,25 @@ func (f *facts) checkType(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot
 	if !known {
 		was = f.adopted(b)
 	}
-	if was.Type == "" || was.Type == v.service.Spec.Type {
+	if was.Type == "" {
 		return
 	}
 	for _, slot := range f.slots(b) {
-		if _, same := f.held[b.Name][slot]; same {
+		if _, same := f.held[b.Name][slot]; same && !f.canTake(b, slot.Env, was.Type, v.service.Spec.Type) {
 			v.block(v1alpha1.ReasonTypeMismatch, fmt.Sprintf("variable %s carries a service of type %s, and BackingService %s is of type %s: "+
 				"name a service of type %[2]s, or another variable in spec.env", slot.Env, was.Type, v.service.Name, v.service.Spec.Type))
 			return
 		}
 	}
+}
+
+// canTake says whether a variable that carries a service of one type may carry one of another type. Other keys of a Secret
+// than the handle are each vendor's own.
+func (f *facts) canTake(b v1alpha1.Binding, variable string, was, is v1alpha1.ServiceType) bool {
+	handle := slices.ContainsFunc(f.env(b), func(e v1alpha1.EnvVar) bool {
+		return e.Name == variable && (e.Key == v1alpha1.KeyURI || e.Key == "")
+	})
+	return was == is || handle && catalog.Interchangeable(was, is, variable)
 }
 
 func (f *facts) checkSlots(b v1alpha1.Binding, v *verdict, owners map[podtemplate.Slot]string) {

@@ -357,6 +357,40 @@ func TestAnotherTypeUnderTheSameVariableIsRefused(t *testing.T) {
 	}
 }
 
+// A variable that carries a URL may carry that of a vendor, and come back; one that carries a token may not.
+func TestATypeOfTheSameFamilyTakesThePlace(t *testing.T) {
+	for name, test := range map[string]struct {
+		from, to      v1alpha1.ServiceType
+		variable, key string
+		ready         string
+	}{
+		"a mail server and Postmark":                {v1alpha1.TypeSMTP, v1alpha1.TypePostmark, "SMTP_URL", "uri", "True/Ready"},
+		"Postmark and a mail server":                {v1alpha1.TypePostmark, v1alpha1.TypeSMTP, "MAILER_DSN", "uri", "True/Ready"},
+		"a collector and Loggly":                    {v1alpha1.TypeCollector, v1alpha1.TypeLoggly, "COLLECTOR_URL", "uri", "True/Ready"},
+		"Loggly and a service on the web":           {v1alpha1.TypeLoggly, v1alpha1.TypeHTTP, "LOGS", "uri", "True/Ready"},
+		"a token's own variable":                    {v1alpha1.TypePostmark, v1alpha1.TypeSMTP, "POSTMARK_API_TOKEN", "uri", "False/TypeMismatch"},
+		"a token's own variable, the other way":     {v1alpha1.TypeCollector, v1alpha1.TypeLoggly, "LOGGLY_TOKEN", "uri", "False/TypeMismatch"},
+		"a part of the handle, which may be absent": {v1alpha1.TypeSMTP, v1alpha1.TypePostmark, "SMTP_HOST", "host", "False/TypeMismatch"},
+		"types that have nothing in common":         {v1alpha1.TypeSMTP, v1alpha1.TypeHTTP, "URL", "uri", "False/TypeMismatch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t).deploy().service("local", ofType(test.from)).service("vendor", ofType(test.to)).
+				bind("b", "local", env(test.variable, test.key)).settle().edit("b", serviceRef("vendor")).settle()
+			want := "local-1/" + test.key
+			if test.ready == "True/Ready" {
+				want = "vendor-1/" + test.key
+			}
+			if carries, ready := w.carries("pinger", test.variable), w.says("b", v1alpha1.ConditionReady); carries != want || ready != test.ready {
+				t.Errorf("the template carries %q, Ready=%s; want %q, %s", carries, ready, want, test.ready)
+			}
+			w.edit("b", serviceRef("local")).settle()
+			if carries, ready := w.carries("pinger", test.variable), w.says("b", v1alpha1.ConditionReady); carries != "local-1/"+test.key || ready != "True/Ready" {
+				t.Errorf("and back: the template carries %q, Ready=%s", carries, ready)
+			}
+		})
+	}
+}
+
 // What a workload is born with is known before it exists, and is found again after the workload was born with it.
 func TestBornAttached(t *testing.T) {
 	w := newWorld(t).service("visits").bind("b", "visits").bind("younger", "visits").settle()

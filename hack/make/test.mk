@@ -7,7 +7,7 @@ TEST_FLAGS ?=
 test: test-unit test-e2e ## Run every test: unit, API server, the real cluster, and every command of the documents.
 
 .PHONY: test-unit
-test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 servers ## Run the tests that need no cluster; some start an API server, some another server.
+test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 $(BIN)/mailpit servers ## Run the tests that need no cluster; some start an API server, some another server.
 	PATH=$$PATH:$(BIN) KUBEBUILDER_ASSETS=$(BIN) go test -timeout 30m $(TEST_FLAGS) ./...
 	for module in images release gitops scan; do (cd hack/$$module && go test $(TEST_FLAGS) ./...) || exit 1; done
 

@@ -20,17 +20,30 @@ type Entry struct {
 	Dialects []string
 	// Token is true if the handle is a credential by itself, so that it cannot be written as a plain URL.
 	Token bool
+	// Vendor is true if the vendor of a token can be asked whether the token is good, in a request that changes nothing.
+	Vendor bool
+	// Family is what an app reads in a URL of the type: types of one family can take each other's place. See
+	// Interchangeable. Empty: no other type is like this one.
+	Family string
 	// DefaultPort of the protocol, for a handle that names none. 0: it depends on the scheme, or there is none.
 	DefaultPort int32
 	// Probed: package probe speaks the type's own protocol.
 	Probed bool
 }
 
+// The families.
+const (
+	// mail: an app that reads an SMTP URL can send its mail through Postmark as well.
+	mail = "mail"
+	// web: an app that posts to a URL can post to Loggly as well.
+	web = "web"
+)
+
 var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypeRedis: {Variable: "REDIS_URL", Schemes: []string{"redis", "rediss"}, DefaultPort: 6379, Probed: true, Dialects: []string{
 		"valkey", "valkeys", "redis-cluster", "rediss-cluster", "redis-socket", "redis-sentinel", "rediss-sentinel", "sentinel",
 	}},
-	v1alpha1.TypeCollector: {Variable: "COLLECTOR_URL", Schemes: []string{"http", "https"}, Probed: true},
+	v1alpha1.TypeCollector: {Variable: "COLLECTOR_URL", Schemes: []string{"http", "https"}, Family: web, Probed: true},
 	v1alpha1.TypeMySQL: {Variable: "MYSQL_URL", Schemes: []string{"mysql"}, DefaultPort: 3306, Dialects: []string{
 		"mysql2", "mysqls", "mariadb", "trilogy",
 	}},
@@ -47,18 +60,20 @@ var entries = map[v1alpha1.ServiceType]Entry{
 	v1alpha1.TypeMemcached: {Variable: "MEMCACHED_URL", Schemes: []string{"memcached"}, DefaultPort: 11211, Probed: true, Dialects: []string{
 		"memcache", "memcacheds", "pylibmc", "pymemcache",
 	}},
-	v1alpha1.TypeSMTP:     {Variable: "SMTP_URL", Schemes: []string{"smtp", "smtps"}, Dialects: []string{"submission", "submissions"}},
-	v1alpha1.TypePostmark: {Variable: "POSTMARK_API_TOKEN", Token: true},
+	v1alpha1.TypeSMTP: {Variable: "SMTP_URL", Schemes: []string{"smtp", "smtps"}, Family: mail, Probed: true, Dialects: []string{
+		"submission", "submissions",
+	}},
+	v1alpha1.TypePostmark: {Variable: "POSTMARK_API_TOKEN", Token: true, Vendor: true, Family: mail},
 	v1alpha1.TypeS3:       {Variable: "S3_URL", Schemes: []string{"s3"}, Dialects: []string{"s3a", "s3n", "http", "https"}, Probed: true},
 	v1alpha1.TypeOpenSearch: {Variable: "OPENSEARCH_URL", Schemes: []string{"http", "https"}, Probed: true, Dialects: []string{
 		"opensearch", "elasticsearch",
 	}},
-	v1alpha1.TypeNewRelic:   {Variable: "NEW_RELIC_LICENSE_KEY", Token: true},
-	v1alpha1.TypeLoggly:     {Variable: "LOGGLY_TOKEN", Token: true},
-	v1alpha1.TypeTwitter:    {Variable: "TWITTER_BEARER_TOKEN", Token: true},
-	v1alpha1.TypeGoogleMaps: {Variable: "GOOGLE_MAPS_API_KEY", Token: true},
-	v1alpha1.TypeLastFM:     {Variable: "LASTFM_API_KEY", Token: true},
-	v1alpha1.TypeHTTP:       {Variable: "SERVICE_URL", Schemes: []string{"http", "https"}, Probed: true},
+	v1alpha1.TypeNewRelic:   {Variable: "NEW_RELIC_LICENSE_KEY", Token: true, Vendor: true},
+	v1alpha1.TypeLoggly:     {Variable: "LOGGLY_TOKEN", Token: true, Family: web},
+	v1alpha1.TypeTwitter:    {Variable: "TWITTER_BEARER_TOKEN", Token: true, Vendor: true},
+	v1alpha1.TypeGoogleMaps: {Variable: "GOOGLE_MAPS_API_KEY", Token: true, Vendor: true},
+	v1alpha1.TypeLastFM:     {Variable: "LASTFM_API_KEY", Token: true, Vendor: true},
+	v1alpha1.TypeHTTP:       {Variable: "SERVICE_URL", Schemes: []string{"http", "https"}, Family: web, Probed: true},
 	v1alpha1.TypeGeneric:    {},
 }
 
@@ -128,8 +143,10 @@ func Types() []v1alpha1.ServiceType {
 //
 //   - a type with a probe of its own: the probe spoke with the service, with the credentials of the handle: Verified;
 //   - a type whose handles all lead to a host and a port: a connection was opened: Reachable;
-//   - a token, and a handle that may have neither host nor port (s3://bucket): NotProbed. If such a handle does name a host
-//     and a port, a connection to it was opened as well.
+//   - a token, and a handle that may have neither host nor port (s3://bucket): NotProbed. The form of a token was looked
+//     at. If the handle does name a host and a port, a connection to it was opened as well.
+//
+// If spec.probe.ask had the vendor of a token asked, it is Verified instead.
 func Passed(t v1alpha1.ServiceType) string {
 	entry := Lookup(t)
 	if entry.Probed {
@@ -140,6 +157,20 @@ func Passed(t v1alpha1.ServiceType) string {
 	}
 	return v1alpha1.ReasonReachable
 }
+
+// Interchangeable says whether a variable that carries the handle of a service of one type may carry that of another type,
+// with no change of the app: an app that reads SMTP_URL sends its mail through Postmark as soon as the URL is Postmark's.
+// Only a URL can be exchanged like this. The usual variable of a type whose handle is a token carries a token.
+func Interchangeable(a, b v1alpha1.ServiceType, variable string) bool {
+	if a == b {
+		return true
+	}
+	one, other := Lookup(a), Lookup(b)
+	return one.Family != "" && one.Family == other.Family && !one.tokenIn(variable) && !other.tokenIn(variable)
+}
+
+// tokenIn says whether the variable carries a token of the type, and no URL.
+func (e Entry) tokenIn(variable string) bool { return e.Token && e.Variable == variable }
 
 // Port returns the port that a handle of this type and scheme uses if it names none. 0: not known.
 func Port(t v1alpha1.ServiceType, scheme string) int32 {

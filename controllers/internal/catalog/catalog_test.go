@@ -16,9 +16,9 @@ import (
 // The meaning of a passed probe is written out here, type by type, because it is a promise.
 func TestWhatItMeansToPass(t *testing.T) {
 	want := map[string][]v1alpha1.ServiceType{
-		"Verified": {"beanstalkd", "collector", "couchdb", "http", "memcached", "opensearch", "rabbitmq", "redis", "s3"},
+		"Verified": {"beanstalkd", "collector", "couchdb", "http", "memcached", "opensearch", "rabbitmq", "redis", "s3", "smtp"},
 		// All handles of these types lead to a host and a port.
-		"Reachable": {"mysql", "postgresql", "smtp"},
+		"Reachable": {"mysql", "postgresql"},
 		// The handles of these types are tokens, or need not name a host and a port.
 		"NotProbed": {"generic", "googlemaps", "lastfm", "loggly", "newrelic", "postmark", "twitter"},
 	}
@@ -82,5 +82,28 @@ func TestTheSeparateVariables(t *testing.T) {
 	Split(v1alpha1.TypeRedis)[0].Name = "CHANGED"
 	if Split(v1alpha1.TypeRedis)[0].Name != "REDIS_HOST" {
 		t.Error("who gets them can change them")
+	}
+}
+
+// What may take the place of what is a promise to apps, so it is written out here, pair by pair.
+func TestWhichTypesCanTakeEachOthersPlace(t *testing.T) {
+	want := map[string]bool{
+		"smtp postmark SMTP_URL": true, "smtp postmark MAIL": true, "smtp postmark POSTMARK_API_TOKEN": false,
+		"collector http COLLECTOR_URL": true, "collector loggly COLLECTOR_URL": true, "http loggly LOGS": true,
+		"collector loggly LOGGLY_TOKEN": false, "http loggly LOGGLY_TOKEN": false,
+		"smtp http URL": false, "postmark loggly URL": false, "redis mysql URL": false, "generic http URL": false,
+		"newrelic twitter KEY": false, "couchdb http URL": false,
+	}
+	for row, interchangeable := range want {
+		words := strings.Fields(row)
+		a, b, variable := v1alpha1.ServiceType(words[0]), v1alpha1.ServiceType(words[1]), words[2]
+		if Interchangeable(a, b, variable) != interchangeable || Interchangeable(b, a, variable) != interchangeable {
+			t.Errorf("%s: want %v, both ways", row, interchangeable)
+		}
+	}
+	for _, kind := range Types() {
+		if variable := Lookup(kind).Variable; !Interchangeable(kind, kind, variable) {
+			t.Errorf("%s cannot take the place of another %[1]s under %s", kind, variable)
+		}
 	}
 }

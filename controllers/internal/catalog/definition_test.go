@@ -44,6 +44,24 @@ func TestTheDefinitionHasTheSchemes(t *testing.T) {
 	}
 }
 
+// The API server refuses spec.probe.ask: Vendor for a type whose vendor cannot be asked.
+func TestTheDefinitionHasTheTypesWithAVendor(t *testing.T) {
+	text, err := os.ReadFile(markersFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, kind := range Types() {
+		if Lookup(kind).Vendor {
+			names = append(names, string(kind))
+		}
+	}
+	slices.Sort(names)
+	if rule := "self.type in ['" + strings.Join(names, "', '") + "']\",message=\"spec.probe.ask"; !strings.Contains(string(text), rule) {
+		t.Errorf("the marker is to have %s", rule)
+	}
+}
+
 func typesWithSchemes() []v1alpha1.ServiceType {
 	kinds := slices.DeleteFunc(Types(), func(kind v1alpha1.ServiceType) bool { return len(Lookup(kind).Schemes) == 0 })
 	slices.Sort(kinds)

@@ -432,3 +432,29 @@ func TestWhatAVerifyPodIsGiven(t *testing.T) {
 		})
 	}
 }
+
+// The endpoint is no secret, and goes into the arguments; the handle does not.
+func TestWhatAProbeIsTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		probe *v1alpha1.ProbeSpec
+		want  []string
+	}{
+		"nothing is said":       {nil, []string{"probe", "--type=postmark"}},
+		"something else":        {&v1alpha1.ProbeSpec{Mesh: v1alpha1.ProbeInsideMesh}, []string{"probe", "--type=postmark"}},
+		"to ask nobody":         {&v1alpha1.ProbeSpec{Ask: v1alpha1.AskNobody}, []string{"probe", "--type=postmark"}},
+		"to ask the vendor":     {&v1alpha1.ProbeSpec{Ask: v1alpha1.AskVendor}, []string{"probe", "--type=postmark", "--ask=Vendor"}},
+		"to ask it at its host": {&v1alpha1.ProbeSpec{Ask: v1alpha1.AskVendor, Endpoint: "https://a"}, []string{"probe", "--type=postmark", "--ask=Vendor", "--endpoint=https://a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := redis(v1alpha1.RedisSource{})
+			s.Spec = v1alpha1.BackingServiceSpec{Type: v1alpha1.TypePostmark, Probe: test.probe}
+			for _, placement := range []v1alpha1.ProbePlacement{v1alpha1.ProbeContainer, v1alpha1.ProbeInitContainer} {
+				pod := VerifyJob(s, tried("a", "uri", 1), "visits-1", images, placement).Spec.Template
+				probe := append(pod.Spec.InitContainers, pod.Spec.Containers...)[0]
+				if diff := cmp.Diff(test.want, probe.Args); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", placement, diff)
+				}
+			}
+		})
+	}
+}

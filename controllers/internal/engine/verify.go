@@ -131,7 +131,7 @@ func verifyPod(
 			WithSecurityContext(containerSecurity())
 	}
 	env, composed := probeHandle(h)
-	probe := container(probeContainer, append([]string{"probe", "--type=" + string(s.Spec.Type)}, composed...)...).
+	probe := container(probeContainer, append(probeArguments(&s.Spec), composed...)...).
 		WithEnv(env...).WithEnv(goMemory(*granted.Limits))
 	pod := acorev1.PodSpec().
 		WithRestartPolicy(corev1.RestartPolicyNever).
@@ -186,6 +186,27 @@ func authorityOf(ref *v1alpha1.AuthorityReference) *acorev1.VolumeApplyConfigura
 		return volume.WithSecret(acorev1.SecretVolumeSource().WithSecretName(ref.Name).WithItems(item).WithOptional(true))
 	}
 	return volume.WithConfigMap(acorev1.ConfigMapVolumeSource().WithName(ref.Name).WithItems(item).WithOptional(true))
+}
+
+// probeArguments say what to try. The handle is not among them: everybody who can read Pods can read them.
+func probeArguments(spec *v1alpha1.BackingServiceSpec) []string {
+	arguments := []string{"probe", "--type=" + string(spec.Type)}
+	if Asked(spec) != v1alpha1.AskVendor {
+		return arguments
+	}
+	arguments = append(arguments, "--ask="+string(v1alpha1.AskVendor))
+	if spec.Probe.Endpoint != "" {
+		arguments = append(arguments, "--endpoint="+spec.Probe.Endpoint)
+	}
+	return arguments
+}
+
+// Asked is who a trial asks about a token; "" = nobody.
+func Asked(spec *v1alpha1.BackingServiceSpec) v1alpha1.ProbeAsk {
+	if spec.Probe == nil || spec.Probe.Ask == v1alpha1.AskNobody {
+		return ""
+	}
+	return spec.Probe.Ask
 }
 
 // probeResources are requests that equal the limits, unless somebody says otherwise. So the Pod can be created if a quota

@@ -17,13 +17,14 @@ import (
 // The exit codes of `bindery-job probe`. Go programs end with 1 and 2 when they panic or are called wrongly, and shells and
 // kernels use codes of their own from 126 on: none of these says anything about the service.
 const (
-	// Passed: nothing was found to be wrong. catalog.Passed says what was tried.
+	// Passed: nothing was found to be wrong. catalog.Passed says what was tried, unless the vendor of a token was asked: then
+	// the vendor took the token.
 	Passed int32 = 0
 	// Less was tried than the type promises. Earlier probes also ended with these two for every type that promises no
 	// more than that.
 	Reachable int32 = 10
 	NotProbed int32 = 11
-	// VendorUnavailable: the form of a token is good, and its vendor, who was asked about it, did not say.
+	// VendorUnavailable: the form of a token is good, and its vendor, who was to be asked about it, did not say.
 	VendorUnavailable int32 = 12
 	// The faults. Each has a reason of the same name in the API.
 	Unreachable        int32 = 20

@@ -63,7 +63,9 @@ var (
 	optionList    = regexp.MustCompile(`^[^,=@]+:[0-9]+(,[^,=]+)*,[^,=]+=`)
 	schemeless    = regexp.MustCompile(`^(//)?[^"'/?#]*@`)
 	nextURL       = regexp.MustCompile(`\s*,\s*([A-Za-z][A-Za-z0-9+.-]*://)`)
-	weight        = regexp.MustCompile(`^(.*:[0-9]+):[0-9]+$`)
+	// mailers is how Symfony's mailer writes several URLs: failover(smtp://a smtp://b).
+	mailers = regexp.MustCompile(`^[a-z]+\(\s*[a-z0-9+]+://[^()]*\)$`)
+	weight  = regexp.MustCompile(`^(.*:[0-9]+):[0-9]+$`)
 )
 
 // Parse reads a handle of the type. White space at its start and end is ignored. For a type that may have any handle, a
@@ -325,8 +327,8 @@ func parseOther(t v1alpha1.ServiceType, raw string) (Location, Fault) {
 	switch {
 	case t == v1alpha1.TypeHTTP, t == v1alpha1.TypeCollector, len(catalog.Lookup(t).Schemes) == 0:
 		return Location{}, NotURL
-	case strings.HasPrefix(raw, "/"):
-		return Location{}, elsewhere // a socket
+	case strings.HasPrefix(raw, "/"), t == v1alpha1.TypeSMTP && mailers.MatchString(raw):
+		return Location{}, elsewhere // a socket, or several URLs
 	case t == v1alpha1.TypeMemcached && !strings.Contains(raw, "="):
 		return parseServers(t, raw)
 	case t == v1alpha1.TypeRedis && optionList.MatchString(raw):

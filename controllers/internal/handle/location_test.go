@@ -50,7 +50,7 @@ func TestWhatAHandleLeadsTo(t *testing.T) {
 			"amqp+ssl://u:p@a/v": "a:5671", "pyamqp://a//": "a:5672", "amqp://u:p@a/v@w": "", "amqp://u:1/2@a": "", "amqp://u:p/x@a": NotEncoded,
 			"host=a:1;username=u": "a:1",
 		},
-		v1alpha1.TypeSMTP:    {"smtp+starttls://u:p@a": "a:587", "submission://a": "a:587", "submissions://a": "a:465", "smtp+unix:///a": ""},
+		v1alpha1.TypeSMTP:    {"smtp+starttls://u:p@a": "a:587", "submission://a": "a:587", "submissions://a": "a:465", "smtp+unix:///a": "", "failover(smtp://u:p@a smtp://b)": "", "failover(x)": NotURL},
 		v1alpha1.TypeCouchDB: {"couchdb://u:p@a": "a:5984", "https://a/d": "a:443", "a:1": ""},
 		v1alpha1.TypeHTTP:    {"https://a/b@c": "a:443", "http+unix://%2Fa/b": "", "a:1": NotURL, "http://u:1#2@a": NotEncoded},
 		v1alpha1.TypeS3: {

@@ -175,9 +175,6 @@ func otherHandles(t *testing.T) map[string]trial {
 		return trial{kind: kind, handle: handle, sentence: "it was reached"}
 	}
 	trials := map[string]trial{
-		"mail with STARTTLS":                      of(v1alpha1.TypeSMTP, "smtp+starttls://app:"+canary+"@"+up),
-		"mail with STARTTLS, otherwise":           of(v1alpha1.TypeSMTP, "smtp+tls://app:"+canary+"@"+up),
-		"mail at the port of users":               of(v1alpha1.TypeSMTP, "submission://app:"+canary+"@"+up),
 		"a line break behind a database":          {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@" + up + "/db\n", want: exitcode.HandleUntrimmed},
 		"odd characters in a password of the web": {kind: v1alpha1.TypeHTTP, handle: "http://app:" + canary + "^{}|%zz@" + login + "/", sentence: "200"},
 		"a path that only some send as it is":     {kind: v1alpha1.TypeHTTP, handle: "http://" + odd + "/" + canary + "%zz", want: reachable},

@@ -27,6 +27,8 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe/rabbitmq"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/redis"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/s3"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/smtp"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/token"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/web"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
@@ -35,6 +37,8 @@ import (
 type Prober struct {
 	// Dialer opens the connections. If there is patience, it has timeouts of its own.
 	wire.Dialer
+	// Question is what is asked about a token. Default: nothing.
+	Question token.Question
 	// Patience is how long a service that cannot be reached is tried again. Default: it is tried once.
 	Patience time.Duration
 }
@@ -50,6 +54,7 @@ var probes = map[v1alpha1.ServiceType]wire.Probe{
 	v1alpha1.TypeRabbitMQ:   rabbitmq.Probe,
 	v1alpha1.TypeBeanstalkd: beanstalkd.Probe,
 	v1alpha1.TypeMemcached:  memcached.Probe,
+	v1alpha1.TypeSMTP:       smtp.Probe,
 }
 
 const (
@@ -90,7 +95,7 @@ func (p Prober) Probe(ctx context.Context, t v1alpha1.ServiceType, handle string
 }
 
 // mayPass says whether a result may change with time alone.
-func mayPass(r wire.Result) bool { return !r.Answered() }
+func mayPass(r wire.Result) bool { return !r.Answered() || r == token.NotReached }
 
 // rest waits, and says whether the context is still active.
 func rest(ctx context.Context, pause time.Duration) bool {
@@ -103,6 +108,20 @@ func rest(ctx context.Context, pause time.Duration) bool {
 }
 
 func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, raw string) wire.Result {
+	entry := catalog.Lookup(t)
+	found := p.tryForm(ctx, t, raw)
+	if exitcode.Passes(found.Code) && strings.TrimSpace(raw) != raw && (len(entry.Schemes) > 0 || entry.Token) {
+		return wire.Found(exitcode.HandleUntrimmed, "the handle passed without the space or the line break at one of its ends "+
+			"(echo adds one, echo -n does not), which some clients leave out, and others take for a part of it")
+	}
+	return found
+}
+
+// tryForm tries a handle in the way that fits its form: a token, or where to connect.
+func (p Prober) tryForm(ctx context.Context, t v1alpha1.ServiceType, raw string) wire.Result {
+	if catalog.Lookup(t).Token {
+		return token.Probe(ctx, p.Dialer, t, raw, p.Question)
+	}
 	to, failed := wire.Parse(t, raw)
 	if failed != nil {
 		return *failed
@@ -110,14 +129,8 @@ func (p Prober) try(ctx context.Context, t v1alpha1.ServiceType, raw string) wir
 	if p.Roots != nil {
 		to = to.WithAuthority()
 	}
-	probe, ok := probes[t]
-	if !ok {
-		probe = wire.Reach
+	if probe, ok := probes[t]; ok {
+		return probe(ctx, p.Dialer, to)
 	}
-	found := probe(ctx, p.Dialer, to)
-	if exitcode.Passes(found.Code) && strings.TrimSpace(raw) != raw && len(catalog.Lookup(t).Schemes) > 0 {
-		return wire.Found(exitcode.HandleUntrimmed, "the handle passed without the space or the line break at one of its ends "+
-			"(echo adds one, echo -n does not), which some clients leave out, and others take for a part of it")
-	}
-	return found
+	return wire.Reach(ctx, p.Dialer, to)
 }

@@ -60,8 +60,8 @@ func TestProbe(t *testing.T) {
 	}
 	elsewhere := []int32{
 		exitcode.Reachable, exitcode.NotProbed, exitcode.HandleUntrimmed, // TestHandlesThatClientsTake
-		exitcode.HandleMissing,                                                     // the program's own
-		exitcode.NotPermitted, exitcode.TokenMalformed, exitcode.VendorUnavailable, // the tests of the types
+		exitcode.HandleMissing,                            // the program's own
+		exitcode.NotPermitted, exitcode.VendorUnavailable, // the tests of the types
 		exitcode.EarlierInvalidHandle,
 	}
 	for _, f := range exitcode.Findings() {
@@ -411,13 +411,13 @@ func otherTrials(t *testing.T) map[string]trial {
 		"a generic URL of datagrams":       of(v1alpha1.TypeGeneric, "udp://"+down, untried),
 		"generic, and may be a credential": of(v1alpha1.TypeGeneric, canary+":1234", untried),
 		"generic, and not escaped":         of(v1alpha1.TypeGeneric, "nats://"+canary+":12?"+canary+"@"+down, untried),
-		"a token with a line break":        of(v1alpha1.TypeNewRelic, canary+"\n", untried),
+		"a token with a line break":        of(v1alpha1.TypeNewRelic, canary+"\n", finding{exitcode.TokenMalformed, "line break"}),
 		"a token that is a URL":            of(v1alpha1.TypeLoggly, "http://"+up+"/inputs/"+canary, reached),
 	}
 	for _, kind := range catalog.Types() {
 		entry := catalog.Lookup(kind)
 		if entry.Token {
-			trials["the token of "+string(kind)] = of(kind, canary, untried)
+			trials["the token of "+string(kind)] = of(kind, canary, finding{exitcode.Passed, "nobody was asked"})
 		}
 		if entry.Probed {
 			continue
