@@ -14,9 +14,9 @@ import (
 // The meaning of a passed probe is written out here, type by type, because it is a promise.
 func TestWhatItMeansToPass(t *testing.T) {
 	want := map[string][]v1alpha1.ServiceType{
-		"Verified": {"collector", "http", "redis"},
+		"Verified": {"collector", "http", "mysql", "postgresql", "redis"},
 		// All handles of these types lead to a host and a port.
-		"Reachable": {"beanstalkd", "couchdb", "memcached", "mysql", "postgresql", "rabbitmq", "smtp"},
+		"Reachable": {"beanstalkd", "couchdb", "memcached", "rabbitmq", "smtp"},
 		// The handles of these types are tokens, or need not name a host and a port.
 		"NotProbed": {"generic", "googlemaps", "lastfm", "loggly", "newrelic", "postmark", "s3", "twitter"},
 	}

@@ -20,6 +20,8 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/mysql"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/postgresql"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/redis"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/web"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
@@ -35,9 +37,11 @@ type Prober struct {
 
 // probes are those of the types that have one. Handles of the others are only reached.
 var probes = map[v1alpha1.ServiceType]wire.Probe{
-	v1alpha1.TypeRedis:     redis.Probe,
-	v1alpha1.TypeCollector: web.Collector,
-	v1alpha1.TypeHTTP:      web.HTTP,
+	v1alpha1.TypeRedis:      redis.Probe,
+	v1alpha1.TypeCollector:  web.Collector,
+	v1alpha1.TypeHTTP:       web.HTTP,
+	v1alpha1.TypeMySQL:      mysql.Probe,
+	v1alpha1.TypePostgreSQL: postgresql.Probe,
 }
 
 const (

@@ -374,7 +374,7 @@ func nameTrials(t *testing.T) map[string]trial {
 		"a name server that is broken":    of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@db.example./db", broken, exitcode.Unreachable, "looked up"),
 		"a name server that is mute":      mute,
 		"one that is mute about a Redis":  late,
-		"the second of two addresses":     of(v1alpha1.TypeMySQL, "mysql://db.example.:"+port, two, exitcode.Passed, ""),
+		"the second of two addresses":     of(v1alpha1.TypeGeneric, "nats://db.example.:"+port, two, exitcode.Passed, ""),
 		"the second address of a website": of(v1alpha1.TypeHTTP, "http://db.example.:"+webPort, two, exitcode.Passed, ""),
 	}
 }
@@ -391,10 +391,9 @@ func otherTrials(t *testing.T) map[string]trial {
 		return trial{kind: kind, handle: handle, want: f.code, sentence: f.sentence}
 	}
 	trials := map[string]trial{
-		"a list, and one of it is up":      of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+up+"/db", reached),
-		"a list, and none of it is up":     of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+down+"/db", unreachable),
+		"a list, and one of it is up":      of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down+","+up, reached),
+		"a list, and none of it is up":     of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down+","+down, unreachable),
 		"memcached's own list":             of(v1alpha1.TypeMemcached, up+", "+up2, reached),
-		"a user with an @ in the query":    of(v1alpha1.TypePostgreSQL, "postgresql://"+up+"/db?user=app@"+canary, reached),
 		"a bucket":                         of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@bucket/path", untried),
 		"a bucket on a server of its own":  of(v1alpha1.TypeS3, "s3://"+canary+":"+canary+"@"+up+"/bucket", reached),
 		"a generic URL with a port":        of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+up, reached),
