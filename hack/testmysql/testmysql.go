@@ -65,7 +65,7 @@ func (s *Server) start(options []string) *Server {
 	data, users := filepath.Join(dir, "data"), filepath.Join(dir, "users.sql")
 	as := "--user=" + strconv.Itoa(os.Getuid()) // it refuses to be root unless it is told to
 	testserver.Run(s.tb, nil, "mariadb-install-db", "--no-defaults", "--datadir="+data, as, "--skip-test-db", "--auth-root-authentication-method=normal")
-	statements := fmt.Sprintf("CREATE OR REPLACE USER '%s'@'%%' IDENTIFIED BY '%s'; GRANT ALL ON *.* TO '%s'@'%%' WITH GRANT OPTION;",
+	statements := fmt.Sprintf("CREATE OR REPLACE USER '%s'@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO '%s'@'%%' WITH GRANT OPTION;\n",
 		administrator, s.password, administrator)
 	if err := os.WriteFile(users, []byte(statements), 0o600); err != nil {
 		s.tb.Fatal(err)

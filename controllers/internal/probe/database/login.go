@@ -1,6 +1,7 @@
 package database
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -53,7 +54,7 @@ func Logins(l *handle.Location) []Login {
 	}
 	readings = append(readings, readings[0].unquoted())
 	if l.Says("jdbc") {
-		readings = append(readings, readings[0].withSpaces())
+		readings = append(readings, readings[0].inQuery(l.Tail))
 	}
 	return usable(readings)
 }
@@ -82,9 +83,20 @@ func (r Login) unquoted() Login {
 	return r
 }
 
-// withSpaces is how Java reads a query.
-func (r Login) withSpaces() Login {
-	r.User, r.Password = strings.ReplaceAll(r.User, "+", " "), strings.ReplaceAll(r.Password, "+", " ")
+// inQuery is how Java reads a query: a plus sign is a space, as in a form of the web.
+func (r Login) inQuery(tail string) Login {
+	_, query, _ := strings.Cut(tail, "?")
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, encoded, _ := strings.Cut(parameter, "=")
+		value, err := url.QueryUnescape(encoded)
+		switch {
+		case err != nil: // Java refuses it
+		case strings.EqualFold(name, "user"):
+			r.User = value
+		case strings.EqualFold(name, "password"):
+			r.Password = value
+		}
+	}
 	return r
 }
 
