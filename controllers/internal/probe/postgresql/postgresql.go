@@ -195,6 +195,9 @@ func (c *conversation) askState(ctx context.Context, opened *pgconn.PgConn) wire
 		}
 		return wire.Passed("PostgreSQL answered, and took the credentials")
 	}
+	if errors.Is(err, pgconn.ErrConnClosed) && ctx.Err() == nil {
+		return *wire.Unreachable("the conversation broke off after the login") // the library does not say how
+	}
 	if err != nil {
 		return c.failed(ctx, err)
 	}

@@ -246,8 +246,8 @@ func TestOtherServers(t *testing.T) {
 		"one that has an odd answer":               to(answers(loggedIn, "Z\x00\x00\x00\x05I"), exitcode.Passed, ""),
 		"one that stops when it is asked":          to(answers(loggedIn, failure("57P01")), exitcode.Unreachable, "stops"),
 		"silence when it is asked":                 soon(to(answers(loggedIn), exitcode.Unreachable, "in time")),
-		"one that goes away when it is asked":      to(ends(loggedIn), exitcode.Unreachable, "middle"),
-		"one that talks nonsense when it is asked": to(answers(loggedIn, "?\x00\x00\x00\x05x"), exitcode.WrongProtocol, "as it should"),
+		"one that goes away when it is asked":      to(ends(loggedIn), exitcode.Unreachable, "broke off"),
+		"one that talks nonsense when it is asked": to(answers(loggedIn, "?\x00\x00\x00\x05x"), exitcode.Unreachable, "broke off"),
 	})
 }
 
