@@ -230,7 +230,7 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 		"reached, of a type that need not be":     {v1alpha1.TypeGeneric, 10, "True/Reachable", "takes connections"},
 		"not probed, by an earlier probe":         {v1alpha1.TypeNewRelic, 11, "True/NotProbed", "was read"},
 		"a fault of a type that is not spoken":    {v1alpha1.TypeBeanstalkd, 20, "False/Unreachable", "no connection"},
-		"a code that nobody has ever ended with":  {v1alpha1.TypeBeanstalkd, 12, "False/ProbeFailed", "exit code 12"},
+		"a code that nobody has ever ended with":  {v1alpha1.TypeMySQL, 12, "False/ProbeFailed", "exit code 12"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := observed(secretSpec, secretIs(existence{known: true, exists: true}))

@@ -192,10 +192,10 @@ func as(tb testing.TB, program string, arguments []string) (string, []string) {
 	return "setpriv", append([]string{"--reuid=" + nobody, "--regid=" + nobody, "--clear-groups", "--pdeathsig=KILL", path}, arguments...)
 }
 
-// folder is one that the server may write. That of a test is in a folder that only the test's user may enter.
+// folder is one that the server may write.
 func folder(tb testing.TB) string {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "testpostgres-")
+	dir, err := os.MkdirTemp("", "testpostgres-") //nolint:usetesting // that of a test is in a folder that only the test's user may enter
 	if err != nil {
 		tb.Fatal(err)
 	}

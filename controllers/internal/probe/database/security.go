@@ -12,13 +12,13 @@ import (
 type Use int
 
 const (
-	// Never: sslmode=disable.
+	// Never is sslmode=disable.
 	Never Use = iota
-	// IfRefused: sslmode=allow. The client tries it without TLS first.
+	// IfRefused is sslmode=allow. The client tries it without TLS first.
 	IfRefused
-	// IfOffered: sslmode=prefer. The client does without TLS where there is none.
+	// IfOffered is sslmode=prefer. The client does without TLS where there is none.
 	IfOffered
-	// Always: sslmode=require, and all that check a certificate.
+	// Always is sslmode=require, and all that check a certificate.
 	Always
 )
 
