@@ -3,6 +3,7 @@ package database
 import (
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -111,6 +112,8 @@ func FuzzAnEncodedLoginIsRead(f *testing.F) {
 	})
 }
 
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:-]+$`)
+
 // What Go's client of MySQL reads in a handle of its own form is the first reading here.
 func FuzzGoReadsTheSame(f *testing.F) {
 	for _, seed := range []string{
@@ -132,8 +135,10 @@ func FuzzGoReadsTheSame(f *testing.F) {
 		if got := Logins(&l); !slices.Contains(got, want) || got[0].User != want.User || got[0].Password != want.Password {
 			t.Errorf("%q is read as %q, and Go's client reads %q", raw, got, want)
 		}
-		if server := net.JoinHostPort(l.Servers[0].Host, l.Servers[0].Port); server != config.Addr {
-			t.Errorf("%q leads to %s, and Go's client goes to %s", raw, server, config.Addr)
+		// What Go's client cannot connect to may mean more to others: no port behind a colon, an encoded host, white space.
+		host, port, err := net.SplitHostPort(config.Addr)
+		if first := l.Servers[0]; err == nil && port != "" && plainHost.MatchString(host) && (host != first.Host || port != first.Port) {
+			t.Errorf("%q leads to %v, and Go's client goes to %s", raw, first, config.Addr)
 		}
 	})
 }
