@@ -216,7 +216,6 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 		says     string
 	}{
 		"a type that is spoken to":                {v1alpha1.TypeRedis, 0, "True/Verified", "took the handle"},
-		"a type that is connected to":             {v1alpha1.TypeMySQL, 0, "True/Reachable", "neither its protocol nor the credentials were tried"},
 		"a type that may name no host":            {v1alpha1.TypeGeneric, 0, "True/NotProbed", "was read; where it names a host and a TCP port, a connection to it was opened"},
 		"a bucket, and not where":                 {v1alpha1.TypeS3, 11, "True/NotProbed", "a form that the probe cannot speak with, or its user may not list the bucket"},
 		"a bucket of a writer":                    {v1alpha1.TypeS3, 10, "True/Reachable", "not all of it was tried"},
@@ -224,17 +223,17 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 		"a token":                                 {v1alpha1.TypeNewRelic, 0, "True/NotProbed", "key url of Secret rds"},
 		"a form that the probe cannot speak with": {v1alpha1.TypeRedis, 10, "True/Reachable", "cannot speak with a handle of this form"},
 		"a form that names no host":               {v1alpha1.TypeRedis, 11, "True/NotProbed", "cannot speak with a handle of this form"},
-		"a database at a socket":                  {v1alpha1.TypeMySQL, 11, "True/NotProbed", "has no probe of its own"},
+		"one that names no host":                  {v1alpha1.TypeBeanstalkd, 11, "True/NotProbed", "has no probe of its own"},
 		"a line break at its end":                 {v1alpha1.TypeRedis, 38, "True/HandleUntrimmed", "take it out of key url of Secret rds"},
 		"what an earlier probe said of any fault": {v1alpha1.TypeRedis, 26, "False/InvalidHandle", "the Secret or its key is missing, or"},
 		"a Secret that is not there":              {v1alpha1.TypeRedis, 30, "False/HandleMissing", "create key url of Secret rds"},
 		"a scheme of another type":                {v1alpha1.TypePostgreSQL, 33, "False/SchemeMismatch", "begin with postgres:// or postgresql://"},
-		"reached, by an earlier probe":            {v1alpha1.TypeMySQL, 10, "True/Reachable", "takes connections"},
+		"reached, by an earlier probe":            {v1alpha1.TypeBeanstalkd, 10, "True/Reachable", "takes connections"},
 		"reached, of a type that need not be":     {v1alpha1.TypeGeneric, 10, "True/Reachable", "takes connections"},
 		"not probed, by an earlier probe":         {v1alpha1.TypeNewRelic, 11, "True/NotProbed", "was read"},
 		"a token whose vendor can be asked":       {v1alpha1.TypeTwitter, 0, "True/NotProbed", "spec.probe.ask: Vendor does that"},
 		"a token whose vendor cannot be asked":    {v1alpha1.TypeLoggly, 0, "True/NotProbed", "there is no way to ask"},
-		"a fault of a type that is not spoken":    {v1alpha1.TypeMySQL, 20, "False/Unreachable", "no connection"},
+		"a fault of a type that is not spoken":    {v1alpha1.TypeGeneric, 20, "False/Unreachable", "no connection"},
 		"a code that nobody has ever ended with":  {v1alpha1.TypeMySQL, 19, "False/ProbeFailed", "exit code 19"},
 	} {
 		t.Run(name, func(t *testing.T) {

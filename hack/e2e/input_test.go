@@ -87,7 +87,6 @@ func TestInput(t *testing.T) {
 				reason string
 			}{
 				// The Redis stands for any server that accepts connections.
-				v1alpha1.TypeMySQL:   {v1alpha1.ExternalSource{URL: "mysql://bindery-visits2:6379/db"}, v1alpha1.ReasonReachable},
 				v1alpha1.TypeGeneric: {v1alpha1.ExternalSource{URL: "nats://bindery-visits2:6379"}, v1alpha1.ReasonNotProbed},
 				v1alpha1.TypeLoggly:  {v1alpha1.ExternalSource{SecretRef: at}, v1alpha1.ReasonNotProbed},
 			} {
@@ -100,7 +99,7 @@ func TestInput(t *testing.T) {
 				s.requireComplete(string(kind))
 			}
 			s.run("modest")
-			s.bind("modest", "modest", "mysql")
+			s.bind("modest", "modest", "loggly")
 			s.awaitBinding("modest")
 		})).
 		Assess("for a handle that is not there, or of which a Job can say no more, says so in a word of its own", in(func(s *scene) {

@@ -44,10 +44,10 @@ var entries = map[v1alpha1.ServiceType]Entry{
 		"valkey", "valkeys", "redis-cluster", "rediss-cluster", "redis-socket", "redis-sentinel", "rediss-sentinel", "sentinel",
 	}},
 	v1alpha1.TypeCollector: {Variable: "COLLECTOR_URL", Schemes: []string{"http", "https"}, Family: web, Probed: true},
-	v1alpha1.TypeMySQL: {Variable: "MYSQL_URL", Schemes: []string{"mysql"}, DefaultPort: 3306, Dialects: []string{
+	v1alpha1.TypeMySQL: {Variable: "MYSQL_URL", Schemes: []string{"mysql"}, DefaultPort: 3306, Probed: true, Dialects: []string{
 		"mysql2", "mysqls", "mariadb", "trilogy",
 	}},
-	v1alpha1.TypePostgreSQL: {Variable: "DATABASE_URL", Schemes: []string{"postgres", "postgresql"}, DefaultPort: 5432, Dialects: []string{
+	v1alpha1.TypePostgreSQL: {Variable: "DATABASE_URL", Schemes: []string{"postgres", "postgresql"}, DefaultPort: 5432, Probed: true, Dialects: []string{
 		"pg", "pgsql", "psql", "postgis",
 	}},
 	v1alpha1.TypeCouchDB: {Variable: "COUCHDB_URL", Schemes: []string{"http", "https"}, Dialects: []string{"couchdb", "couchdbs"}, Probed: true},

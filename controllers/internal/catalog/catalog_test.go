@@ -16,9 +16,9 @@ import (
 // The meaning of a passed probe is written out here, type by type, because it is a promise.
 func TestWhatItMeansToPass(t *testing.T) {
 	want := map[string][]v1alpha1.ServiceType{
-		"Verified": {"beanstalkd", "collector", "couchdb", "http", "memcached", "opensearch", "rabbitmq", "redis", "s3", "smtp"},
-		// All handles of these types lead to a host and a port.
-		"Reachable": {"mysql", "postgresql"},
+		"Verified": {
+			"beanstalkd", "collector", "couchdb", "http", "memcached", "mysql", "opensearch", "postgresql", "rabbitmq", "redis", "s3", "smtp",
+		},
 		// The handles of these types are tokens, or need not name a host and a port.
 		"NotProbed": {"generic", "googlemaps", "lastfm", "loggly", "newrelic", "postmark", "twitter"},
 	}

@@ -374,10 +374,11 @@ func parseOptions(raw string) (Location, Fault) {
 // parseDSN reads what Go's client of MySQL accepts: user:password@tcp(host:port)/database. Nothing in it is encoded, so
 // it is read from its end.
 func parseDSN(t v1alpha1.ServiceType, raw string) (Location, Fault) {
-	left := raw[:strings.LastIndex(raw, "/")]
+	slash := strings.LastIndex(raw, "/")
+	left, tail := raw[:slash], raw[slash:]
 	at := strings.LastIndex(left, "@")
 	address := left[at+1:]
-	l := Location{HasUser: at >= 0, UserInfo: left[:max(at, 0)]}
+	l := Location{HasUser: at >= 0, UserInfo: left[:max(at, 0)], Tail: tail, Options: optionsOf(tail)}
 	match := inNetwork.FindStringSubmatch(address)
 	if match == nil {
 		return l, elsewhere // its usual address, or a socket

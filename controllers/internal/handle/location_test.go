@@ -150,6 +150,31 @@ func TestAnEncodedPasswordIsNeverRefused(t *testing.T) {
 	})
 }
 
+// What a handle says apart from its hosts, in the forms that are no URL.
+func TestWhatAHandleSaysWithoutAURL(t *testing.T) {
+	for raw, want := range map[string]struct {
+		kind     v1alpha1.ServiceType
+		location Location
+	}{
+		"u:p%40@tcp(c:1)/d?tls=skip-verify&x=y%20z": {v1alpha1.TypeMySQL, Location{
+			HasUser: true, UserInfo: "u:p%40", Tail: "/d?tls=skip-verify&x=y%20z", Options: Options{{"tls", "skip-verify"}, {"x", "y z"}},
+		}},
+		"tcp(c:1)/": {v1alpha1.TypeMySQL, Location{Tail: "/"}},
+		`host=c port=1 password='it\'s' user='a\''`: {v1alpha1.TypePostgreSQL, Location{
+			Options: Options{{"host", "c"}, {"port", "1"}, {"password", "it's"}, {"user", "a'"}},
+		}},
+		`host=c port=1 password=a\'\ b user=''`: {v1alpha1.TypePostgreSQL, Location{
+			Options: Options{{"host", "c"}, {"port", "1"}, {"password", "a' b"}, {"user", ""}},
+		}},
+	} {
+		want.location.Servers = []Server{{"c", "1"}}
+		got, fault := Parse(want.kind, raw)
+		if diff := cmp.Diff(want.location, got); diff != "" || fault != Good {
+			t.Errorf("%s: %s (-want +got):\n%s", raw, fault, diff)
+		}
+	}
+}
+
 func TestWhatAHandleSaysAboutTLS(t *testing.T) {
 	for tail, want := range map[string]TLS{
 		"":                                  {},

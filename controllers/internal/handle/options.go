@@ -87,7 +87,11 @@ func keywords(raw string) Options {
 		return options
 	}
 	for _, match := range keyword.FindAllStringSubmatch(raw, -1) {
-		value := backslashed.ReplaceAllString(strings.Trim(match[2], "'"), "$1")
+		value := match[2]
+		if strings.HasPrefix(value, "'") && len(value) > 1 {
+			value = value[1 : len(value)-1] // the quotes, and not one that is escaped beside them
+		}
+		value = backslashed.ReplaceAllString(value, "$1")
 		options = append(options, Option{canonical(match[1]), value})
 	}
 	return options

@@ -16,7 +16,6 @@ func TestHandlesThatClientsTake(t *testing.T) {
 	for group, trials := range map[string]map[string]trial{
 		"redis":       redisHandles(t),
 		"certificate": uncheckedHandles(t),
-		"sql":         sqlHandles(t),
 		"others":      otherHandles(t),
 		"not tried":   untriedHandles(),
 	} {
@@ -130,41 +129,8 @@ func uncheckedHandles(t *testing.T) map[string]trial {
 	return trials
 }
 
-func sqlHandles(t *testing.T) map[string]trial {
-	t.Helper()
-	up, down := listen(t, silent), closedPort(t)
-	host, port, downPort := "127.0.0.1", portOf(t, up), portOf(t, down)
-	trials := map[string]trial{}
-	for kind, handles := range map[v1alpha1.ServiceType][]string{
-		v1alpha1.TypePostgreSQL: {
-			"postgres://app:" + canary + "@UP/db", "postgres://hash:" + canary + "#b@UP/db", "postgres://hash:#" + canary + "#@UP/db?sslmode=require",
-			"postgres://app:" + canary + "?b@UP/db", "postgres://app:" + canary + "/b@UP/db", "postgres://app:" + canary + "%zz@UP/db",
-			"postgres://app:" + canary + `^{}| "@UP/db`, "postgresql+psycopg2://app:" + canary + "@UP/db", "postgresql+asyncpg://app:" + canary + "@UP/db",
-			"jdbc:postgresql://UP/db?user=app&password=" + canary, "jdbc:postgresql://DOWN,UP/db?user=app&password=" + canary + "@x", "pgsql://app:" + canary + "@UP/db",
-			"postgres:///db?host=HOST&port=PORT&password=" + canary, "postgresql://app:" + canary + "@localhost/db?host=HOST&port=PORT",
-			"postgresql:///db?host=HOST,HOST&port=DOWNPORT,PORT", "POSTGRES://app:" + canary + "@UP/db", "postgres://app:" + canary + "@DOWN,UP/db",
-			"host=HOST port=PORT user=app password='" + canary + " host=x' dbname=db", `host = HOST port=PORT password=` + canary + `\ host=x`,
-			"Host=HOST;Port=PORT;Username=app;Password=" + canary + "; host=x", "pgsql:host=HOST;port=PORT;dbname=db", "Server=HOST;Port=PORT;User Id=app;Password=" + canary,
-		},
-		v1alpha1.TypeMySQL: {
-			"mysql2://app:" + canary + "@UP/db", "mysql+pymysql://app:" + canary + "@UP/db", "mariadb://app:" + canary + "@UP/db", "mariadb+mariadbconnector://UP",
-			"jdbc:mysql://UP/db?user=app&password=" + canary, "jdbc:mariadb://UP/db", "jdbc:mysql:loadbalance://DOWN,UP/db", "trilogy://app:" + canary + "@UP/db",
-			"app:" + canary + "@tcp(UP)/db?parseTime=true", "app:" + canary + "/#@x@tcp(UP)/db", "mysql://app:" + canary + "@tcp(UP)/db", "mysql+pymysql://app:" + canary + "/#@UP/db",
-			"Server=HOST;Port=PORT;Uid=app;Pwd=" + canary + ";", "mysql:host=HOST;port=PORT;dbname=db", "mysql:///db?host=HOST&port=PORT", "mysqls://app:" + canary + "@UP/db",
-			"jdbc:sqlserver://UP;databaseName=db;password=" + canary,
-		},
-	} {
-		for _, handle := range handles {
-			expand := strings.NewReplacer("UP", up, "DOWNPORT", downPort, "DOWN", down, "HOST", host, "PORT", port)
-			trials[handle] = trial{kind: kind, handle: expand.Replace(handle), sentence: "it was reached"}
-		}
-	}
-	return trials
-}
-
 func otherHandles(t *testing.T) map[string]trial {
 	t.Helper()
-	up := listen(t, silent)
 	odd := web(t, status(200))
 	login := web(t, func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); password != canary+"^{}|%zz" {
@@ -175,7 +141,6 @@ func otherHandles(t *testing.T) map[string]trial {
 		return trial{kind: kind, handle: handle, sentence: "it was reached"}
 	}
 	trials := map[string]trial{
-		"a line break behind a database":          {kind: v1alpha1.TypeMySQL, handle: "mysql://app:" + canary + "@" + up + "/db\n", want: exitcode.HandleUntrimmed},
 		"odd characters in a password of the web": {kind: v1alpha1.TypeHTTP, handle: "http://app:" + canary + "^{}|%zz@" + login + "/", sentence: "200"},
 		"a path that only some send as it is":     {kind: v1alpha1.TypeHTTP, handle: "http://" + odd + "/" + canary + "%zz", want: reachable},
 		"a dialect of the web that nobody knows":  {kind: v1alpha1.TypeCollector, handle: "loki://" + odd + "/", want: reachable},
@@ -184,7 +149,7 @@ func otherHandles(t *testing.T) map[string]trial {
 	}
 	if six, err := net.Listen("tcp", "[::1]:0"); err == nil {
 		t.Cleanup(func() { _ = six.Close() })
-		trials["an address of IPv6"] = of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@"+six.Addr().String()+"/db")
+		trials["an address of IPv6"] = of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+six.Addr().String())
 	}
 	return trials
 }

@@ -45,7 +45,7 @@ func TestWhatComesLateIsReached(t *testing.T) {
 		t.Cleanup(func() { _ = l.Close() })
 	})
 	t.Cleanup(func() { late.Stop() })
-	if got, took := patiently(t, probe.Prober{}, v1alpha1.TypeMySQL, "mysql://"+address, 15*time.Second); got.Code != exitcode.Passed {
+	if got, took := patiently(t, probe.Prober{}, v1alpha1.TypeGeneric, "nats://"+address, 15*time.Second); got.Code != exitcode.Passed {
 		t.Errorf("%d: %s, after %s", got.Code, got.Sentence, took)
 	}
 }
@@ -71,8 +71,8 @@ func TestWhatDoesNotServeYetIsTriedAgain(t *testing.T) {
 		}
 		return known.Dial(ctx, network, address)
 	}}
-	handle := "mysql://db.example.:" + portOf(t, listen(t, silent))
-	if got, took := patiently(t, probe.Prober{Dialer: wire.Dialer{Resolver: names}}, v1alpha1.TypeMySQL, handle, 15*time.Second); got.Code != exitcode.Passed {
+	handle := "nats://db.example.:" + portOf(t, listen(t, silent))
+	if got, took := patiently(t, probe.Prober{Dialer: wire.Dialer{Resolver: names}}, v1alpha1.TypeGeneric, handle, 15*time.Second); got.Code != exitcode.Passed {
 		t.Errorf("%d: %s, after %s", got.Code, got.Sentence, took)
 	}
 }

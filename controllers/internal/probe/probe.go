@@ -23,7 +23,9 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe/beanstalkd"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/couchdb"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/memcached"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/mysql"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/opensearch"
+	"github.com/bindery-dev/bindery/controllers/internal/probe/postgresql"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/rabbitmq"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/redis"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/s3"
@@ -55,6 +57,8 @@ var probes = map[v1alpha1.ServiceType]wire.Probe{
 	v1alpha1.TypeBeanstalkd: beanstalkd.Probe,
 	v1alpha1.TypeMemcached:  memcached.Probe,
 	v1alpha1.TypeSMTP:       smtp.Probe,
+	v1alpha1.TypeMySQL:      mysql.Probe,
+	v1alpha1.TypePostgreSQL: postgresql.Probe,
 }
 
 const (

@@ -384,7 +384,7 @@ func nameTrials(t *testing.T) map[string]trial {
 		"a name server that is broken":    of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@db.example./db", broken, exitcode.Unreachable, "looked up"),
 		"a name server that is mute":      mute,
 		"one that is mute about a Redis":  late,
-		"the second of two addresses":     of(v1alpha1.TypeMySQL, "mysql://db.example.:"+port, two, exitcode.Passed, ""),
+		"the second of two addresses":     of(v1alpha1.TypeGeneric, "nats://db.example.:"+port, two, exitcode.Passed, ""),
 		"the second address of a website": of(v1alpha1.TypeHTTP, "http://db.example.:"+webPort, two, exitcode.Passed, ""),
 	}
 }
@@ -401,9 +401,8 @@ func otherTrials(t *testing.T) map[string]trial {
 		return trial{kind: kind, handle: handle, want: f.code, sentence: f.sentence}
 	}
 	trials := map[string]trial{
-		"a list, and one of it is up":      of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+up+"/db", reached),
-		"a list, and none of it is up":     of(v1alpha1.TypePostgreSQL, "postgres://app:"+canary+"@"+down+","+down+"/db", unreachable),
-		"a user with an @ in the query":    of(v1alpha1.TypePostgreSQL, "postgresql://"+up+"/db?user=app@"+canary, reached),
+		"a list, and one of it is up":      of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down+","+up, reached),
+		"a list, and none of it is up":     of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down+","+down, unreachable),
 		"a generic URL with a port":        of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+up, reached),
 		"a generic URL that is down":       of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@"+down, unreachable),
 		"a generic URL without a port":     of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@visits", untried),
