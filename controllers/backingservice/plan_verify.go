@@ -378,15 +378,6 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 			"namespace %s reach it, or correct %s", where, o.service.Namespace, text)
 	case v1alpha1.ReasonNameNotFound:
 		return fmt.Sprintf("the name of the host of %s does not resolve: correct %s, or have the name served", where, text)
-	case v1alpha1.ReasonTLSRefused:
-		return fmt.Sprintf("the TLS handshake with %s failed: have it speak TLS 1.2 or later at that port, or correct the scheme of %s", where, text)
-	case v1alpha1.ReasonTLSRequired:
-		return fmt.Sprintf("%s takes the handle only over TLS, and the handle asks for none: correct %s", where, text)
-	case v1alpha1.ReasonCertificateUntrusted:
-		return fmt.Sprintf("the certificate of %s has expired, or is of %s: have it show another one, or %s",
-			where, o.whichAuthority(), o.mendAuthority(text))
-	case v1alpha1.ReasonCertificateNameMismatch:
-		return fmt.Sprintf("the certificate of %s is for another name: name the host as its certificate does in %s", where, text)
 	case v1alpha1.ReasonNotPermitted:
 		return fmt.Sprintf("%s took the credentials, and their user may not use what the handle names: grant it, or correct %s", where, text)
 	case v1alpha1.ReasonCredentialsRefused:
@@ -400,6 +391,23 @@ func (o *observation) sentence(status *v1alpha1.BackingServiceStatus, reason str
 			"or name another service in %s", where, text)
 	case v1alpha1.ReasonInvalidHandle:
 		return fmt.Sprintf("the Secret or its key is missing, or what it holds is no handle of type %s: correct %s", kind, text)
+	default:
+		return o.secureSentence(reason, where, text)
+	}
+}
+
+// secureSentence says what is wrong with TLS.
+func (o *observation) secureSentence(reason, where, text string) string {
+	switch reason {
+	case v1alpha1.ReasonTLSRefused:
+		return fmt.Sprintf("the TLS handshake with %s failed: have it speak TLS 1.2 or later at that port, or correct the scheme of %s", where, text)
+	case v1alpha1.ReasonTLSRequired:
+		return fmt.Sprintf("%s takes the handle only over TLS, and the handle asks for none: correct %s", where, text)
+	case v1alpha1.ReasonCertificateUntrusted:
+		return fmt.Sprintf("the certificate of %s has expired, or is of %s: have it show another one, or %s",
+			where, o.whichAuthority(), o.mendAuthority(text))
+	case v1alpha1.ReasonCertificateNameMismatch:
+		return fmt.Sprintf("the certificate of %s is for another name: name the host as its certificate does in %s", where, text)
 	default:
 		return o.faultSentence(reason, where, text)
 	}
