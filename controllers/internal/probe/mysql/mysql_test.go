@@ -162,7 +162,7 @@ func TestTLS(t *testing.T) {
 		"JavaScript does not check":                   as(server, "secure", `/shop?ssl={"rejectUnauthorized":false}`, exitcode.Passed, ""),
 		"Java may":                                    as(server, "secure", "/shop?useSSL=true", exitcode.Passed, ""),
 		"Java's own form":                             of("jdbc:mysql://"+server.Address()+"/shop?user=secure&password="+canary, exitcode.Passed, ""),
-		"silence in the handshake":                    {Handle: "mysql://app:" + canary + "@" + databasetest.Listen(t, databasetest.Says(greeting())) + "/shop?tls=true", Want: exitcode.Unreachable, Sentence: "handshake", Timeout: databasetest.Soon},
+		"silence in the handshake":                    {Handle: "mysql://app:" + canary + "@" + databasetest.Listen(t, databasetest.Says(greeting())) + "/shop?tls=true", Want: exitcode.Unreachable, Sentence: "handshake", Timeout: 2 * time.Second},
 		"an end in the handshake":                     of("mysql://app:"+canary+"@"+databasetest.Listen(t, func(c net.Conn) { databasetest.Says(greeting())(half{c}) })+"/shop?tls=true", exitcode.TLSRefused, "handshake failed"),
 		"a wish that is refused, and for no password": as(plain, "open", "/shop?sslmode=require", exitcode.TLSRefused, ""),
 	}

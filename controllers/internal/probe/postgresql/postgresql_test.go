@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -174,7 +175,7 @@ func TestTLS(t *testing.T) {
 		"an error before TLS":                       of(fake("require", databasetest.Then(func(c net.Conn, _ []byte) { _, _ = c.Write([]byte(failure("53300"))) })), exitcode.Unreachable, "with an error"),
 		"another protocol where TLS is wanted":      of(fake("require", databasetest.Says("220 "+canary+"\r\n")), exitcode.WrongProtocol, ""),
 		"silence where TLS is wanted":               {Handle: fake("require", databasetest.Silent), Want: exitcode.Unreachable, Sentence: "in time", Timeout: databasetest.Soon},
-		"silence in the handshake":                  {Handle: fake("require", databasetest.Says("S")), Want: exitcode.Unreachable, Sentence: "handshake", Timeout: databasetest.Soon},
+		"silence in the handshake":                  {Handle: fake("require", databasetest.Says("S")), Want: exitcode.Unreachable, Sentence: "handshake", Timeout: 2 * time.Second},
 		"nonsense in the handshake":                 of(fake("require", databasetest.Says("S", canary)), exitcode.TLSRefused, ""),
 		"nothing behind a balancer":                 of(fake("require", databasetest.Rude), exitcode.Unreachable, "at once"),
 	})
