@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -207,18 +208,16 @@ func startTestApp(t *testing.T, service string) (url string, stop func()) {
 func awaitStatus(t *testing.T, url string, want int) {
 	t.Helper()
 	got := 0
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && got != want; time.Sleep(10 * time.Millisecond) {
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
 		response, err := http.Get(url)
 		if err != nil {
-			t.Fatal(err)
+			return false, err
 		}
 		got = response.StatusCode
-		if err := response.Body.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got != want {
-		t.Errorf("the app answers %d, want %d", got, want)
+		return got == want, response.Body.Close()
+	})
+	if err != nil {
+		t.Errorf("the app answers %d, want %d: %v", got, want, err)
 	}
 }
 

@@ -3,17 +3,17 @@
 package e2e
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
@@ -60,7 +60,7 @@ func TestSizing(t *testing.T) {
 				s.awaitAllOn("elsewhere2-handle", sizingSteps*sizingStep)
 			})
 			rows.idle(s, "after that")
-			s.Logf("the size of the operator:\n%s", rows.table())
+			s.Logf("the size of the operator:\n%s", table("\ttook\tCPU\tresident\tGo heap\trequests", rows.rows))
 		})).
 		Feature())
 }
@@ -86,45 +86,35 @@ func (s *scene) attachMany(from, count int) {
 // awaitAllOn waits until so many Bindings have brought a Secret to their workloads.
 func (s *scene) awaitAllOn(secret string, count int) {
 	s.Helper()
-	s.await(fmt.Sprintf("%d Bindings are on %s", count, secret), sizingPatience, func() string {
-		time.Sleep(time.Second) // a list of thousands, ten times a second, would be what is measured
+	done := 0
+	// Not as often as elsewhere: a list of thousands, ten times a second, would be what is measured.
+	err := wait.PollUntilContextTimeout(s.ctx, time.Second, sizingPatience, true, func(ctx context.Context) (bool, error) {
 		var list v1alpha1.BindingList
-		s.no(cluster.client.List(s.ctx, &list, client.InNamespace(s.namespace)))
-		done := 0
+		if err := cluster.client.List(ctx, &list, client.InNamespace(s.namespace)); err != nil {
+			return false, err
+		}
+		done = 0
 		for i := range list.Items {
 			if c := list.Items[i].Status.Current; c != nil && c.SecretName == secret {
 				done++
 			}
 		}
-		if done < count {
-			return fmt.Sprintf("%d are", done)
-		}
-		return ""
+		return done >= count, nil
 	})
+	if err != nil {
+		s.Fatalf("%d of %d Bindings are on %s: %v", done, count, secret, err)
+	}
 }
 
 // parallel does something count times, eight at once.
 func (s *scene) parallel(count int, work func(i int) error) {
 	s.Helper()
-	var wg sync.WaitGroup
-	errs := make(chan error, count)
-	turns := make(chan int)
-	for range 8 {
-		wg.Go(func() {
-			for i := range turns {
-				errs <- work(i)
-			}
-		})
-	}
+	var group errgroup.Group
+	group.SetLimit(8)
 	for i := range count {
-		turns <- i
+		group.Go(func() error { return work(i) })
 	}
-	close(turns)
-	wg.Wait()
-	close(errs)
-	for err := range errs {
-		s.no(err)
-	}
+	s.no(group.Wait())
 }
 
 // sizes are the rows of a table.
@@ -151,16 +141,6 @@ func (z *sizes) during(s *scene, name string, act func()) {
 func (z *sizes) idle(s *scene, name string) {
 	s.Helper()
 	z.during(s, name+", idle", func() { s.letPass(idling) })
-}
-
-func (z *sizes) table() string {
-	var text bytes.Buffer
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\ttook\tCPU\tresident\tGo heap\trequests\n"+strings.Join(z.rows, "\n"))
-	if err := w.Flush(); err != nil {
-		return err.Error()
-	}
-	return text.String()
 }
 
 // usage is what an operator has used so far, as its metrics say: seconds of CPU, bytes in memory and in Go's heap, and

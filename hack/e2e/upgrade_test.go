@@ -113,7 +113,7 @@ func TestUpgrade(t *testing.T) {
 			if l := s.load(http.MethodGet, "/stats"); l.Failed > 0 || l.Ended != "" {
 				s.Errorf("load: %s", s.asJSON(l))
 			}
-			s.Logf("what changed:\n%s", d.table())
+			s.Logf("what changed:\n%s", table("step\ttook\tPod templates changed\trequests failed", d.rows))
 		})).
 		Feature())
 }
@@ -163,10 +163,11 @@ func (d *day) step(s *scene, name string, act func()) {
 	d.rows = append(d.rows, fmt.Sprintf("%s\t%.1f s\t0 of %d\t%d of %d", name, took.Seconds(), len(d.before), l.Failed, l.Sent))
 }
 
-func (d *day) table() string {
+// table has its columns below each other; in its header and its rows a tab is between them.
+func table(header string, rows []string) string {
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "step\ttook\tPod templates changed\trequests failed\n"+strings.Join(d.rows, "\n"))
+	fmt.Fprintln(w, strings.Join(append([]string{header}, rows...), "\n"))
 	if err := w.Flush(); err != nil {
 		return err.Error()
 	}
