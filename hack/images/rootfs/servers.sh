@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # The servers that tests attach apps to, in one file system. A Pod says which of them it runs, and with which settings.
 PACKAGES=(
   mariadb-server-core mariadb-client-core postgresql-15 rabbitmq-server memcached sasl2-bin libsasl2-modules beanstalkd nodejs
