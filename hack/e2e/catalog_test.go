@@ -146,8 +146,9 @@ func (s *scene) try(kind v1alpha1.ServiceType, subject subject) {
 		s.leave(before)
 		before = name
 	}
+	quick := slices.DeleteFunc(slices.Clone(bad), finding.isSlow)
 	for i := 0; len(verdicts) < enoughVerdicts; i++ {
-		f := bad[i%len(bad)]
+		f := quick[i%len(quick)]
 		name := fmt.Sprintf("%s-again%d", f.name(kind, i), i)
 		s.attach(kind, name, f.attachment)
 		verdicts = append(verdicts, s.refused(app, name, f.reason))

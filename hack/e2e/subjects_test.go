@@ -94,7 +94,7 @@ var subjects = map[v1alpha1.ServiceType]subject{
 		token := s.neighbour("vendors").values["GOOD"]
 		return []attachment{
 			{handle: token, passes: v1alpha1.ReasonNotProbed}, {handle: token + "2", passes: v1alpha1.ReasonNotProbed},
-		}, malformed(token)
+		}, append(malformed(token), at("https://nowhere/inputs/"+token+"/", v1alpha1.ReasonNameNotFound)) // its URL will do as well
 	}},
 }
 
@@ -154,8 +154,7 @@ func reasons(running server) []string { return slices.Sorted(maps.Keys(running.w
 // malformed are the findings of a token of which nobody is asked.
 func malformed(token string) []finding {
 	return []finding{
-		at("Bearer "+token, v1alpha1.ReasonTokenMalformed), at(`"`+token+`"`, v1alpha1.ReasonTokenMalformed),
-		at("https://"+token+".example.com", v1alpha1.ReasonTokenMalformed), at("", v1alpha1.ReasonHandleEmpty),
+		at("Bearer "+token, v1alpha1.ReasonTokenMalformed), at(`"`+token+`"`, v1alpha1.ReasonTokenMalformed), at("", v1alpha1.ReasonHandleEmpty),
 	}
 }
 
