@@ -223,7 +223,7 @@ func TestWhatACompleteJobMeans(t *testing.T) {
 		"a token":                                 {v1alpha1.TypeNewRelic, 0, "True/NotProbed", "key url of Secret rds"},
 		"a form that the probe cannot speak with": {v1alpha1.TypeRedis, 10, "True/Reachable", "cannot speak with a handle of this form"},
 		"a form that names no host":               {v1alpha1.TypeRedis, 11, "True/NotProbed", "cannot speak with a handle of this form"},
-		"one that names no host":                  {v1alpha1.TypeBeanstalkd, 11, "True/NotProbed", "has no probe of its own"},
+		"one that names no host":                  {v1alpha1.TypeGeneric, 11, "True/NotProbed", "has no probe of its own"},
 		"a line break at its end":                 {v1alpha1.TypeRedis, 38, "True/HandleUntrimmed", "take it out of key url of Secret rds"},
 		"what an earlier probe said of any fault": {v1alpha1.TypeRedis, 26, "False/InvalidHandle", "the Secret or its key is missing, or"},
 		"a Secret that is not there":              {v1alpha1.TypeRedis, 30, "False/HandleMissing", "create key url of Secret rds"},
