@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -79,6 +80,27 @@ func TestEveryTypeIsOnOnePage(t *testing.T) {
 	}
 	if len(on) > 0 || Page("sundial") != "" {
 		t.Errorf("these are no types: %v", on)
+	}
+}
+
+// The guide has a table of the types, each with a link to its section.
+func TestTheGuideHasEveryType(t *testing.T) {
+	guide, err := os.ReadFile("../../../docs/guide.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range catalog.Types() {
+		entry := catalog.Lookup(kind)
+		content := "a token"
+		switch {
+		case entry.Variable == "":
+			content = "anything"
+		case !entry.Token:
+			content = strings.ReplaceAll(prefixed(entry.Schemes), ",", "")
+		}
+		if row := fmt.Sprintf("| [`%s`](types/%s) | %s | %s |\n", kind, Page(kind), variable(kind), content); !strings.Contains(string(guide), row) {
+			t.Errorf("docs/guide.md has not\n%s", row)
+		}
 	}
 }
 
