@@ -25,6 +25,10 @@ type server struct {
 	wrong  map[string]string // by reason of the condition Verified: a handle that shows it
 	// secrets are every password and token in the handles: canaries.
 	secrets []string
+	// authority is the ConfigMap with that of its certificate; "" = it has none.
+	authority string
+	// values are those of the placeholders of its recipe.
+	values map[string]string
 }
 
 // recipe says how a server is run, and how handles of it look. All texts have placeholders: <NAME> of the server,
@@ -60,7 +64,9 @@ func (s *scene) runSecureServer(t v1alpha1.ServiceType, name string) server {
 	r.wrong[v1alpha1.ReasonCertificateUntrusted] = r.handle // without the authority
 	r.wrong[v1alpha1.ReasonCertificateNameMismatch] = strings.Replace(r.handle, "<NAME>:", "<NAME>.<NAMESPACE>.svc:", 1)
 	s.certify(name)
-	return s.serve(name, r)
+	running := s.serve(name, r)
+	running.authority = name + "-authority"
+	return running
 }
 
 // plainServers are how servers without TLS are run, by their type.
@@ -207,22 +213,25 @@ var starting = make(chan struct{}, 3)
 // serve runs a server, and waits until it is ready.
 func (s *scene) serve(name string, r recipe) server {
 	s.Helper()
-	secrets := map[string]string{"USER": newWord(), "PASSWORD": newWord(), "WRONG": newWord(), "ADMIN": newWord()}
-	values := maps.Clone(secrets)
-	values["NAME"], values["NAMESPACE"] = name, s.namespace
+	credentials := []string{"USER", "PASSWORD", "WRONG", "ADMIN"}
+	values := map[string]string{}
+	for _, each := range credentials {
+		values[each] = newWord()
+	}
 	maps.Copy(values, r.settings)
+	values["NAME"], values["NAMESPACE"] = name, s.namespace
 	manifest, err := os.ReadFile(filepath.Join("testdata", "servers", r.manifest+".yaml"))
 	s.no(err)
 	starting <- struct{}{}
 	defer func() { <-starting }()
 	s.kubectlReads(s.fill(string(manifest), values), "apply", "-f", "-")
 	s.awaitDeployment(name)
-	running := server{name: name, handle: s.fill(r.handle, values), wrong: map[string]string{}}
+	running := server{name: name, handle: s.fill(r.handle, values), wrong: map[string]string{}, values: values}
 	for reason, handle := range r.wrong {
 		running.wrong[reason] = s.fill(handle, values)
 	}
-	for _, secret := range secrets {
-		running.secrets = append(running.secrets, secret)
+	for _, each := range credentials {
+		running.secrets = append(running.secrets, values[each])
 	}
 	return running
 }
