@@ -23,6 +23,8 @@ type Row struct {
 	Package string
 	// Test that shows the finding, as `go test -run` takes it.
 	Test string
+	// OnNode: TestCatalog of hack/e2e shows it too, with Pods.
+	OnNode bool
 }
 
 // OfHandle are the reasons that are about the handle alone. They are found without a connection, in the same way for every
@@ -51,7 +53,10 @@ func Of(t v1alpha1.ServiceType) []Row {
 	for _, f := range exitcode.Findings() {
 		if test, ok := tests[f.Reason]; ok {
 			folder, name, _ := strings.Cut(test, " ")
-			rows = append(rows, Row{Type: t, Reason: f.Reason, Package: strings.TrimPrefix(folder, "."), Test: strings.ReplaceAll(name, " ", "_")})
+			rows = append(rows, Row{
+				Type: t, Reason: f.Reason, Package: strings.TrimPrefix(folder, "."), Test: strings.ReplaceAll(name, " ", "_"),
+				OnNode: slices.Contains(onNode[t], f.Reason),
+			})
 		}
 	}
 	return rows

@@ -55,10 +55,20 @@ func TestEveryFindingHasRows(t *testing.T) {
 		}
 		reasons += said[f.Reason]
 	}
+	isRow := func(kind v1alpha1.ServiceType, reason string) bool {
+		return slices.ContainsFunc(rows, func(row Row) bool { return row.Type == kind && row.Reason == reason })
+	}
 	for kind, tests := range shown {
 		for reason := range tests {
-			if !slices.ContainsFunc(rows, func(row Row) bool { return row.Type == kind && row.Reason == reason }) {
+			if !isRow(kind, reason) {
 				t.Errorf("%s of %s is no finding", reason, kind)
+			}
+		}
+	}
+	for kind, listed := range onNode {
+		for _, reason := range listed {
+			if !isRow(kind, reason) {
+				t.Errorf("%s of %s is shown on a node, and by no test of the probe", reason, kind)
 			}
 		}
 	}

@@ -122,8 +122,11 @@ var shown = map[v1alpha1.ServiceType]map[string]string{
 		v1alpha1.ReasonHandleNotEncoded: "token TestAURLOfPostmark/a slash in the password",
 	}),
 	v1alpha1.TypeLoggly: withForm("loggly", map[string]string{
-		v1alpha1.ReasonUnreachable:          "token TestAURLOfLoggly/nobody listens",
-		v1alpha1.ReasonCertificateUntrusted: "token TestAURLOfLoggly/an unknown authority",
+		v1alpha1.ReasonUnreachable:             "token TestAURLOfLoggly/nobody listens",
+		v1alpha1.ReasonNameNotFound:            "token TestAURLOfLoggly/no such name",
+		v1alpha1.ReasonTLSRefused:              "token TestAURLOfLoggly/no TLS",
+		v1alpha1.ReasonCertificateUntrusted:    "token TestAURLOfLoggly/an unknown authority",
+		v1alpha1.ReasonCertificateNameMismatch: "token TestAURLOfLoggly/another name",
 	}),
 	v1alpha1.TypeNewRelic: withVendor("newrelic", nil),
 	v1alpha1.TypeTwitter:  withVendor("twitter", nil),
@@ -135,6 +138,8 @@ var shown = map[v1alpha1.ServiceType]map[string]string{
 	v1alpha1.TypeGeneric: {
 		v1alpha1.ReasonNotProbed:               ". TestProbe/others/a generic URL with a port",
 		v1alpha1.ReasonUnreachable:             ". TestProbe/others/a generic URL that is down",
+		v1alpha1.ReasonNameNotFound:            ". TestProbe/names/no such name of anything",
+		v1alpha1.ReasonTLSRefused:              ". TestProbe/tls/generic without TLS",
 		v1alpha1.ReasonCertificateUntrusted:    ". TestProbe/tls/generic",
 		v1alpha1.ReasonCertificateNameMismatch: ". TestProbe/tls/a file with the authority, and another name",
 	},

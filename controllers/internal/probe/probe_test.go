@@ -331,6 +331,7 @@ func tlsTrials(t *testing.T) map[string]trial {
 		"amqps of another authority":  of(v1alpha1.TypeRabbitMQ, "amqps://app:"+canary+"@"+foreign, exitcode.CertificateUntrusted, "authority"),
 		"smtps without TLS":           of(v1alpha1.TypeSMTP, "smtps://app:"+canary+"@"+listen(t, greets("220 hello\r\n")), exitcode.TLSRefused, "does not speak TLS"),
 		"generic":                     of(v1alpha1.TypeGeneric, "wss://"+foreign, exitcode.CertificateUntrusted, "authority"),
+		"generic without TLS":         of(v1alpha1.TypeGeneric, "wss://:"+canary+"@"+web(t, status(200)), exitcode.TLSRefused, "does not speak TLS"),
 
 		"a file with the authority":                         of(v1alpha1.TypeGeneric, "tls://"+good+"?cafile=/"+canary, exitcode.Passed, "certificate is trusted"),
 		"a file with the authority, and another name":       of(v1alpha1.TypeGeneric, "tls://localhost:"+portOf(t, good)+"?cafile=/"+canary, exitcode.CertificateNameMismatch, "another name"),
@@ -366,6 +367,7 @@ func nameTrials(t *testing.T) map[string]trial {
 		"no such name of a Redis":         of(v1alpha1.TypeRedis, "rediss://:"+canary+"@db.example.", unknown, exitcode.NameNotFound, ""),
 		"no such name on the web":         of(v1alpha1.TypeHTTP, "https://app:"+canary+"@db.example./", unknown, exitcode.NameNotFound, ""),
 		"no such name of a collector":     of(v1alpha1.TypeCollector, "http://app:"+canary+"@db.example./", unknown, exitcode.NameNotFound, ""),
+		"no such name of anything":        of(v1alpha1.TypeGeneric, "nats://app:"+canary+"@db.example.:4222", unknown, exitcode.NameNotFound, ""),
 		"a name without an address":       of(v1alpha1.TypeHTTP, "http://db.example./", nameServer(t, 0), exitcode.NameNotFound, ""),
 		"no name at all":                  of(v1alpha1.TypeRedis, "redis://"+strings.Repeat("a", 64)+".example", nil, exitcode.NameNotFound, ""),
 		"a name server that is broken":    of(v1alpha1.TypeMySQL, "mysql://app:"+canary+"@db.example./db", broken, exitcode.Unreachable, "looked up"),

@@ -44,7 +44,8 @@ func findingsPage() []byte {
 	fmt.Fprintf(&text, "# What a trial can find out\n\n%s\n\n%s\n\n## The form of a handle\n\n%s\n\n| reason | tests |\n|---|---|\n",
 		wrap("For each type, the reasons that the condition `Verified` can have, and a test that shows it. The tests are in `controllers/internal/probe`; "+
 			"`make test-unit` runs them, against real servers where one can be made to show it. When the tests of a package have ended, they compare "+
-			"this list with what they have shown: a reason that is not here fails them, and so does one that no test shows."),
+			"this list with what they have shown: a reason that is not here fails them, and so does one that no test shows. `TestCatalog` of "+
+			"`hack/e2e` attaches and swaps an app with a service of each type, and refuses it what the last column says; it reads this list too."),
 		wrap("What each reason asks of you is in [the guide](../guide.md#when-it-does-not-work). Two reasons depend on no type: "+
 			code(v1alpha1.ReasonHandleMissing)+", which the kubelet finds, and "+code(v1alpha1.ReasonInvalidHandle)+", which an earlier Bindery gave."),
 		wrap("These are found without a connection, of every type whose handle is a URL. The name of the type is in the name of the test, for "+
@@ -54,11 +55,16 @@ func findingsPage() []byte {
 	}
 	for _, f := range families {
 		for _, t := range f.types {
-			fmt.Fprintf(&text, "\n## `%s`\n\n| reason | package | test |\n|---|---|---|\n", t)
+			fmt.Fprintf(&text, "\n## `%s`\n\n| reason | package | test | on a node |\n|---|---|---|---|\n", t)
 			for _, row := range evidence.Of(t) {
-				if !slices.Contains(evidence.OfHandle, row.Reason) {
-					fmt.Fprintf(&text, "| %s | %s | %s |\n", code(row.Reason), code(strings.TrimSuffix("probe/"+row.Package, "/")), code(row.Test))
+				if slices.Contains(evidence.OfHandle, row.Reason) {
+					continue
 				}
+				onNode := ""
+				if row.OnNode {
+					onNode = code("TestCatalog")
+				}
+				fmt.Fprintf(&text, "| %s | %s | %s | %s |\n", code(row.Reason), code(strings.TrimSuffix("probe/"+row.Package, "/")), code(row.Test), onNode)
 			}
 		}
 	}

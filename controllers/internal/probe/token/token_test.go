@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -283,6 +285,8 @@ func TestAURLOfPostmark(t *testing.T) {
 func TestAURLOfLoggly(t *testing.T) {
 	vendors := testvendor.Start(t)
 	input := vendors.URL + "/inputs/" + canary + "/tag/http/"
+	open := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(open.Close)
 	for name, test := range map[string]struct {
 		handle string
 		roots  *x509.CertPool
@@ -290,6 +294,9 @@ func TestAURLOfLoggly(t *testing.T) {
 	}{
 		"an input":             {input, vendors.Authority.Pool, exitcode.Passed},
 		"an unknown authority": {input, x509.NewCertPool(), exitcode.CertificateUntrusted},
+		"another name":         {strings.Replace(input, "127.0.0.1", "localhost", 1), vendors.Authority.Pool, exitcode.CertificateNameMismatch},
+		"no TLS":               {"https://" + open.Listener.Addr().String() + "/inputs/" + canary, vendors.Authority.Pool, exitcode.TLSRefused},
+		"no such name":         {"https://" + strings.Repeat("a", 64) + ".example/inputs/" + canary, vendors.Authority.Pool, exitcode.NameNotFound},
 		"nobody listens":       {"https://127.0.0.1:1/inputs/" + canary, vendors.Authority.Pool, exitcode.Unreachable},
 		"another URL":          {"redis://" + canary + "@a", vendors.Authority.Pool, exitcode.TokenMalformed},
 	} {
