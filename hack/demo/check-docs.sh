@@ -220,7 +220,7 @@ check_links() {
 }
 
 # anchors FILE: for each heading, its words in lower case, with dashes.
-anchors() { sed -nE 's/^#+ //p' "$1" | tr '[:upper:]' '[:lower:]' | tr -d '.,:`?/()' | tr ' ' '-'; }
+anchors() { sed -nE 's/^#+ //p' "$1" | tr '[:upper:]' '[:lower:]' | tr -d ".,:\`?/()'" | tr ' ' '-'; }
 
 # check_reasons FILE...: each condition and each reason of the API is explained in one of them.
 check_reasons() {
