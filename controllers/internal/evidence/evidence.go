@@ -6,6 +6,7 @@
 package evidence
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,9 +47,7 @@ func Rows() []Row {
 // Of returns the rows of one type.
 func Of(t v1alpha1.ServiceType) []Row {
 	tests := common(t)
-	for reason, test := range shown[t] {
-		tests[reason] = test
-	}
+	maps.Copy(tests, shown[t])
 	var rows []Row
 	for _, f := range exitcode.Findings() {
 		if test, ok := tests[f.Reason]; ok {

@@ -10,13 +10,16 @@ import (
 // handle that does not pass. It compares what it has shown with docs/types/findings.md, which has this list.
 var onNode = map[v1alpha1.ServiceType][]string{
 	v1alpha1.TypeMySQL: with(verified, away, unlike, overTLS, []string{
-		v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDatabaseNotFound, v1alpha1.ReasonNotPermitted, v1alpha1.ReasonTLSRequired, v1alpha1.ReasonReadOnly,
+		v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDatabaseNotFound, v1alpha1.ReasonNotPermitted, v1alpha1.ReasonTLSRequired,
+		v1alpha1.ReasonReadOnly,
 	}),
 	v1alpha1.TypePostgreSQL: with(verified, away, unlike, overTLS, []string{
-		v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDatabaseNotFound, v1alpha1.ReasonNotPermitted, v1alpha1.ReasonTLSRequired, v1alpha1.ReasonReadOnly,
+		v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDatabaseNotFound, v1alpha1.ReasonNotPermitted, v1alpha1.ReasonTLSRequired,
+		v1alpha1.ReasonReadOnly,
 	}),
 	v1alpha1.TypeRabbitMQ: with(verified, away, unlike, overTLS, []string{
-		v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDatabaseNotFound, v1alpha1.ReasonNotPermitted, v1alpha1.ReasonTLSRequired, v1alpha1.ReasonOutOfMemory,
+		v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonDatabaseNotFound, v1alpha1.ReasonNotPermitted, v1alpha1.ReasonTLSRequired,
+		v1alpha1.ReasonOutOfMemory,
 	}),
 	v1alpha1.TypeMemcached:  with(verified, away, unlike, overTLS, []string{v1alpha1.ReasonCredentialsRefused, v1alpha1.ReasonTLSRequired}),
 	v1alpha1.TypeBeanstalkd: with(verified, away, unlike, []string{v1alpha1.ReasonReadOnly}),

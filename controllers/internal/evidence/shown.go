@@ -1,6 +1,10 @@
 package evidence
 
-import "github.com/bindery-dev/bindery/api/v1alpha1"
+import (
+	"maps"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
 
 // shown has what a type can find out beyond what is asked of every type, and what is shown better by a test of its own: the
 // folder of a probe, and a test in it.
@@ -151,9 +155,7 @@ func withForm(t string, more map[string]string) map[string]string {
 		v1alpha1.ReasonNotProbed:      "token TestNobodyIsAsked/" + t,
 		v1alpha1.ReasonTokenMalformed: "token TestNobodyIsAsked/" + t,
 	}
-	for reason, test := range more {
-		rows[reason] = test
-	}
+	maps.Copy(rows, more)
 	return rows
 }
 
@@ -165,8 +167,6 @@ func withVendor(t string, more map[string]string) map[string]string {
 		v1alpha1.ReasonVendorUnavailable:  vendor + t + ", a vendor that is busy",
 		v1alpha1.ReasonCredentialsRefused: vendor + t + ", a bad token",
 	})
-	for reason, test := range more {
-		rows[reason] = test
-	}
+	maps.Copy(rows, more)
 	return rows
 }

@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -17,9 +18,7 @@ func TestEveryType(t *testing.T) {
 	for _, kind := range catalog.Types() {
 		trials := formTrials(kind)
 		if len(catalog.Lookup(kind).Schemes) > 0 {
-			for name, tt := range around.trials(kind) {
-				trials[name] = tt
-			}
+			maps.Copy(trials, around.trials(kind))
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			for name, tt := range trials {
@@ -49,7 +48,7 @@ func formTrials(kind v1alpha1.ServiceType) map[string]trial {
 		another = "redis://:" + canary + "@visits:70/"
 	}
 	login := entry.Schemes[0] + "://app:" + canary
-	for name, tt := range map[string]trial{
+	maps.Copy(trials, map[string]trial{
 		"the scheme of another type":             {handle: another, want: exitcode.SchemeMismatch, sentence: "begin with " + entry.Schemes[0]},
 		"a dialect of another type":              {handle: "JDBC:" + another, want: exitcode.SchemeMismatch, sentence: "begin with " + entry.Schemes[0]},
 		"no host":                                {handle: entry.Schemes[0] + ":///" + canary, want: exitcode.HostMissing, sentence: "no host"},
@@ -58,9 +57,7 @@ func formTrials(kind v1alpha1.ServiceType) map[string]trial {
 		"a slash in the password":                {handle: login + "/@@visits:x/", want: exitcode.HandleNotEncoded, sentence: "percent-encode"},
 		"a host that only some clients can read": {handle: login + "@bücher.example/db", want: exitcode.NotProbed, sentence: "no host and port"},
 		"a line break at the end":                {handle: login + "@bücher.example/db\n", want: exitcode.HandleUntrimmed, sentence: "line break"},
-	} {
-		trials[name] = tt
-	}
+	})
 	if kind != v1alpha1.TypeS3 && kind != v1alpha1.TypeMemcached { // a bucket, and a host
 		trials["a word"] = trial{handle: canary, want: exitcode.HandleNotURL, sentence: "no URL"}
 		trials["a word like a token"] = trial{handle: canary + "/+x==", want: exitcode.HandleNotURL, sentence: "no URL"}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/bindery-dev/bindery/controllers/internal/typedocs"
 )
@@ -27,10 +26,12 @@ func write(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	for name, content := range pages {
-		if err := os.WriteFile(filepath.Join(arguments[0], name), content, 0o600); err != nil {
-			return err
-		}
+	folder, err := os.OpenRoot(arguments[0])
+	if err != nil {
+		return err
 	}
-	return nil
+	for name, content := range pages {
+		err = errors.Join(err, folder.WriteFile(name, content, 0o600))
+	}
+	return errors.Join(err, folder.Close())
 }

@@ -88,7 +88,7 @@ func Programs(root string, architectures []string, patterns ...string) ([]Progra
 		return nil, err
 	}
 	var programs []Program
-	for _, pkg := range strings.Fields(string(out)) {
+	for pkg := range strings.FieldsSeq(string(out)) {
 		modules, err := Of(root, architectures, pkg)
 		if err != nil {
 			return nil, err
