@@ -60,15 +60,15 @@ func TestScripts(t *testing.T) {
 			run:  []string{"make", "verify-modules"},
 			says: "git finds no go.mod",
 		},
-		"a document is not true where the catalog of types is not found": {
-			files: []string{"hack/demo", "README.md", "docs", "api/v1alpha1/conditions.go"},
+		"a document is not true where the reasons of the API are not found": {
+			files: []string{"hack/demo", "README.md", "docs"},
 			given: func(m *machine) {
 				m.write(filepath.Join(m.root, "docs/small.md"), "Small.\n", 0o644)
 				m.write(filepath.Join(m.root, "bin/cluster/kubeconfig"), "", 0o644)
 				m.builds("kubectl", `case "$*" in *lease*) printf operator_1 ;; *"get pod"*) printf Running ;; esac`)
 			},
 			run:  []string{"hack/demo/check-docs.sh", "docs/small.md"},
-			says: "catalog.go",
+			says: "conditions.go",
 		},
 	}
 	for name, test := range tests {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that README.md and docs/*.md say what is true:
+# Checks that README.md, docs/*.md and docs/types/*.md say what is true:
 #
 #   ```sh     is run, in order, block by block, against the cluster, in a namespace of its own instead of shop. A block of
 #             git, cd and make alone is not run: each target of make must exist. helm changes nothing: what it installs is
@@ -7,7 +7,7 @@
 #   ```text   right after it is its output, line by line; … is anything within a line, and as a line any number of lines
 #   ```yaml   that begins with apiVersion is an object that the API server takes
 #   links     into this repository lead to something
-#   tables    of types and of reasons have what the code has
+#   tables    of reasons have what the code has
 #
 # usage: check-docs.sh [FILE...]           Needs a cluster with Bindery installed from this tree: see `make test-docs`.
 #        check-docs.sh --alone [FILE...]   Needs a cluster without Bindery that nobody else uses: helm does what it is told.
@@ -33,7 +33,6 @@ main() {
     check_links "$file"
     check_blocks "$file"
   done
-  check_types docs/guide.md
   check_reasons docs/guide.md docs/concepts.md
   remove_namespace
   echo "docs: ${#files[@]} documents say what is true"
@@ -43,7 +42,7 @@ documents() {
   if "$alone"; then
     echo "$ALONE"
   else
-    printf '%s\n' README.md docs/*.md charts/bindery/README.md | grep -vxFe "$GENERATED" -e "$ALONE"
+    printf '%s\n' README.md docs/*.md docs/types/*.md charts/bindery/README.md | grep -vxFe "$GENERATED" -e "$ALONE"
   fi
 }
 
@@ -221,34 +220,7 @@ check_links() {
 }
 
 # anchors FILE: for each heading, its words in lower case, with dashes.
-anchors() { sed -nE 's/^#+ //p' "$1" | tr '[:upper:]' '[:lower:]' | tr -d '.,:`?/()' | tr ' ' '-'; }
-
-# check_types FILE: its table has the catalog's variable and schemes of each type.
-check_types() {
-  local type variable schemes cell entries
-  at=$1
-  entries=$(catalog)
-  [ -n "$entries" ] || wrong 'the catalog of types is not where it is looked for'
-  while IFS=$'\t' read -r type variable schemes; do
-    cell=$(for scheme in $schemes; do printf '\x60%s://\x60 ' "$scheme"; done)
-    case $variable in
-    '') cell='none' ;;
-    *) cell="\`$variable\` | ${cell:-a token}" ;;
-    esac
-    grep -qF "| \`$type\` | ${cell% }" "$1" || wrong "the table of types does not say of $type: $cell"
-  done <<<"$entries"
-}
-
-# catalog: type, variable and schemes of each entry.
-catalog() {
-  local name rest
-  sed -nE 's/^[[:space:]]*v1alpha1\.(Type[A-Za-z0-9]+): +\{(.*)\},$/\1 \2/p' controllers/internal/catalog/catalog.go | while read -r name rest; do
-    printf '%s\t%s\t%s\n' \
-      "$(sed -nE "s/^[[:space:]]*$name +ServiceType = \"(.*)\"/\\1/p" api/v1alpha1/backingservice_types.go)" \
-      "$(grep -oP 'Variable: "\K[^"]+' <<<"$rest" || true)" \
-      "$(grep -oP 'Schemes: \[\]string\{\K[^}]+' <<<"$rest" | tr -d '",' || true)"
-  done
-}
+anchors() { sed -nE 's/^#+ //p' "$1" | tr '[:upper:]' '[:lower:]' | tr -d ".,:\`?/()'" | tr ' ' '-'; }
 
 # check_reasons FILE...: each condition and each reason of the API is explained in one of them.
 check_reasons() {

@@ -159,6 +159,7 @@ func (s *scene) try(kind v1alpha1.ServiceType, subject subject) {
 	s.awaitBinding(app)
 	since.require(s)
 	s.leave(before)
+	s.requireListed(kind, good, bad)
 	slices.Sort(verdicts)
 	s.Logf("%s: verdict after %.1f s (median of %d: %s); %d refused; all in %s", kind, verdicts[len(verdicts)/2].Seconds(), len(verdicts),
 		inSeconds(verdicts), len(bad), time.Since(began).Round(time.Second))

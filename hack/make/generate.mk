@@ -9,10 +9,11 @@ GENERATED := \
 	charts/bindery/files/crd \
 	charts/bindery/files/policy \
 	charts/bindery/files/rbac \
-	docs/api.md
+	docs/api.md \
+	docs/types
 
 .PHONY: generate
-generate: generate-code generate-manifests generate-chart generate-docs ## Write everything that is generated: deepcopy, CRDs, role, the chart's copies, references.
+generate: generate-code generate-manifests generate-chart generate-docs generate-types ## Write everything that is generated: deepcopy, CRDs, role, the chart's copies, references.
 
 .PHONY: generate-code
 generate-code: $(BIN)/controller-gen ## Write the deepcopy methods of the API.
@@ -46,3 +47,8 @@ generate-docs: $(BIN)/crd-ref-docs ## Write docs/api.md from the comments of the
 	@mkdir -p docs
 	$(BIN)/crd-ref-docs --source-path=api/v1alpha1 --config=hack/tools/crd-ref-docs/config.yaml --templates-dir=hack/tools/crd-ref-docs/templates \
 		--renderer=markdown --output-path=docs/api.md --log-level=ERROR
+
+# docs/types/adding.md is written by hand.
+.PHONY: generate-types
+generate-types: ## Write the pages about the types from the catalog, and from what the probes can find out.
+	go run ./controllers/internal/typedocs/generate docs/types

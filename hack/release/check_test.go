@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,6 +124,31 @@ func TestTreeWithChangesIsRefusedExceptForATrial(t *testing.T) {
 	}
 	if dirty, err := commitOf(root, "", true); err != nil || dirty.sha != clean.sha+"-dirty" {
 		t.Errorf("a trial is of %s, %v", dirty.sha, err)
+	}
+}
+
+// The chart names every image of ours by the digest that the release has given it.
+func TestEveryImageOfTheChartGetsItsDigest(t *testing.T) {
+	values, err := os.ReadFile("../../charts/bindery/values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := 0
+	for _, p := range programs {
+		keys, ok := digestValues[p.name]
+		if named := bytes.Contains(values, []byte("repository: bindery-dev/"+p.name+"\n")); named != ok {
+			t.Errorf("the chart has the image %s: %v, and its digest is written: %v", p.name, named, ok)
+		}
+		if !ok {
+			continue
+		}
+		pinned++
+		if values, err = replaceScalar(values, keys, "sha256:"+p.name); err != nil {
+			t.Errorf("%s: %v", p.name, err)
+		}
+	}
+	if pinned != len(digestValues) || pinned == 0 {
+		t.Errorf("%d of %d images of the chart are published", pinned, len(digestValues))
 	}
 }
 

@@ -87,7 +87,10 @@ func (r *release) images(licences licences) ([]published, error) {
 
 // image builds an image for every architecture.
 func (r *release) image(p program, licences licences) (published, error) {
-	notice := licences.text(p)
+	notice, err := licences.text(p)
+	if err != nil {
+		return published{}, err
+	}
 	made := published{program: p, version: r.version, platforms: map[string]platform{}}
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range architectures {

@@ -37,10 +37,15 @@ func (r *release) licences() (licences, error) {
 	if err := thirdparty.Check(all); err != nil {
 		return licences{}, err
 	}
-	return found, os.WriteFile(r.file("third-party-licenses.txt"), thirdparty.Notice(all), 0o644)
+	notice, err := thirdparty.Notice(all)
+	if err != nil {
+		return licences{}, err
+	}
+	return found, os.WriteFile(r.file("third-party-licenses.txt"), notice, 0o644)
 }
 
-func (l licences) text(p program) []byte { return thirdparty.Notice(l.modules[p.name]) }
+// text is what the image of a program has to say about the modules that it is made of.
+func (l licences) text(p program) ([]byte, error) { return thirdparty.Notice(l.modules[p.name]) }
 
 // of finds a module of a program.
 func (l licences) of(p program, path, version string) (thirdparty.Module, error) {

@@ -154,6 +154,23 @@ func (o Options) TLS() TLS {
 	return tls
 }
 
+// Spelling is a kind of option about TLS: what it says, and the names that it has, in the form of Option.
+type Spelling struct {
+	Says  string
+	Names []string
+}
+
+// Spellings lists the options about TLS that are understood in a handle of any type, for the documents.
+func Spellings() []Spelling {
+	return []Spelling{
+		{"Whether to use TLS, and how much to check.", slices.Clone(modeNames)},
+		{"Whether to check the certificate. `ca` checks no name.", slices.Clone(checkNames)},
+		{"With any value but a no: check nothing.", slices.Clone(skipNames)},
+		{"A file with the authority, or a folder, in the image of the app.", slices.Clone(authorityNames)},
+		{"The name that the certificate is for.", slices.Clone(nameNames)},
+	}
+}
+
 // Check is how much of a certificate an app checks.
 type Check int
 

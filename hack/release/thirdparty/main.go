@@ -1,4 +1,4 @@
-// Thirdparty writes the page of the modules that the programs are made of and of their licences. It fails, and writes
+// Thirdparty writes the page of the modules that each program is made of and of their licences. It fails, and writes
 // nothing, where one has a licence that is not allowed, or none that is known.
 //
 //	usage: thirdparty [-root DIR] [-out FILE] PATTERN...
@@ -23,13 +23,18 @@ func main() {
 }
 
 func write(root, out string, patterns []string) error {
-	modules, err := thirdparty.Of(root, []string{"amd64", "arm64"}, patterns...)
+	programs, err := thirdparty.Programs(root, []string{"amd64", "arm64"}, patterns...)
 	if err != nil {
 		return err
 	}
+	modules := thirdparty.All(programs)
 	if err := thirdparty.Check(modules); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "thirdparty: %d modules, all under allowed licences\n", len(modules))
-	return os.WriteFile(out, thirdparty.Page(modules), 0o644)
+	page, err := thirdparty.Page(programs)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "thirdparty: %d modules of %d programs, all under allowed licences\n", len(modules), len(programs))
+	return os.WriteFile(out, page, 0o644)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/evidence/evidencetest"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
@@ -54,6 +55,7 @@ func (tt trial) run(t *testing.T) {
 	if got.Sentence == "" || strings.Contains(got.Sentence, canary) || strings.Contains(got.Sentence, testmail.User+":") {
 		t.Errorf("the sentence is to be there, and to hold nothing of the handle or the server: %q", got.Sentence)
 	}
+	evidencetest.Found(t, v1alpha1.TypeSMTP, got.Code)
 }
 
 func TestAgainstMailpit(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
+	"github.com/bindery-dev/bindery/controllers/internal/evidence/evidencetest"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/token"
@@ -40,6 +43,16 @@ func find(t *testing.T, p probe.Prober, kind v1alpha1.ServiceType, handle string
 		t.Errorf("the sentence is to be there, and to hold nothing of the handle: %q", got.Sentence)
 	}
 	return got
+}
+
+// saw records what was found: a token that passed was taken by its vendor, if the vendor was asked.
+func saw(t *testing.T, question token.Question, kind v1alpha1.ServiceType, code int32) {
+	t.Helper()
+	if code == exitcode.Passed && question.Vendor && catalog.Lookup(kind).Vendor {
+		evidencetest.Reason(t, kind, v1alpha1.ReasonVerified)
+		return
+	}
+	evidencetest.Found(t, kind, code)
 }
 
 // asking is a probe that asks these vendors.
@@ -105,6 +118,7 @@ func TestAVendorIsAskedOnceAndNothingIsChanged(t *testing.T) {
 					if asked := vendors.Requests(); !slices.Equal(asked, []string{requests[kind]}) || vendors.Writes() != 0 {
 						t.Errorf("%d writes, and it was asked %v, want %s once", vendors.Writes(), asked, requests[kind])
 					}
+					saw(t, p.Question, kind, got.Code)
 				})
 			}
 		}
@@ -120,11 +134,13 @@ func TestNobodyIsAsked(t *testing.T) {
 			if got := find(t, probe.Prober{}, kind, badToken, ample); got.Code != exitcode.Passed || !strings.Contains(got.Sentence, "nobody was asked") {
 				t.Errorf("without the wish: %+v", got)
 			}
+			saw(t, token.Question{}, kind, exitcode.Passed)
 			for _, malformed := range []string{`"` + goodToken + `"`, goodToken + "\n", "Bearer " + goodToken, "ftp://" + goodToken, goodToken + " x"} {
 				for _, prober := range []probe.Prober{{}, p} {
 					if got := find(t, prober, kind, malformed, ample); got.Code != exitcode.TokenMalformed {
 						t.Errorf("%q: %+v", malformed, got)
 					}
+					saw(t, prober.Question, kind, exitcode.TokenMalformed)
 				}
 			}
 		})
@@ -171,6 +187,7 @@ func TestAVendorThatCannotBeReached(t *testing.T) {
 			if took := time.Since(began); took > 4*time.Second {
 				t.Errorf("it took %s", took)
 			}
+			saw(t, p.Question, v1alpha1.TypePostmark, got.Code)
 		})
 	}
 	if asked := vendors.Requests(); len(asked) > 0 {
@@ -229,19 +246,23 @@ func forward(t *testing.T, address, to string) {
 // Postmark takes mail by SMTP as well: such a handle is tried as that of a mail server is.
 func TestAURLOfPostmark(t *testing.T) {
 	server := testmail.Start(t, nil, canary, testmail.LoginInTheClear)
-	for handle, want := range map[string]int32{
-		"smtp://app:" + canary + "@" + server.Address:        exitcode.Passed,
-		"smtp://app:" + canary + "@" + server.Address + "\n": exitcode.HandleUntrimmed,
-		"smtp://app:x" + canary + "@" + server.Address:       exitcode.CredentialsRefused,
-		"smtp://app:" + canary + "@127.0.0.1:1":              exitcode.Unreachable,
-		"smtp://app:" + canary + "/@" + server.Address:       exitcode.HandleNotEncoded,
-		"https://api.postmarkapp.com/" + canary:              exitcode.TokenMalformed,
+	for name, test := range map[string]struct {
+		handle string
+		want   int32
+	}{
+		"a login":                 {"smtp://app:" + canary + "@" + server.Address, exitcode.Passed},
+		"a line break at the end": {"smtp://app:" + canary + "@" + server.Address + "\n", exitcode.HandleUntrimmed},
+		"a wrong password":        {"smtp://app:x" + canary + "@" + server.Address, exitcode.CredentialsRefused},
+		"nobody listens":          {"smtp://app:" + canary + "@127.0.0.1:1", exitcode.Unreachable},
+		"a slash in the password": {"smtp://app:" + canary + "/@" + server.Address, exitcode.HandleNotEncoded},
+		"a URL of the web":        {"https://api.postmarkapp.com/" + canary, exitcode.TokenMalformed},
 	} {
-		t.Run(handle, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			for _, question := range []token.Question{{}, {Vendor: true}} {
-				if got := find(t, probe.Prober{Question: question}, v1alpha1.TypePostmark, handle, ample); got.Code != want {
-					t.Errorf("%+v, want %d", got, want)
+				if got := find(t, probe.Prober{Question: question}, v1alpha1.TypePostmark, test.handle, ample); got.Code != test.want {
+					t.Errorf("%+v, want %d", got, test.want)
 				}
+				saw(t, question, v1alpha1.TypePostmark, test.want)
 			}
 		})
 	}
@@ -250,17 +271,22 @@ func TestAURLOfPostmark(t *testing.T) {
 	}
 	// Where the vendor is to be asked, to pass is to be taken. So it is said where no login was tried.
 	open := testmail.Start(t, nil, "")
-	for question, want := range map[token.Question]int32{{}: exitcode.Passed, {Vendor: true}: exitcode.Reachable} {
-		if got := find(t, probe.Prober{Question: question}, v1alpha1.TypePostmark, "smtp://app:"+canary+"@"+open.Address, ample); got.Code != want {
-			t.Errorf("%+v, want %d", got, want)
+	t.Run("a server that asks for no login", func(t *testing.T) {
+		for question, want := range map[token.Question]int32{{}: exitcode.Passed, {Vendor: true}: exitcode.Reachable} {
+			if got := find(t, probe.Prober{Question: question}, v1alpha1.TypePostmark, "smtp://app:"+canary+"@"+open.Address, ample); got.Code != want {
+				t.Errorf("%+v, want %d", got, want)
+			}
+			saw(t, question, v1alpha1.TypePostmark, want)
 		}
-	}
+	})
 }
 
 // Any request to an input of Loggly stores an event. So it is reached, and nothing is sent.
 func TestAURLOfLoggly(t *testing.T) {
 	vendors := testvendor.Start(t)
 	input := vendors.URL + "/inputs/" + canary + "/tag/http/"
+	open := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(open.Close)
 	for name, test := range map[string]struct {
 		handle string
 		roots  *x509.CertPool
@@ -268,6 +294,9 @@ func TestAURLOfLoggly(t *testing.T) {
 	}{
 		"an input":             {input, vendors.Authority.Pool, exitcode.Passed},
 		"an unknown authority": {input, x509.NewCertPool(), exitcode.CertificateUntrusted},
+		"another name":         {strings.Replace(input, "127.0.0.1", "localhost", 1), vendors.Authority.Pool, exitcode.CertificateNameMismatch},
+		"no TLS":               {"https://" + open.Listener.Addr().String() + "/inputs/" + canary, vendors.Authority.Pool, exitcode.TLSRefused},
+		"no such name":         {"https://" + strings.Repeat("a", 64) + ".example/inputs/" + canary, vendors.Authority.Pool, exitcode.NameNotFound},
 		"nobody listens":       {"https://127.0.0.1:1/inputs/" + canary, vendors.Authority.Pool, exitcode.Unreachable},
 		"another URL":          {"redis://" + canary + "@a", vendors.Authority.Pool, exitcode.TokenMalformed},
 	} {
@@ -277,6 +306,7 @@ func TestAURLOfLoggly(t *testing.T) {
 				if got := find(t, p, v1alpha1.TypeLoggly, test.handle, ample); got.Code != test.want {
 					t.Errorf("%+v, want %d", got, test.want)
 				}
+				saw(t, question, v1alpha1.TypeLoggly, test.want)
 			}
 		})
 	}

@@ -13,17 +13,24 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/google/licensecheck"
+	"golang.org/x/mod/module"
 )
 
 // Allowed are the licences, by their names in SPDX, under which a dependency may be part of a program that is published
-// under the Apache License 2.0. All of them ask for a copy of their text, which is in every image, and for nothing else.
-var Allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"}
+// under the Apache License 2.0. All of them ask for a copy of their text, which is in every image. One that is in
+// withSource asks for one thing more.
+var Allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MPL-2.0"}
+
+// withSource are those of Allowed that reach no further than the files of their module, and ask whoever publishes a program
+// with it to say where these files are: https://www.mozilla.org/MPL/2.0/, 3.1 and 3.2. Bindery changes no file of a module.
+var withSource = []string{"MPL-2.0"}
 
 // knownPart is how much of a licence file must be words of known licences, in percent. The rest is names and years.
 const knownPart = 75
@@ -48,6 +55,48 @@ type Text struct {
 
 // Expression is what the licences are together, in the words of SPDX.
 func (m Module) Expression() string { return strings.Join(m.Licences, " AND ") }
+
+// Source is where the files of the module are, as they were compiled, if one of its licences asks to say so: an archive of
+// Go's public mirror, whose address is made from the path and the version.
+func (m Module) Source() (string, error) {
+	if !slices.ContainsFunc(m.Licences, func(id string) bool { return slices.Contains(withSource, id) }) {
+		return "", nil
+	}
+	path, err := module.EscapePath(m.Path)
+	if err != nil {
+		return "", err
+	}
+	version, err := module.EscapeVersion(m.Version)
+	if err != nil {
+		return "", err
+	}
+	return "https://proxy.golang.org/" + path + "/@v/" + version + ".zip", nil
+}
+
+// Program is one of the programs, and what it is made of.
+type Program struct {
+	Name    string
+	Modules []Module
+}
+
+// Programs finds the programs among the packages that patterns name, and what each of them is made of.
+func Programs(root string, architectures []string, patterns ...string) ([]Program, error) {
+	command := exec.Command("go", append([]string{"list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`}, patterns...)...)
+	command.Dir = root
+	out, err := output(command)
+	if err != nil {
+		return nil, err
+	}
+	var programs []Program
+	for pkg := range strings.FieldsSeq(string(out)) {
+		modules, err := Of(root, architectures, pkg)
+		if err != nil {
+			return nil, err
+		}
+		programs = append(programs, Program{Name: path.Base(pkg), Modules: modules})
+	}
+	return programs, nil
+}
 
 // listed is what `go list` says about a package.
 type listed struct {

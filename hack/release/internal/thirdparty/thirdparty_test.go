@@ -79,6 +79,86 @@ func TestLicenceThatIsNotAllowedIsNamedWithItsModule(t *testing.T) {
 	}
 }
 
+// Who gets a program with a module under the Mozilla Public License has to be told where its source is.
+func TestSourceIsNamedWhereALicenceAsksForIt(t *testing.T) {
+	texts := []Text{{Name: "LICENSE", Content: []byte("\nwords\n")}}
+	programs := []Program{
+		{Name: "bindery", Modules: []Module{{Path: "example.com/free", Version: "v1.0.0", Licences: []string{"MIT"}, Texts: texts}}},
+		{Name: "bindery-job", Modules: []Module{
+			{Path: "example.com/Shared", Version: "v1.2.0", Licences: []string{"MIT", "MPL-2.0"}, Texts: texts},
+			{Path: "example.com/free", Version: "v1.0.0", Licences: []string{"MIT"}, Texts: texts},
+		}},
+	}
+	const source = "https://proxy.golang.org/example.com/!shared/@v/v1.2.0.zip"
+	page, err := Page(programs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, _ := strings.Cut(string(page), "\n## ")
+	want := `bindery
+
+| module | version | licence |
+|---|---|---|
+| example.com/free | v1.0.0 | MIT |
+
+## bindery-job
+
+| module | version | licence |
+|---|---|---|
+| example.com/Shared | v1.2.0 ([source](` + source + `)) | MIT AND MPL-2.0 |
+| example.com/free | v1.0.0 | MIT |
+`
+	if diff := cmp.Diff(want, tables); diff != "" {
+		t.Errorf("tables (-want +got):\n%s", diff)
+	}
+	notice, err := Notice(All(programs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = `example.com/Shared v1.2.0: LICENSE
+----------------------------------
+
+The source, unchanged: ` + source + `
+
+words
+
+example.com/free v1.0.0: LICENSE
+--------------------------------
+
+words
+
+`
+	if diff := cmp.Diff(want, string(notice)); diff != "" {
+		t.Errorf("notice (-want +got):\n%s", diff)
+	}
+}
+
+// Each program has a list of its own, with the licences of this tree as they are.
+func TestEachProgramHasItsOwnList(t *testing.T) {
+	programs, err := Programs("../../../..", []string{"amd64"}, "./cmd/...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := map[string]bool{}
+	for _, p := range programs {
+		if err := Check(p.Modules); err != nil {
+			t.Error(err)
+		}
+		for _, m := range p.Modules {
+			has[p.Name+" "+m.Path] = true
+		}
+	}
+	for what, want := range map[string]bool{
+		"bindery sigs.k8s.io/controller-runtime": true, "bindery-job sigs.k8s.io/controller-runtime": false,
+		"collector " + Standard: true, "pinger " + Standard: true,
+		"bindery-job github.com/go-sql-driver/mysql": true, "bindery github.com/go-sql-driver/mysql": false,
+	} {
+		if has[what] != want {
+			t.Errorf("%s: %v, want %v", what, has[what], want)
+		}
+	}
+}
+
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()

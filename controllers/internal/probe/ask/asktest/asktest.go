@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/evidence/evidencetest"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 	"github.com/bindery-dev/bindery/hack/standin"
@@ -57,6 +58,7 @@ func (tt Trial) Run(t *testing.T, kind v1alpha1.ServiceType, probe wire.Probe) {
 			t.Errorf("the sentence holds a key: %q", failed.Sentence)
 		}
 	}
+	evidencetest.Found(t, kind, failed.Code)
 }
 
 // RequireClean fails the test if a result is none of the table, or if its sentence has something of a handle or an answer.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/controllers/internal/evidence/evidencetest"
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
@@ -61,6 +62,7 @@ func (tt Trial) run(t *testing.T, kind v1alpha1.ServiceType) {
 	if got.Sentence == "" || strings.Contains(got.Sentence, Canary) {
 		t.Errorf("the sentence is to be there, and to hold nothing of the handle: %q", got.Sentence)
 	}
+	evidencetest.Found(t, kind, got.Code)
 }
 
 // Listen serves each connection with f, then closes it.

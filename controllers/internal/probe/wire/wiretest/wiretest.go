@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
-	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/evidence/evidencetest"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 )
 
@@ -64,9 +64,7 @@ func (trial Trial) run(t *testing.T, kind v1alpha1.ServiceType, probe wire.Probe
 	if got.Sentence == "" || strings.Contains(got.Sentence, Canary) {
 		t.Errorf("the sentence is to be there, and to hold nothing of the handle: %q", got.Sentence)
 	}
-	if _, known := exitcode.Lookup(kind, got.Code); !known {
-		t.Errorf("the code %d is no finding", got.Code)
-	}
+	evidencetest.Found(t, kind, got.Code)
 }
 
 // Listen serves each connection with f, then closes it, and returns host:port.
