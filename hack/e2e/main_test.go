@@ -11,6 +11,7 @@
 //	scene_test.go     the namespace of one test, and what is asked and done in it
 //	pinger_test.go    the app of the story, and the Redis behind it
 //	app_test.go       an app whose manifest the tests play with
+//	servers_test.go   servers of all types that others run
 //	operator_test.go  the operator's Pod, its log and its end
 //	audit_test.go     what the API server has written down about the operator
 package e2e

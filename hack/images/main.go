@@ -4,7 +4,8 @@
 //	usage: images [-root DIR] [-out DIR] [-tag TAG] [-missing NAME,...] [NAME...]
 //
 // Each NAME becomes OUT/NAME.tar, with its reference and the digest of its configuration (what Kubernetes calls the
-// image's ID) in OUT/NAME.image. An image that did not change is not written again.
+// image's ID) in OUT/NAME.image. An image that did not change is not written again. Without a NAME, the images are built
+// that Bindery and its examples need; those of the servers of tests are built by name.
 package main
 
 import (
@@ -30,10 +31,13 @@ import (
 type source struct {
 	name string
 	tag  string
-	// module and pkg name the Go program, relative to the root of the tree; with no pkg, the image is made from
-	// OUT/NAME.rootfs.tar.
+	// module and pkg name the Go program, relative to the root of the tree.
 	module string
 	pkg    string
+	// rootfs makes the image from OUT/NAME.rootfs.tar. With neither pkg nor rootfs, it is made from the tool bin/NAME.
+	rootfs func(rootfs []byte) (v1.Image, error)
+	// onlyByName: it is built only if its name is given.
+	onlyByName bool
 }
 
 var sources = []source{
@@ -43,7 +47,11 @@ var sources = []source{
 	{name: "collector", tag: "dev", module: ".", pkg: "./cmd/collector"},
 	{name: "load", tag: "dev", module: ".", pkg: "./hack/load"},
 	{name: "pause", tag: "dev", module: "hack/images", pkg: "./pause"},
-	{name: "redis", tag: "7.0"},
+	{name: "redis", tag: "7.0", rootfs: image.Redis},
+	{name: "servers", tag: "dev", rootfs: image.Servers, onlyByName: true},
+	{name: "vendor", tag: "dev", module: ".", pkg: "./hack/standin/serve", onlyByName: true},
+	{name: "mailpit", tag: "dev", onlyByName: true},
+	{name: "versitygw", tag: "dev", onlyByName: true},
 }
 
 func (s source) reference() (name.Tag, error) {
@@ -84,10 +92,10 @@ func run(root, out, tag string, mayMiss, names []string) error {
 	return nil
 }
 
-// choose returns the sources of these names, or every one.
+// choose returns the sources of these names, or every one that is not built by name alone.
 func choose(names []string) ([]source, error) {
 	if len(names) == 0 {
-		return sources, nil
+		return slices.DeleteFunc(slices.Clone(sources), func(s source) bool { return s.onlyByName }), nil
 	}
 	var chosen []source
 	for _, n := range names {
@@ -109,18 +117,17 @@ func (s source) build(root, out string) error {
 }
 
 func (s source) image(root, out string) (v1.Image, error) {
-	if s.pkg == "" {
+	if s.rootfs != nil {
 		rootfs, err := os.ReadFile(filepath.Join(out, s.name+".rootfs.tar"))
 		if err != nil {
 			return nil, err
 		}
-		return image.Redis(rootfs)
+		return s.rootfs(rootfs)
 	}
-	binary, err := image.Compile(filepath.Join(root, s.module), s.pkg, image.Build{})
+	program, err := s.program(root)
 	if err != nil {
 		return nil, err
 	}
-	program := image.Program{Name: filepath.Base(s.pkg), Binary: binary}
 	// Those of this machine: a developer's network may need one of its own.
 	authorities, err := os.ReadFile("/" + image.Certificates)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -130,6 +137,16 @@ func (s source) image(root, out string) (v1.Image, error) {
 		program.Files = []image.File{{Path: image.Certificates, Mode: 0o644, Data: authorities}}
 	}
 	return program.Local()
+}
+
+// program is the one of the image: compiled, or a tool that was.
+func (s source) program(root string) (image.Program, error) {
+	if s.pkg == "" {
+		binary, err := os.ReadFile(filepath.Join(root, "bin", s.name))
+		return image.Program{Name: s.name, Binary: binary}, err
+	}
+	binary, err := image.Compile(filepath.Join(root, s.module), s.pkg, image.Build{})
+	return image.Program{Name: filepath.Base(s.pkg), Binary: binary}, err
 }
 
 func (s source) write(built v1.Image, out string) error {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +73,45 @@ func TestProgramThatIsNotThereIsAnErrorUnlessItMayBeMissing(t *testing.T) {
 	}
 	if err := run(root, out, "", nil, []string{"pingr"}); err == nil {
 		t.Error("a name that does not exist was accepted")
+	}
+}
+
+func TestServersOfTestsAreBuiltByNameAlone(t *testing.T) {
+	names := func(asked ...string) (all []string) {
+		t.Helper()
+		chosen, err := choose(asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range chosen {
+			all = append(all, s.name)
+		}
+		return all
+	}
+	if all := names(); !slices.Contains(all, "operator") || slices.Contains(all, "servers") {
+		t.Errorf("without a name: %q", all)
+	}
+	if diff := cmp.Diff([]string{"servers"}, names("servers")); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
+
+func TestToolIsPackedAsItWasBuilt(t *testing.T) {
+	root, out := t.TempDir(), t.TempDir()
+	if err := run(root, out, "", nil, []string{"mailpit"}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a tool that was not built: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(root, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "bin", "mailpit"), []byte("a binary"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(root, out, "", nil, []string{"mailpit"}); err != nil {
+		t.Fatal(err)
+	}
+	if note, err := os.ReadFile(filepath.Join(out, "mailpit.image")); err != nil || !strings.HasPrefix(string(note), "localhost/bindery/mailpit:dev ") {
+		t.Errorf("%q, %v", note, err)
 	}
 }
 

@@ -30,19 +30,32 @@ BUILD_IMAGES := cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images
 # Images that may be left out where there is nothing to build them from: MISSING=load,collector.
 MISSING ?=
 
-# The Redis image is built from Debian's packages, where Debian's tools are installed.
+# The images of servers that are in Debian's packages are built where Debian's tools are installed.
 ifneq ($(wildcard /etc/debian_version),)
 images: $(BIN)/images/redis.rootfs.tar
+servers-images: $(BIN)/images/servers/servers.rootfs.tar
 else
-override MISSING := redis,$(MISSING)
+override MISSING := redis,servers,$(MISSING)
 endif
 
 .PHONY: images
 images: ## Build the images of this tree into bin/images.
 	@$(BUILD_IMAGES) -missing '$(MISSING)'
 
+# Those of the servers that tests attach apps to, in a folder of their own: nothing else needs them.
+.PHONY: servers-images
+servers-images: $(BIN)/mailpit $(BIN)/versitygw ## Build the images of the servers that e2e tests start into bin/images/servers.
+	@cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images/servers -missing '$(MISSING)' servers vendor mailpit versitygw
+
+.PHONY: cluster-load-servers
+cluster-load-servers: cluster-up servers-images ## Build those images and load them into the development cluster, which is brought up if it is not.
+	@IMAGES=$(BIN)/images/servers hack/cluster/load.sh
+
 $(BIN)/images/redis.rootfs.tar:
-	@hack/images/redis-rootfs.sh $@
+	@hack/images/rootfs.sh redis $@
+
+$(BIN)/images/servers/servers.rootfs.tar: hack/images/rootfs.sh hack/images/rootfs/servers.sh $(BIN)/pouchdb-server
+	@hack/images/rootfs.sh servers $@
 
 # The local node cannot start a Pod without it.
 $(BIN)/images/pause.tar: hack/images/go.mod $(wildcard hack/images/*.go hack/images/image/*.go) hack/images/pause/main.go

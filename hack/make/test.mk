@@ -12,7 +12,7 @@ test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 $(BIN)/mailpit
 	for module in images release gitops scan; do (cd hack/$$module && go test $(TEST_FLAGS) ./...) || exit 1; done
 
 .PHONY: test-e2e
-test-e2e: deploy cluster-load-previous $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
+test-e2e: deploy cluster-load-previous cluster-load-servers $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 40m -v $(TEST_FLAGS) ./hack/e2e/...
 
 # What a user of kind would see first if it were broken: the story, a swap under load, and an API server that is away.

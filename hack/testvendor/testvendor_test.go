@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bindery-dev/bindery/hack/standin"
 	"github.com/bindery-dev/bindery/hack/testvendor"
 )
 
@@ -36,13 +37,13 @@ func TestWhatIsCounted(t *testing.T) {
 		t.Errorf("%d writes, requests %v", vendors.Writes(), vendors.Requests())
 	}
 	for _, write := range []string{"GET /inputs/x", "POST /bulk/x", "POST /email", "POST /agent_listener/invoke_raw_method?method=connect"} {
-		vendors.Behave(testvendor.Serves)
+		vendors.Behave(standin.Serves)
 		method, path, _ := strings.Cut(write, " ")
 		if send(method, path); vendors.Writes() != 1 || len(vendors.Requests()) != 1 {
 			t.Errorf("%s: %d writes, requests %v", write, vendors.Writes(), vendors.Requests())
 		}
 	}
-	vendors.Behave(testvendor.Busy)
+	vendors.Behave(standin.Busy)
 	if got := send("GET", "/server"); got != 429 {
 		t.Errorf("it is busy: %d", got)
 	}

@@ -112,6 +112,19 @@ func Redis(rootfs []byte) (v1.Image, error) {
 	})
 }
 
+// Servers is an image of a root file system with several of Debian's servers in it. A Pod says which one it runs.
+func Servers(rootfs []byte) (v1.Image, error) {
+	return local(rootfs, v1.Config{
+		Cmd:        []string{"sh"},
+		User:       nobody,
+		WorkingDir: "/data",
+		Env: []string{
+			"PATH=/usr/lib/postgresql/15/bin:/usr/lib/rabbitmq/bin:/opt/couchdb/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin",
+			"HOME=/data",
+		},
+	})
+}
+
 // local is an image of one layer, an uncompressed tar.
 func local(layer []byte, config v1.Config) (v1.Image, error) {
 	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{

@@ -18,6 +18,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe/ask"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/ask/asktest"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
+	"github.com/bindery-dev/bindery/hack/standin"
 	"github.com/bindery-dev/bindery/hack/testcouchdb"
 	"github.com/bindery-dev/bindery/hack/testserver"
 )
@@ -28,85 +29,36 @@ const (
 	passed = exitcode.Passed
 )
 
-const (
-	welcome = `{"couchdb":"Welcome","version":"3.5.0","git_sha":"0","uuid":"0","features":["scheduler"],"vendor":{"name":"The Apache Software Foundation"}}`
-	up      = `{"status":"ok","seeds":{}}`
-)
-
-// couch is a stand-in for CouchDB: its answers are those of its documentation. It has the database visits, the database
-// team/visits, and the database of others, which app may not use.
-type couch struct {
-	// user may use it with the canary as the password. Empty: everybody may.
-	user string
-	// up answers /_up. Default: that it is.
-	up http.HandlerFunc
-	// root answers /. Default: as CouchDB.
-	root http.HandlerFunc
-	// database answers for every database. Default: as CouchDB.
-	database http.HandlerFunc
-}
-
-func (c couch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if user, password, _ := r.BasicAuth(); c.user != "" && (user != c.user || password != canary) {
-		asktest.Answer(401, `{"error":"unauthorized","reason":"Name or password is incorrect."}`)(w, r)
-		return
-	}
-	handler := c.database
-	switch {
-	case r.URL.Path == "/":
-		handler = either(c.root, asktest.Answer(200, welcome))
-	case r.URL.Path == "/_up":
-		handler = either(c.up, asktest.Answer(200, up))
-	case handler == nil:
-		handler = asktest.Answer(404, `{"error":"not_found","reason":"Database does not exist."}`)
-		if answer, ok := databases[r.URL.EscapedPath()]; ok {
-			handler = answer
-		}
-	}
-	handler(w, r)
-}
-
-var databases = map[string]http.HandlerFunc{
-	"/visits":           asktest.Answer(200, `{"instance_start_time":"0","db_name":"visits","doc_count":0}`),
-	"/team%2Fvisits":    asktest.Answer(200, `{"db_name":"team/visits","doc_count":0}`),
-	"/others":           asktest.Answer(403, `{"error":"forbidden","reason":"You are not allowed to access this db."}`),
-	"/Visits-" + canary: asktest.Answer(400, `{"error":"illegal_database_name","reason":"Name: 'Visits-`+canary+`'. Only lowercase characters …"}`),
-}
-
-func either(handler, otherwise http.HandlerFunc) http.HandlerFunc {
-	if handler != nil {
-		return handler
-	}
-	return otherwise
-}
+// private has one user.
+var private = standin.CouchDB{User: "app", Password: canary}
 
 func TestProbe(t *testing.T) {
-	serve := func(c couch) string { return asktest.Serve(t, c.ServeHTTP).Addr }
+	serve := func(c standin.CouchDB) string { return asktest.Serve(t, c.ServeHTTP).Addr }
 	authority := testserver.NewAuthority(t)
-	secure := httptest.NewUnstartedServer(couch{user: "app"})
+	secure := httptest.NewUnstartedServer(private)
 	secure.TLS = authority.Server("127.0.0.1")
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // it would complain about the client, which is the test
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	open, private, overTLS := serve(couch{}), "app:"+canary+"@"+serve(couch{user: "app"}), "app:"+canary+"@"+secure.Listener.Addr().String()
+	open, login, overTLS := serve(standin.CouchDB{}), "app:"+canary+"@"+serve(private), "app:"+canary+"@"+secure.Listener.Addr().String()
 	trusting := wire.Dialer{Roots: authority.Pool}
 	saysUp := func(status int, body string) string {
-		return "http://" + serve(couch{up: asktest.Answer(status, body)}) + "/visits"
+		return "http://" + serve(standin.CouchDB{Up: asktest.Answer(status, body)}) + "/visits"
 	}
 	root := func(status int, body string) string {
-		return "http://" + serve(couch{root: asktest.Answer(status, body)})
+		return "http://" + serve(standin.CouchDB{Root: asktest.Answer(status, body)})
 	}
 	database := func(status int, body string) string {
-		return "http://" + serve(couch{database: asktest.Answer(status, body)}) + "/visits"
+		return "http://" + serve(standin.CouchDB{Database: asktest.Answer(status, body)}) + "/visits"
 	}
-	hidden := serve(couch{root: asktest.Answer(404, asktest.Page)})
+	hidden := serve(standin.CouchDB{Root: asktest.Answer(404, asktest.Page)})
 	for name, tt := range map[string]asktest.Trial{
 		"a database":                         {Handle: "http://" + open + "/visits", Want: passed, Sentence: "has the database"},
 		"a database and a slash":             {Handle: "http://" + open + "/visits/", Want: passed, Sentence: "has the database"},
 		"a database with a slash":            {Handle: "http://" + open + "/team%2Fvisits", Want: passed, Sentence: "has the database"},
-		"a user":                             {Handle: "http://" + private + "/visits", Want: passed},
-		"no database":                        {Handle: "http://" + private, Want: passed, Sentence: "took the credentials"},
-		"the dialect":                        {Handle: "couchdb://" + private + "/visits", Want: passed},
+		"a user":                             {Handle: "http://" + login + "/visits", Want: passed},
+		"no database":                        {Handle: "http://" + login, Want: passed, Sentence: "took the credentials"},
+		"the dialect":                        {Handle: "couchdb://" + login + "/visits", Want: passed},
 		"a list, and one of it is up":        {Handle: "couchdb://127.0.0.1:1," + open + "/visits", Want: passed},
 		"options of a client":                {Handle: "http://" + open + "/visits?timeout=5#x", Want: passed},
 		"TLS":                                {Handle: "https://" + overTLS + "/visits", Want: passed, Dialer: trusting},
@@ -116,16 +68,16 @@ func TestProbe(t *testing.T) {
 		"TLS of another name":                {Handle: "https://" + strings.Replace(overTLS, "127.0.0.1", "localhost", 1), Want: exitcode.CertificateNameMismatch, Dialer: trusting},
 		"TLS that is not to be checked":      {Handle: "https://" + overTLS + "/visits#insecure", Want: passed},
 		"no TLS where there is":              {Handle: "http://" + overTLS + "/visits", Want: exitcode.TLSRequired, Sentence: "https://"},
-		"TLS where there is none":            {Handle: "https://" + private + "/visits", Want: exitcode.TLSRefused},
-		"a wrong password":                   {Handle: "http://x" + private + "/visits", Want: exitcode.CredentialsRefused, Sentence: "not those"},
-		"no password":                        {Handle: "http://" + strings.TrimPrefix(private, "app:"+canary+"@") + "/visits", Want: exitcode.CredentialsRefused, Sentence: "has none"},
+		"TLS where there is none":            {Handle: "https://" + login + "/visits", Want: exitcode.TLSRefused},
+		"a wrong password":                   {Handle: "http://x" + login + "/visits", Want: exitcode.CredentialsRefused, Sentence: "not those"},
+		"no password":                        {Handle: "http://" + strings.TrimPrefix(login, "app:"+canary+"@") + "/visits", Want: exitcode.CredentialsRefused, Sentence: "has none"},
 		"a password, where one is not asked": {Handle: "http://app:" + canary + "@" + open + "/visits", Want: passed},
-		"a database of others":               {Handle: "http://" + private + "/others", Want: exitcode.NotPermitted},
-		"a database that is not there":       {Handle: "http://" + private + "/" + canary, Want: exitcode.DatabaseNotFound, Sentence: "no database"},
-		"a name that no database can have":   {Handle: "http://" + private + "/Visits-" + canary, Want: exitcode.DatabaseNotFound, Sentence: "can have no database"},
+		"a database of others":               {Handle: "http://" + login + "/others", Want: exitcode.NotPermitted},
+		"a database that is not there":       {Handle: "http://" + login + "/" + canary, Want: exitcode.DatabaseNotFound, Sentence: "no database"},
+		"a name that no database can have":   {Handle: "http://" + login + "/Visits-" + canary, Want: exitcode.DatabaseNotFound, Sentence: "can have no database"},
 		"a database of PouchDB":              {Handle: database(404, `{"error":"not_found","reason":"no_db_file"}`), Want: exitcode.DatabaseNotFound},
 
-		"maintenance":                   {Handle: saysUp(404, `{"status":"maintenance_mode"}`), Want: exitcode.Unreachable, Sentence: "maintenance"},
+		"maintenance":                   {Handle: saysUp(404, standin.CouchDBMaintenance), Want: exitcode.Unreachable, Sentence: "maintenance"},
 		"out of a balancer":             {Handle: saysUp(404, `{"status":"nolb"}`), Want: exitcode.Unreachable, Sentence: "maintenance"},
 		"not yet filled":                {Handle: saysUp(404, `{"status":"seeding","seeds":{}}`), Want: exitcode.Unreachable, Sentence: "not up yet"},
 		"a server without that":         {Handle: saysUp(404, `{"error":"not_found","reason":"missing"}`), Want: passed},
@@ -135,7 +87,7 @@ func TestProbe(t *testing.T) {
 		"an error of its own":           {Handle: database(500, `{"error":"internal_server_error","reason":"`+canary+`"}`), Want: exitcode.Unreachable},
 		"below a proxy that hides it":   {Handle: "http://" + hidden + "/visits", Want: passed},
 		"the same, and no database":     {Handle: "http://" + hidden + "/" + canary, Want: exitcode.DatabaseNotFound},
-		"the path is not of a database": {Handle: "http://" + serve(couch{root: asktest.Answer(200, asktest.Page), database: asktest.Answer(200, welcome)}) + "/couchdb", Want: passed},
+		"the path is not of a database": {Handle: "http://" + serve(standin.CouchDB{Root: asktest.Answer(200, asktest.Page), Database: asktest.Answer(200, standin.CouchDBWelcome)}) + "/couchdb", Want: passed},
 		"PouchDB Server":                {Handle: root(200, `{"express-pouchdb":"Welcome!","version":"4.2.0"}`), Want: passed},
 
 		"a web server":                          {Handle: "http://" + asktest.Serve(t, asktest.Answer(200, asktest.Page)).Addr + "/visits", Want: exitcode.WrongProtocol},
@@ -212,7 +164,7 @@ func TestWhatIsAsked(t *testing.T) {
 			if user, password, _ := r.BasicAuth(); user != "app" || password != canary {
 				t.Errorf("%s: %s has other credentials", path, r.RequestURI)
 			}
-			couch{}.ServeHTTP(w, r)
+			standin.CouchDB{}.ServeHTTP(w, r)
 		})
 		to, failed := wire.Parse(v1alpha1.TypeCouchDB, "http://app:"+canary+"@"+server.Addr+path)
 		if failed != nil {
@@ -227,7 +179,7 @@ func TestWhatIsAsked(t *testing.T) {
 
 // A user whose password is refused is not tried again: CouchDB locks such users out.
 func TestARefusedPasswordIsSentOnce(t *testing.T) {
-	server := asktest.Serve(t, couch{user: "app"}.ServeHTTP)
+	server := asktest.Serve(t, private.ServeHTTP)
 	asktest.Trial{Handle: "http://app:x" + canary + "@" + server.Addr + "/visits", Want: exitcode.CredentialsRefused}.Run(t, v1alpha1.TypeCouchDB, Probe)
 	if got := server.Requests.Load(); got != 1 {
 		t.Errorf("it was sent %d times", got)
@@ -236,7 +188,7 @@ func TestARefusedPasswordIsSentOnce(t *testing.T) {
 
 // Whatever a server answers has a result, and nothing of it is in the sentence.
 func FuzzAnswer(f *testing.F) {
-	f.Add(200, welcome)
+	f.Add(200, standin.CouchDBWelcome)
 	f.Add(200, `{"db_name":"visits"}`)
 	f.Add(404, `{"error":"not_found","reason":"no_db_file"}`)
 	f.Add(400, `{"error":"illegal_database_name","reason":"c4n4ry"}`)

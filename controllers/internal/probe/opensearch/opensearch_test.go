@@ -18,6 +18,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe/ask"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/ask/asktest"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
+	"github.com/bindery-dev/bindery/hack/standin"
 	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
@@ -27,69 +28,42 @@ const (
 	passed = exitcode.Passed
 )
 
-// What the servers answer, according to their documentation. No package that could be installed here brings one of them.
+// What the servers answer to those who may not.
 const (
-	openSearch = `{"name":"a","cluster_name":"c4n4ry","cluster_uuid":"0","version":{"distribution":"opensearch","number":"3.3.0","build_type":"tar",
-		"lucene_version":"10.3.1","minimum_wire_compatibility_version":"2.19.0"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`
-	elasticsearch = `{"name":"a","cluster_name":"c4n4ry","cluster_uuid":"0","version":{"number":"9.2.0","build_flavor":"default","lucene_version":"10.3.1"},
-		"tagline":"You Know, for Search"}`
-	noPassword = `{"error":{"root_cause":[{"type":"security_exception","reason":"unable to authenticate user [c4n4ry] for REST request [/]"}],
-		"type":"security_exception","reason":"c4n4ry"},"status":401}`
 	noRight = `{"error":{"root_cause":[{"type":"security_exception","reason":"action [cluster:monitor/main] is unauthorized for user [c4n4ry]"}],
 		"type":"security_exception","reason":"c4n4ry"},"status":403}`
-	noIndex = `{"error":{"root_cause":[{"type":"index_not_found_exception","reason":"no such index [c4n4ry]"}],"type":"index_not_found_exception"},"status":404}`
+	noPassword = standin.SearchNoPassword
+	noIndex    = standin.SearchNoIndex
 )
 
 // search is a stand-in. Its answers are for app with the canary as the password, and for its key.
-func search(answer http.HandlerFunc) http.HandlerFunc {
-	key := "ApiKey " + base64.StdEncoding.EncodeToString([]byte("id:"+canary))
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Elastic-Product", "Elasticsearch")
-		if user, password, _ := r.BasicAuth(); r.Header.Get("Authorization") != key && (user != "app" || password != canary) {
-			asktest.Answer(401, noPassword)(w, r)
-			return
-		}
-		answer(w, r)
-	}
-}
-
-// atRoot answers only at the root, and says elsewhere that there is no such index.
-func atRoot(answer http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.RawQuery != "":
-			asktest.Answer(400, `{"error":{"type":"illegal_argument_exception","reason":"request [/] contains unrecognized parameter"},"status":400}`)(w, r)
-		case r.URL.Path == "/":
-			answer(w, r)
-		default:
-			asktest.Answer(404, noIndex)(w, r)
-		}
-	}
+func search() http.HandlerFunc {
+	return standin.Search{User: "app", Password: canary, Keys: []string{base64.StdEncoding.EncodeToString([]byte("id:" + canary))}}.ServeHTTP
 }
 
 func TestProbe(t *testing.T) {
 	serve := func(handler http.HandlerFunc) string { return asktest.Serve(t, handler).Addr }
 	always := func(status int, body string) string { return serve(asktest.Answer(status, body)) }
 	authority := testserver.NewAuthority(t)
-	secure := httptest.NewUnstartedServer(search(atRoot(asktest.Answer(200, elasticsearch))))
+	secure := httptest.NewUnstartedServer(search())
 	secure.TLS = authority.Server("127.0.0.1")
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // it would complain about the client, which is the test
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	trusting := wire.Dialer{Roots: authority.Pool}
-	private, overTLS := serve(search(atRoot(asktest.Answer(200, elasticsearch)))), secure.Listener.Addr().String()
+	private, overTLS := serve(search()), secure.Listener.Addr().String()
 	user := "app:" + canary + "@"
 	below := serve(func(w http.ResponseWriter, r *http.Request) {
 		if strings.TrimRight(r.URL.Path, "/") == "/es" {
-			asktest.Answer(200, openSearch)(w, r)
+			asktest.Answer(200, standin.OpenSearch)(w, r)
 			return
 		}
 		asktest.Answer(200, asktest.Page)(w, r)
 	})
 	for name, tt := range map[string]asktest.Trial{
-		"OpenSearch":                     {Handle: "http://" + serve(atRoot(asktest.Answer(200, openSearch))), Want: passed, Sentence: "OpenSearch answered"},
+		"OpenSearch":                     {Handle: "http://" + serve(standin.Search{Root: standin.OpenSearch}.ServeHTTP), Want: passed, Sentence: "OpenSearch answered"},
 		"Elasticsearch":                  {Handle: "http://" + user + private, Want: passed, Sentence: "Elasticsearch answered"},
-		"one without the header":         {Handle: "http://" + always(200, elasticsearch), Want: passed, Sentence: "a search engine"},
+		"one without the header":         {Handle: "http://" + always(200, standin.Elasticsearch), Want: passed, Sentence: "a search engine"},
 		"an index":                       {Handle: "http://" + user + private + "/visits", Want: passed},
 		"an index and a type, and more":  {Handle: "elasticsearch://" + user + private + "/visits/_doc?timeout=5s#x", Want: passed},
 		"below a path":                   {Handle: "http://" + below + "/es/", Want: passed},
@@ -228,8 +202,8 @@ func TestTheUsualPort(t *testing.T) {
 
 // Whatever a server answers has a result, and nothing of it is in the sentence.
 func FuzzAnswer(f *testing.F) {
-	f.Add(200, openSearch)
-	f.Add(200, elasticsearch)
+	f.Add(200, standin.OpenSearch)
+	f.Add(200, standin.Elasticsearch)
 	f.Add(401, noPassword)
 	f.Add(403, noRight)
 	f.Add(404, noIndex)

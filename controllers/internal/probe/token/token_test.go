@@ -16,6 +16,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/token"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
+	"github.com/bindery-dev/bindery/hack/standin"
 	"github.com/bindery-dev/bindery/hack/testmail"
 	"github.com/bindery-dev/bindery/hack/testvendor"
 )
@@ -72,7 +73,7 @@ func TestAVendorIsAskedOnceAndNothingIsChanged(t *testing.T) {
 	for _, kind := range tokenTypes() {
 		for name, test := range map[string]struct {
 			handle string
-			mode   testvendor.Mode
+			mode   standin.Mode
 			want   int32
 			says   string
 			within time.Duration
@@ -80,12 +81,12 @@ func TestAVendorIsAskedOnceAndNothingIsChanged(t *testing.T) {
 			"a good token":                        {handle: goodToken, says: "took it"},
 			"a good token with a space behind it": {handle: goodToken + " ", want: exitcode.HandleUntrimmed},
 			"a bad token":                         {handle: badToken, want: exitcode.CredentialsRefused, says: "refused it"},
-			"a vendor that is busy":               {handle: badToken, mode: testvendor.Busy, want: exitcode.VendorUnavailable, says: "too often"},
-			"a vendor that fails":                 {handle: badToken, mode: testvendor.Fails, want: exitcode.VendorUnavailable, says: "does not serve"},
-			"a vendor that hangs up":              {handle: badToken, mode: testvendor.Closes, want: exitcode.VendorUnavailable, says: "no answer"},
-			"a vendor that is slow":               {handle: badToken, mode: testvendor.Slow, want: exitcode.VendorUnavailable, says: "no answer", within: 2 * time.Second},
-			"another page than the vendor's":      {handle: goodToken, mode: testvendor.Garbles, want: exitcode.VendorUnavailable, says: "several things"},
-			"a vendor that leads elsewhere":       {handle: badToken, mode: testvendor.Leads, want: exitcode.VendorUnavailable, says: "several things"},
+			"a vendor that is busy":               {handle: badToken, mode: standin.Busy, want: exitcode.VendorUnavailable, says: "too often"},
+			"a vendor that fails":                 {handle: badToken, mode: standin.Fails, want: exitcode.VendorUnavailable, says: "does not serve"},
+			"a vendor that hangs up":              {handle: badToken, mode: standin.Closes, want: exitcode.VendorUnavailable, says: "no answer"},
+			"a vendor that is slow":               {handle: badToken, mode: standin.Slow, want: exitcode.VendorUnavailable, says: "no answer", within: 2 * time.Second},
+			"another page than the vendor's":      {handle: goodToken, mode: standin.Garbles, want: exitcode.VendorUnavailable, says: "several things"},
+			"a vendor that leads elsewhere":       {handle: badToken, mode: standin.Leads, want: exitcode.VendorUnavailable, says: "several things"},
 		} {
 			if catalog.Lookup(kind).Vendor {
 				t.Run(string(kind)+", "+name, func(t *testing.T) {

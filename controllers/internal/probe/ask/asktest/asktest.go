@@ -14,6 +14,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
+	"github.com/bindery-dev/bindery/hack/standin"
 )
 
 // Canary is in every credential of a handle, and in what stand-ins answer. It must not be in any sentence.
@@ -95,18 +96,7 @@ func Serve(t *testing.T, handler http.HandlerFunc) *Service {
 }
 
 // Answer is a handler that always answers this, as JSON if it looks like that.
-func Answer(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		switch {
-		case strings.HasPrefix(body, "{"):
-			w.Header().Set("Content-Type", "application/json")
-		case strings.HasPrefix(body, "<?xml"):
-			w.Header().Set("Content-Type", "application/xml")
-		}
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body) // a client that hangs up is the test's concern
-	}
-}
+func Answer(status int, body string) http.HandlerFunc { return standin.Answer(status, body) }
 
 // Page is what a web server shows to people.
 const Page = "<!doctype html><title>" + Canary + "</title>"
