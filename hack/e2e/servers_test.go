@@ -182,7 +182,7 @@ var secureServers = map[v1alpha1.ServiceType]recipe{
 			"port 0", "tls-port 6379", "tls-auth-clients no", "tls-cert-file /tls/tls.crt", "tls-key-file /tls/tls.key", "tls-ca-cert-file /tls/ca.pem",
 		}, "\n    ")},
 		handle: "rediss://app:<PASSWORD>@<NAME>:6379/1",
-		wrong:  map[string]string{v1alpha1.ReasonTLSRequired: "redis://app:<PASSWORD>@<NAME>:6379/1"},
+		wrong:  map[string]string{v1alpha1.ReasonWrongProtocol: "redis://app:<PASSWORD>@<NAME>:6379/1"}, // it hangs up, and says nothing
 	},
 	v1alpha1.TypeCollector:  secureStandin("web", ""),
 	v1alpha1.TypeCouchDB:    secureStandin("couchdb", "shop"),

@@ -3,7 +3,7 @@
 # and what else is done with it, is in hack/images/rootfs/NAME.sh.
 # Needs Debian's or Ubuntu's debootstrap and root, or sudo. DEBIAN_MIRROR overrides where packages come from: debootstrap knows Debian's own place.
 # usage: rootfs.sh NAME TAR
-set -euo pipefail
+set -Eeuo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 name=${1:?usage: rootfs.sh NAME TAR}
 out=$(realpath -m "${2:?usage: rootfs.sh NAME TAR}")
@@ -37,10 +37,16 @@ trap 'exit 130' INT TERM
 rootfs=$work/rootfs
 
 echo "images: fetching Debian $suite and its ${PACKAGES[*]}" >&2
-debootstrap --variant=minbase --include="$(IFS=,; echo "${PACKAGES[*]}")" "$suite" "$rootfs" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$work/log" 2>&1 || {
-  tail -n 20 "$work/log" >&2
-  exit 1
+include=$(IFS=,; echo "${PACKAGES[*]}")
+bootstrap() {
+  debootstrap --foreign --variant=minbase --include="$include" "$suite" "$rootfs" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"}
+  # A build that is cut short begins anew, so nothing has to be on the disk before the end.
+  echo force-unsafe-io >"$rootfs/etc/dpkg/dpkg.cfg.d/unsafe-io"
+  chroot "$rootfs" /debootstrap/debootstrap --second-stage
 }
+trap 'tail -n 20 "$work/log" >&2' ERR
+bootstrap >"$work/log" 2>&1
+trap - ERR
 
 # Removes what only a package manager or a reader needs, and what differs from one run to the next.
 (

@@ -8,7 +8,8 @@ import (
 
 const (
 	// CouchDBWelcome is what it answers at /.
-	CouchDBWelcome = `{"couchdb":"Welcome","version":"3.5.0","git_sha":"0","uuid":"0","features":["scheduler"],"vendor":{"name":"The Apache Software Foundation"}}`
+	CouchDBWelcome = `{"couchdb":"Welcome","version":"3.5.0","git_sha":"0","uuid":"0","features":["scheduler"],
+		"vendor":{"name":"The Apache Software Foundation"}}`
 	// CouchDBMaintenance is what it answers at /_up, with 404, while it is in maintenance.
 	CouchDBMaintenance = `{"status":"maintenance_mode"}`
 

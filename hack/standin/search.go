@@ -11,13 +11,14 @@ const (
 	OpenSearch = `{"name":"a","cluster_name":"c4n4ry","cluster_uuid":"0","version":{"distribution":"opensearch","number":"3.3.0","build_type":"tar",
 		"lucene_version":"10.3.1","minimum_wire_compatibility_version":"2.19.0"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`
 	// Elasticsearch is what that answers at /.
-	Elasticsearch = `{"name":"a","cluster_name":"c4n4ry","cluster_uuid":"0","version":{"number":"9.2.0","build_flavor":"default","lucene_version":"10.3.1"},
-		"tagline":"You Know, for Search"}`
+	Elasticsearch = `{"name":"a","cluster_name":"c4n4ry","cluster_uuid":"0","version":{"number":"9.2.0","build_flavor":"default",
+		"lucene_version":"10.3.1"},"tagline":"You Know, for Search"}`
 	// SearchNoPassword is what both answer with 401.
 	SearchNoPassword = `{"error":{"root_cause":[{"type":"security_exception","reason":"unable to authenticate user [c4n4ry] for REST request [/]"}],
 		"type":"security_exception","reason":"c4n4ry"},"status":401}`
 	// SearchNoIndex is what both answer with 404.
-	SearchNoIndex = `{"error":{"root_cause":[{"type":"index_not_found_exception","reason":"no such index [c4n4ry]"}],"type":"index_not_found_exception"},"status":404}`
+	SearchNoIndex = `{"error":{"root_cause":[{"type":"index_not_found_exception","reason":"no such index [c4n4ry]"}],
+		"type":"index_not_found_exception"},"status":404}`
 
 	unknownParameter = `{"error":{"type":"illegal_argument_exception","reason":"request [/] contains unrecognized parameter"},"status":400}`
 )

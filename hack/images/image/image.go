@@ -121,6 +121,7 @@ func Servers(rootfs []byte) (v1.Image, error) {
 		Env: []string{
 			"PATH=/usr/lib/postgresql/15/bin:/usr/lib/rabbitmq/bin:/opt/couchdb/node_modules/.bin:/usr/sbin:/usr/bin:/sbin:/bin",
 			"HOME=/data",
+			"TMPDIR=/data",
 		},
 	})
 }

@@ -29,8 +29,9 @@ import (
 
 func main() {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer restore()
-	if err := run(ctx, os.Args[1:], os.Getenv("CREDENTIAL"), os.Getenv("TLS")); err != nil {
+	err := run(ctx, os.Args[1:], os.Getenv("CREDENTIAL"), os.Getenv("TLS"))
+	restore()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "serve:", err)
 		os.Exit(1)
 	}
