@@ -54,17 +54,29 @@ func TestWhomACertificateIsFor(t *testing.T) {
 // handshake returns the name that the client has asked for, and its error.
 func handshake(t *testing.T, client, server *tls.Config) (asked string, err error) {
 	t.Helper()
-	ours, theirs := net.Pipe()
-	serving := tls.Server(theirs, server)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	server.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		asked = hello.ServerName
+		return nil, nil
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = serving.Handshake() // the client says what is wrong
-		_ = theirs.Close()      // the client does not wait for more
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		_ = tls.Server(conn, server).Handshake() // the client says what is wrong
+		_ = conn.Close()                         // it does not wait for more
 	}()
-	connection := tls.Client(ours, client)
-	err = connection.Handshake()
-	_ = ours.Close() // everything has been said
+	connection, err := tls.Dial("tcp", listener.Addr().String(), client)
+	if err == nil {
+		err = connection.Close()
+	}
 	<-done
-	return serving.ConnectionState().ServerName, err
+	return asked, err
 }
