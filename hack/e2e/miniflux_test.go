@@ -95,7 +95,7 @@ func TestMiniflux(t *testing.T) {
 				}
 				s.external(strings.ToLower(r.reason), v1alpha1.TypePostgreSQL, r.handle, r.authority)
 			}
-			since, before := s.rollouts("miniflux"), s.minifluxPods()
+			since, before := s.rollouts("miniflux"), s.podsOf("miniflux")
 			s.requireHealthy(func() {
 				for _, r := range refused {
 					s.swap("miniflux-database", strings.ToLower(r.reason))
@@ -106,10 +106,16 @@ func TestMiniflux(t *testing.T) {
 				s.awaitBinding("miniflux-database")
 			})
 			s.requireRolloutsOf(since, 0, 0)
-			if after := s.minifluxPods(); !slices.Equal(before, after) {
-				s.Errorf("its Pods were %v, and are %v", before, after)
+			if after := s.podsOf("miniflux"); !slices.Equal(before, after) {
+				s.Errorf("its Pods were %q, and are %q", before, after)
 			}
 			s.miniflux().requireCategories("All", kept)
+		})).
+		Assess("has told nobody its credentials", in(func(s *scene) {
+			s.requireNoCanary()
+			for source, text := range s.logs(s.namespace) {
+				s.requireNone(canary, source, text)
+			}
 		})).
 		Feature())
 }
@@ -143,17 +149,6 @@ func (s *scene) requireHealthy(during func()) {
 	if len(failures) > 0 || asked == 0 {
 		s.Errorf("these failed: %s", strings.Join(failures, "; "))
 	}
-}
-
-// minifluxPods are the UIDs of its Pods, and how often their containers were restarted.
-func (s *scene) minifluxPods() []string {
-	s.Helper()
-	var pods []string
-	for _, pod := range s.pods(map[string]string{"app": "miniflux"}) {
-		pods = append(pods, fmt.Sprintf("%s, restarted %d times", pod.UID, pod.Status.ContainerStatuses[0].RestartCount))
-	}
-	slices.Sort(pods)
-	return pods
 }
 
 // miniflux is the API of Miniflux, for its administrator: https://miniflux.app/docs/api.html.
