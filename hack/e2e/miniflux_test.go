@@ -95,6 +95,7 @@ func TestMiniflux(t *testing.T) {
 				}
 				s.external(strings.ToLower(r.reason), v1alpha1.TypePostgreSQL, r.handle, r.authority)
 			}
+			s.awaitDeployment("miniflux")
 			since, before := s.rollouts("miniflux"), s.podsOf("miniflux")
 			s.requireHealthy(func() {
 				for _, r := range refused {
@@ -133,8 +134,8 @@ func (s *scene) requireHealthy(during func()) {
 	var failures []string
 	var asking sync.WaitGroup
 	asking.Go(func() {
-		wait.UntilWithContext(ctx, func(context.Context) {
-			within, cancel := context.WithTimeout(s.ctx, soon)
+		wait.UntilWithContext(ctx, func(ctx context.Context) {
+			within, cancel := context.WithTimeout(context.WithoutCancel(ctx), soon) // the last one, too, may be answered
 			defer cancel()
 			asked++
 			if err := s.request(http.MethodGet, "services", "miniflux:80", "/healthcheck").MaxRetries(0).Do(within).Error(); err != nil {
@@ -157,9 +158,10 @@ type miniflux struct {
 	address string
 }
 
-// miniflux leads to the Pod that runs now.
+// miniflux leads to the Pod that runs now. One that ends goes on to serve for a while, with the database that it has.
 func (s *scene) miniflux() miniflux {
 	s.Helper()
+	s.awaitDeployment("miniflux")
 	return miniflux{s, s.forward(s.namespace, "service/miniflux", 80)}
 }
 
