@@ -52,6 +52,7 @@ var sources = []source{
 	{name: "vendor", tag: "dev", module: ".", pkg: "./hack/standin/serve", onlyByName: true},
 	{name: "mailpit", tag: "dev", onlyByName: true},
 	{name: "versitygw", tag: "dev", onlyByName: true},
+	{name: "miniflux", tag: "dev", onlyByName: true},
 }
 
 func (s source) reference() (name.Tag, error) {

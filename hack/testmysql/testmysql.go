@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -63,18 +64,22 @@ func (s *Server) start(options []string) *Server {
 	s.tb.Helper()
 	dir := s.tb.TempDir()
 	data, users := filepath.Join(dir, "data"), filepath.Join(dir, "users.sql")
-	as := "--user=" + strconv.Itoa(os.Getuid()) // it refuses to be root unless it is told to
-	testserver.Run(s.tb, nil, "mariadb-install-db", "--no-defaults", "--datadir="+data, as, "--skip-test-db", "--auth-root-authentication-method=normal")
+	common := []string{"--no-defaults", "--datadir=" + data}
+	if os.Geteuid() == 0 {
+		common = append(common, "--user=root") // it refuses to be root unless it is told to
+	}
+	// With --rpm, it leaves the files of an installed server alone: it would give them to the user.
+	testserver.Run(s.tb, nil, "mariadb-install-db", append(common, "--rpm", "--skip-test-db", "--auth-root-authentication-method=normal")...)
 	statements := fmt.Sprintf("CREATE OR REPLACE USER '%s'@'%%' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO '%s'@'%%' WITH GRANT OPTION;\n",
 		administrator, s.password, administrator)
 	if err := os.WriteFile(users, []byte(statements), 0o600); err != nil {
 		s.tb.Fatal(err)
 	}
-	arguments := append([]string{
-		"--no-defaults", as, "--datadir=" + data, "--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.port), "--init-file=" + users,
-		"--socket=" + filepath.Join(dir, "s"), "--pid-file=" + filepath.Join(dir, "pid"), "--skip-name-resolve",
+	arguments := slices.Concat(common, []string{
+		"--bind-address=127.0.0.1", "--port=" + s.Port(), "--init-file=" + users, "--skip-name-resolve",
+		"--socket=" + filepath.Join(dir, "s"), "--pid-file=" + filepath.Join(dir, "pid"),
 		"--innodb-buffer-pool-size=8M", "--innodb-log-file-size=8M", "--performance-schema=OFF", "--aria-pagecache-buffer-size=1M",
-	}, options...)
+	}, options)
 	s.process = testserver.Start(s.tb, s.missing, nil, program, arguments...)
 	return s
 }

@@ -96,7 +96,7 @@ func sendable(header http.Header) bool {
 // broken says why a request got no answer. A server that speaks TLS at that port often closes a connection without it.
 func broken(ctx context.Context, d wire.Dialer, to wire.Target, c *wire.Connection, err error) *wire.Result {
 	result := d.Broken(ctx, to, c, err, speaksHTTP)
-	if result.Code == exitcode.WrongProtocol && len(c.Beginning()) == 0 && !to.Secure && speaksTLS(ctx, d, to) {
+	if result.Code == exitcode.WrongProtocol && len(c.Beginning()) == 0 && !to.Secure && d.SpeaksTLS(ctx, to) {
 		return wantsTLS
 	}
 	return &result
@@ -180,19 +180,8 @@ var wantsTLS = wire.TLSRequired("it speaks TLS at that port, and the handle asks
 
 // TLSWanted judges the answer of a server that speaks TLS at that port to a request without TLS.
 func TLSWanted(ctx context.Context, d wire.Dialer, to wire.Target, a Answer) *wire.Result {
-	if a.Status == http.StatusBadRequest && !to.Secure && speaksTLS(ctx, d, to) {
+	if a.Status == http.StatusBadRequest && !to.Secure && d.SpeaksTLS(ctx, to) {
 		return wantsTLS
 	}
 	return nil
-}
-
-// speaksTLS tries a handshake. It does not matter whose certificate it is.
-func speaksTLS(ctx context.Context, d wire.Dialer, to wire.Target) bool {
-	to.Secure, to.Unverified = true, true
-	c, failed := d.Connect(ctx, to)
-	if failed != nil {
-		return false
-	}
-	c.End()
-	return true
 }

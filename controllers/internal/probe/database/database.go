@@ -8,7 +8,6 @@ package database
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"slices"
 	"sync/atomic"
 
@@ -35,8 +34,6 @@ type Attempt struct {
 	Login
 	// Secure: with TLS.
 	Secure bool
-
-	anyName bool
 }
 
 // Probe tries one attempt. The target has exactly one endpoint.
@@ -80,7 +77,7 @@ func (p Plan) Run(ctx context.Context, d wire.Dialer, to wire.Target, probe Prob
 
 // server tries a server as a client does that may have TLS, and finds out whether TLS is all that is missing.
 func (p Plan) server(ctx context.Context, d wire.Dialer, to wire.Target, probe Probe) wire.Result {
-	to.Unverified = p.Security.Unverified || p.Security.AnyName && d.Roots == nil
+	to.Unverified, to.AnyName = p.Security.unverified(d.Roots != nil), p.Security.AnyName
 	var result wire.Result
 	for i, secure := range p.Security.ways() {
 		next := p.logins(ctx, d, to, secure, probe)
@@ -122,7 +119,7 @@ func (p Plan) worksSecured(ctx context.Context, d wire.Dialer, to wire.Target, p
 func (p Plan) logins(ctx context.Context, d wire.Dialer, to wire.Target, secure bool, probe Probe) wire.Result {
 	var first wire.Result
 	for i, login := range p.Logins {
-		result := probe(ctx, d, to, Attempt{Login: login, Secure: secure, anyName: p.Security.AnyName})
+		result := probe(ctx, d, to, Attempt{Login: login, Secure: secure})
 		another := result.Code == exitcode.CredentialsRefused || result.Code == exitcode.DatabaseNotFound || result.Code == exitcode.NotPermitted
 		if !another && (i == 0 || result.Answered()) {
 			return result
@@ -136,34 +133,17 @@ func (p Plan) logins(ctx context.Context, d wire.Dialer, to wire.Target, secure 
 }
 
 // TLS is how the client speaks TLS, and whether it has agreed on it: then what fails later is not about TLS.
-func (a Attempt) TLS(d wire.Dialer, to wire.Target) (*tls.Config, *atomic.Bool) {
+func TLS(d wire.Dialer, to wire.Target) (*tls.Config, *atomic.Bool) {
 	config, agreed := d.TLS(to, to.Endpoints[0]), new(atomic.Bool)
-	verify := func(tls.ConnectionState) error { return nil }
-	if a.anyName && !to.Unverified {
-		config.InsecureSkipVerify = true // verifyAuthority checks what is to be checked
-		verify = verifyAuthority(config.RootCAs)
-	}
+	verify := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
-		if err := verify(state); err != nil {
-			return err
+		if verify != nil {
+			if err := verify(state); err != nil {
+				return err
+			}
 		}
 		agreed.Store(true)
 		return nil
 	}
 	return config, agreed
-}
-
-// verifyAuthority checks everything about a certificate but the name.
-func verifyAuthority(roots *x509.CertPool) func(tls.ConnectionState) error {
-	return func(state tls.ConnectionState) error {
-		chain := state.PeerCertificates
-		options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-		for _, certificate := range chain[1:] {
-			options.Intermediates.AddCert(certificate)
-		}
-		if _, err := chain[0].Verify(options); err != nil {
-			return &tls.CertificateVerificationError{UnverifiedCertificates: chain, Err: err}
-		}
-		return nil
-	}
 }

@@ -33,19 +33,23 @@ var (
 // handle names no user: each client then takes the user from somewhere else.
 //
 // Clients do not agree on what is encoded. Most of them decode the user, the password and the database of a URL. Some do
-// not, Go's client of MySQL among them. Java's decode a plus sign too, and libpq knows no fragments.
+// not, Go's client of MySQL among them. Java's decode a plus sign too. libpq knows no fragments, and leaves out spaces around
+// a part that are not encoded.
 func Logins(l *handle.Location) []Login {
 	user, password, _ := strings.Cut(l.UserInfo, ":")
 	path := strings.TrimPrefix(l.Path(), "/")
 	plain := Login{user, password, path}
 	decoded := Login{handle.Decoded(user), handle.Decoded(password), handle.Decoded(path)}
+	trimmed := Login{handle.Decoded(strings.Trim(user, " ")), handle.Decoded(strings.Trim(password, " ")), handle.Decoded(strings.Trim(path, " "))}
 	if l.Scheme == "" {
 		decoded.User, decoded.Password = user, password // Go's client of MySQL decodes only the database
+		trimmed = decoded
 	}
 	beforeQuery, _, _ := strings.Cut(l.Tail, "?")
 	readings := []Login{
 		decoded,
 		plain,
+		trimmed,
 		{decoded.User, decoded.Password, strings.Trim(decoded.Database, "/")},
 		{decoded.User, decoded.Password, handle.Decoded(strings.TrimPrefix(beforeQuery, "/"))},
 	}

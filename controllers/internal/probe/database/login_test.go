@@ -149,6 +149,7 @@ func FuzzLibpqReadsTheSame(f *testing.F) {
 		"postgres://app:secret@visits:5432/shop?sslmode=disable", "postgresql://u:a#b@visits/d", "postgres://u@visits/d?dbname=e&password=p%20q",
 		"host=visits user=u password='a b' dbname=d", `host=visits user=u password='a\'' dbname=d`, "postgres://u:p@a,b:2/d", "postgres://u:p@visits/d/e?x=%41",
 		"postgres://u:p@visits/d#e?f", "host=visits user=u password=a\\ b",
+		"postgres:// u : p @visits/ d ",
 	} {
 		f.Add(seed)
 	}
@@ -163,9 +164,10 @@ func FuzzLibpqReadsTheSame(f *testing.F) {
 			strings.Count(raw, "dbname") > 3 {
 			t.Skip("libpq refuses it, or goes elsewhere, or takes the last of several")
 		}
+		_, query, _ := strings.Cut(raw, "?")
 		got := Logins(&l)
-		if len(got) == 0 {
-			return // it is only reached
+		if len(got) == 0 || config.User == "" || strings.Contains(query, " ") {
+			return // it is only reached, or libpq takes the user from elsewhere, or leaves out spaces of parameters too
 		}
 		if want := (Login{config.User, config.Password, config.Database}); !slices.Contains(got, want) {
 			t.Errorf("%q is read as %q, and libpq reads %q", raw, got, want)

@@ -25,11 +25,16 @@ const (
 // Security is what a handle says about TLS.
 type Security struct {
 	Use Use
-	// Unverified: nothing is checked, or with an authority that only the app has.
+	// Unverified: nothing is checked.
 	Unverified bool
 	// AnyName: the authority is checked, and the name is not (verify-ca). Its authority is never one of the system's.
 	AnyName bool
+	// Own: the authority is one that only the app has, in a file of its image.
+	Own bool
 }
+
+// unverified says whether a certificate cannot be checked, or is not to be. known: the authority that the app has is known.
+func (s Security) unverified(known bool) bool { return s.Unverified || !known && (s.AnyName || s.Own) }
 
 // modeNames are the options that turn TLS on and off. The first one that a handle has counts: the more exact one.
 var modeNames = []string{
@@ -67,15 +72,35 @@ func SecurityOf(l *handle.Location, open Security) Security {
 		}
 	}
 	others := slices.DeleteFunc(slices.Clone(l.Options), func(o handle.Option) bool { return slices.Contains(modeNames, o.Name) })
-	if authority, ok := others.Get("sslrootcert"); ok && authority == "system" {
+	authority, _ := others.Get("sslrootcert")
+	if authority == "system" {
 		// https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-SSLROOTCERT
 		return Security{Use: Always}
 	}
-	read.Unverified = read.Unverified || others.TLS().Unverified || l.Says("insecure")
-	if fallback, _ := others.Get("allowfallbacktoplaintext"); read.Use == Always && slices.Contains(yes, strings.ToLower(fallback)) {
-		read.Use = IfOffered
+	// With such a file, sslmode=require is verify-ca. Only Java's client does not do so:
+	// https://www.postgresql.org/docs/current/libpq-ssl.html#LIBQ-SSL-CERTIFICATES
+	if mode, _ := l.Options.Get("sslmode"); mode == "require" && authority != "" && !l.Says("jdbc") {
+		read = Security{Use: Always, AnyName: true}
 	}
+	read = read.with(others)
+	read.Unverified = read.Unverified || l.Says("insecure")
 	return read
+}
+
+// with adds what the options say that do not turn TLS on and off.
+func (s Security) with(others handle.Options) Security {
+	switch others.Check() {
+	case handle.CheckNothing:
+		s.Unverified = true
+	case handle.CheckAuthority:
+		s.AnyName = true
+	case handle.CheckAll:
+		s.Own = others.TLS().Unverified
+	}
+	if fallback, _ := others.Get("allowfallbacktoplaintext"); s.Use == Always && slices.Contains(yes, strings.ToLower(fallback)) {
+		s.Use = IfOffered
+	}
+	return s
 }
 
 // modeOf reads the options that turn TLS on and off; false if there are none.
@@ -106,7 +131,7 @@ func readMode(name, value string) (Security, bool) {
 	case word == "":
 		return Security{}, false
 	default:
-		return Security{Use: Always, Unverified: !checks(value)}, true // a name that the app gave its own settings
+		return settingsOf(value), true
 	}
 }
 
@@ -124,12 +149,15 @@ func turnedOn(name string) Security {
 	}
 }
 
-// checks reads what JavaScript's clients take: ssl={"rejectUnauthorized":true}.
-func checks(value string) bool {
+// settingsOf reads what JavaScript's clients take: ssl={"rejectUnauthorized":true}. With an authority of the app's, not all
+// of them check the name. What is not JSON is a name that the app gave its own settings.
+func settingsOf(value string) Security {
 	var settings struct {
 		RejectUnauthorized bool            `json:"rejectUnauthorized"`
 		CA                 json.RawMessage `json:"ca"`
 	}
-	err := json.Unmarshal([]byte(value), &settings)
-	return err == nil && settings.RejectUnauthorized && len(settings.CA) == 0
+	if err := json.Unmarshal([]byte(value), &settings); err != nil || !settings.RejectUnauthorized {
+		return Security{Use: Always, Unverified: true}
+	}
+	return Security{Use: Always, AnyName: len(settings.CA) > 0}
 }

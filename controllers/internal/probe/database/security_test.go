@@ -13,6 +13,8 @@ var (
 	never    = Security{Use: Never}
 	encrypt  = Security{Use: Always, Unverified: true}
 	verified = Security{Use: Always}
+	// own is what is checked with a file of the app's.
+	own = Security{Use: Always, Own: true}
 )
 
 // The spellings of the common libraries.
@@ -28,19 +30,21 @@ func TestWhatAHandleSaysAboutTLS(t *testing.T) {
 		// libpq
 		"?sslmode=disable": never, "?sslmode=allow": {Use: IfRefused, Unverified: true}, "?sslmode=prefer": silent, "?sslmode=require": encrypt,
 		"?sslmode=verify-ca": {Use: Always, AnyName: true}, "?sslmode=verify-full": verified, "?sslrootcert=system": verified,
-		"?sslmode=verify-full&sslrootcert=/ca.pem": encrypt, "?ssl=true": encrypt, "?sslmode=disable&sslrootcert=/ca.pem": {Use: Never, Unverified: true},
+		"?sslmode=verify-full&sslrootcert=/ca.pem": own, "?ssl=true": encrypt, "?sslmode=disable&sslrootcert=/ca.pem": {Use: Never, Own: true},
+		"?sslmode=verify-ca&sslrootcert=/ca.pem": {Use: Always, AnyName: true, Own: true}, "?sslmode=require&sslrootcert=/ca.pem": {Use: Always, AnyName: true, Own: true},
+		"?sslmode=prefer&sslrootcert=/ca.pem": {Use: IfOffered, Unverified: true, Own: true},
 		// MySQL and MariaDB
 		"?ssl-mode=DISABLED": never, "?ssl-mode=PREFERRED": silent, "?ssl-mode=REQUIRED": encrypt, "?ssl_mode=VERIFY_CA": {Use: Always, AnyName: true},
-		"?ssl-mode=VERIFY_IDENTITY": verified, "?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem": encrypt,
+		"?ssl-mode=VERIFY_IDENTITY": verified, "?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem": own, "?ssl-mode=REQUIRED&ssl-ca=/ca.pem": {Use: Always, Unverified: true, Own: true},
 		// Go
 		"?tls=true": verified, "?tls=false": never, "?tls=skip-verify": encrypt, "?tls=preferred": silent, "?tls=rds": encrypt,
 		"?tls=true&allowFallbackToPlaintext=true": {Use: IfOffered},
 		// Java
 		"?sslMode=REQUIRED": encrypt, "?sslMode=trust": encrypt, "?sslMode=verify-full": verified, "?useSSL=true": silent, "?useSSL=false": never,
-		"?useSSL=true&requireSSL=true": encrypt, "?sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:ca": encrypt,
+		"?useSSL=true&requireSSL=true": encrypt, "?sslMode=VERIFY_IDENTITY&trustCertificateKeyStoreUrl=file:ca": own,
 		"?useSSL=true&verifyServerCertificate=false": silent,
 		// JavaScript
-		`?ssl={"rejectUnauthorized":true}`: verified, `?ssl={"rejectUnauthorized":false}`: encrypt, `?ssl={"rejectUnauthorized":true,"ca":"x"}`: encrypt,
+		`?ssl={"rejectUnauthorized":true}`: verified, `?ssl={"rejectUnauthorized":false}`: encrypt, `?ssl={"rejectUnauthorized":true,"ca":"x"}`: {Use: Always, AnyName: true},
 		"?ssl=%7B%22rejectUnauthorized%22%3Atrue%7D": verified, "?ssl={}": encrypt, "?ssl=Amazon+RDS": encrypt, "?sslmode=no-verify": encrypt,
 		"?ssl={'ca':'/ca.pem'}": encrypt, "?sslaccept=strict": verified, "?sslaccept=accept_invalid_certs": encrypt,
 		// Python, Ruby, .NET
@@ -59,11 +63,28 @@ func TestWhatAHandleSaysAboutTLS(t *testing.T) {
 	}
 	for raw, want := range map[string]Security{
 		"mysqls://u:p@h": verified, "mysql+ssl://u:p@h": verified, "mysqls://u:p@h?verify=no": encrypt, "mysqls://u:p@h?ssl-mode=DISABLED": never,
+		"mysqls://u:p@h?ssl_check_hostname=False": {Use: Always, AnyName: true}, "jdbc:mysql://h?sslmode=require&sslrootcert=/ca.pem": {Use: Always, Unverified: true, Own: true},
 		"mysql+tls+insecure://u:p@h": encrypt, "u:p@tcp(h)/d?tls=true": verified, "Server=h;SslMode=Required": encrypt,
 	} {
 		l, _ := handle.Parse(mysqlType, raw)
 		if got := SecurityOf(&l, silent); got != want {
 			t.Errorf("%s: %+v, want %+v", raw, got, want)
+		}
+	}
+}
+
+// A certificate is checked where the handle says so, and its authority is the system's, or is known.
+func TestWhatIsChecked(t *testing.T) {
+	for security, want := range map[Security]struct{ unknown, known bool }{
+		{Use: Always}:                                 {true, true},
+		{Use: Always, Own: true}:                      {false, true},
+		{Use: Always, AnyName: true}:                  {false, true},
+		{Use: Always, Unverified: true}:               {false, false},
+		{Use: Always, Unverified: true, Own: true}:    {false, false},
+		{Use: IfOffered, Unverified: true, Own: true}: {false, false},
+	} {
+		if unknown, known := !security.unverified(false), !security.unverified(true); unknown != want.unknown || known != want.known {
+			t.Errorf("%+v: checked with an unknown authority: %t, with a known one: %t", security, unknown, known)
 		}
 	}
 }

@@ -53,8 +53,12 @@ func planOf(l *handle.Location, logins []database.Login) database.Plan {
 // open is what clients do if the handle says nothing about TLS. Most do without it. Those that are made from MySQL's own
 // library use it where it is offered, and so do those of .NET, whose handles are the ones without a scheme and a path.
 func open(l *handle.Location) database.Security {
-	if file, ok := l.Options.Get("sslca", "sslcapath", "sslcert", "sslkey", "sslcipher"); ok && file != "" {
-		return database.Security{Use: database.Always, Unverified: true} // Python's clients take the files as a wish for TLS
+	// Python's clients take files as a wish for TLS. With one of an authority, some of them check the name, too.
+	if file, ok := l.Options.Get("sslca", "sslcapath"); ok && file != "" {
+		return database.Security{Use: database.Always, AnyName: true}
+	}
+	if file, ok := l.Options.Get("sslcert", "sslkey", "sslcipher"); ok && file != "" {
+		return database.Security{Use: database.Always, Unverified: true}
 	}
 	library := l.Says("mysql2") || l.Says("mysqldb") || l.Says("mysqlconnector") || l.Says("jdbc") && !l.Says("mariadb")
 	if library || l.Scheme == "" && l.Tail == "" {
@@ -140,7 +144,7 @@ func (c *conversation) config() *client.Config {
 		return c.conn, nil
 	}
 	if c.attempt.Secure {
-		config.TLS, c.agreed = c.attempt.TLS(c.d, c.to)
+		config.TLS, c.agreed = database.TLS(c.d, c.to)
 		// A password in clear text is only sent where the handle itself allows it, and never without TLS.
 		allowed, _ := c.to.Location.Options.Get("allowcleartextpasswords")
 		config.AllowCleartextPasswords = allowed == "1" || strings.EqualFold(allowed, "true")

@@ -132,6 +132,10 @@ func TestTLS(t *testing.T) {
 		tt.Dialer = wire.Dialer{Roots: server.Authority.Pool}
 		return tt
 	}
+	mistrusted := func(tt databasetest.Trial) databasetest.Trial {
+		tt.Dialer = wire.Dialer{Roots: strict.Authority.Pool}
+		return tt
+	}
 	byAddress := func(tt databasetest.Trial) databasetest.Trial {
 		tt.Handle = strings.Replace(tt.Handle, testmysql.Name, "127.0.0.1", 1)
 		return tt
@@ -156,8 +160,15 @@ func TestTLS(t *testing.T) {
 		"the scheme asks for TLS":                     trusted(of("mysqls://secure:"+canary+"@"+testmysql.Name+":"+server.Port()+"/shop", exitcode.Passed, "")),
 		"a certificate for another name":              trusted(byAddress(as(server, "secure", "/shop?ssl-mode=VERIFY_IDENTITY", exitcode.CertificateNameMismatch, "another name"))),
 		"any name will do":                            trusted(byAddress(as(server, "secure", "/shop?ssl-mode=VERIFY_CA", exitcode.Passed, ""))),
-		"any name will do, of this authority":         {Handle: as(server, "secure", "/shop?ssl-mode=VERIFY_CA", 0, "").Handle, Dialer: wire.Dialer{Roots: strict.Authority.Pool}, Want: exitcode.CertificateUntrusted},
+		"any name will do, of this authority":         mistrusted(as(server, "secure", "/shop?ssl-mode=VERIFY_CA", exitcode.CertificateUntrusted, "authority")),
 		"the authority is the app's own":              as(server, "secure", "/shop?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem", exitcode.Passed, ""),
+		"the app's own authority is known":            trusted(as(server, "secure", "/shop?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem", exitcode.Passed, takesWrites)),
+		"it is known, and the name is another one":    trusted(byAddress(as(server, "secure", "/shop?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem", exitcode.CertificateNameMismatch, "another name"))),
+		"it is known, and is another one":             mistrusted(as(server, "secure", "/shop?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem", exitcode.CertificateUntrusted, "authority")),
+		"it is known, and Python asks for TLS by it":  trusted(byAddress(as(server, "secure", "/shop?ssl_ca=/ca.pem", exitcode.Passed, takesWrites))),
+		"another one, and Python asks for TLS by it":  mistrusted(as(server, "secure", "/shop?ssl_ca=/ca.pem", exitcode.CertificateUntrusted, "authority")),
+		"another one, and nothing is checked":         mistrusted(as(server, "secure", "/shop?ssl-mode=REQUIRED&ssl-ca=/ca.pem", exitcode.Passed, takesWrites)),
+		"JavaScript's own authority is another one":   mistrusted(as(server, "secure", `/shop?ssl={"rejectUnauthorized":true,"ca":"x"}`, exitcode.CertificateUntrusted, "authority")),
 		"JavaScript checks":                           as(server, "secure", `/shop?ssl={"rejectUnauthorized":true}`, exitcode.CertificateUntrusted, ""),
 		"JavaScript does not check":                   as(server, "secure", `/shop?ssl={"rejectUnauthorized":false}`, exitcode.Passed, ""),
 		"Java may":                                    as(server, "secure", "/shop?useSSL=true", exitcode.Passed, ""),

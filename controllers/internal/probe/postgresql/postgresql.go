@@ -98,7 +98,7 @@ func (c *conversation) config() (*pgconn.Config, error) {
 		return c.conn, nil
 	}
 	if c.attempt.Secure {
-		config.TLSConfig, c.agreed = c.attempt.TLS(c.d, c.target())
+		config.TLSConfig, c.agreed = database.TLS(c.d, c.target())
 		if c.session.direct {
 			config.SSLNegotiation = "direct"
 			config.TLSConfig.NextProtos = []string{"postgresql"}

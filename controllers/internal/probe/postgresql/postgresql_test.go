@@ -17,6 +17,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe/database/databasetest"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 	"github.com/bindery-dev/bindery/hack/testpostgres"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 const (
@@ -139,6 +140,11 @@ func TestTLS(t *testing.T) {
 		tt.Dialer = wire.Dialer{Roots: server.Authority.Pool}
 		return tt
 	}
+	stranger := testserver.NewAuthority(t)
+	mistrusted := func(tt databasetest.Trial) databasetest.Trial {
+		tt.Dialer = wire.Dialer{Roots: stranger.Pool}
+		return tt
+	}
 	byAddress := func(tt databasetest.Trial) databasetest.Trial {
 		tt.Handle = strings.Replace(tt.Handle, testpostgres.Name, "127.0.0.1", 1)
 		return tt
@@ -168,6 +174,15 @@ func TestTLS(t *testing.T) {
 		"any name will do":                          trusted(byAddress(as("secure", "/shop?sslmode=verify-ca", exitcode.Passed, ""))),
 		"any name will do, of an unknown authority": as("secure", "/shop?sslmode=verify-ca", exitcode.Passed, ""),
 		"the authority is the app's own":            as("secure", "/shop?sslmode=verify-full&sslrootcert=/ca.pem", exitcode.Passed, ""),
+		"the app's own authority is known":          trusted(as("secure", "/shop?sslmode=verify-full&sslrootcert=/ca.pem", exitcode.Passed, takesWrites)),
+		"it is known, and the name is another one":  trusted(byAddress(as("secure", "/shop?sslmode=verify-full&sslrootcert=/ca.pem", exitcode.CertificateNameMismatch, "another name"))),
+		"it is known, and any name will do":         trusted(byAddress(as("secure", "/shop?sslmode=verify-ca&sslrootcert=/ca.pem", exitcode.Passed, takesWrites))),
+		"it is known, and is another one":           mistrusted(as("secure", "/shop?sslmode=verify-full&sslrootcert=/ca.pem", exitcode.CertificateUntrusted, "authority")),
+		"another one, and any name would do":        mistrusted(as("secure", "/shop?sslmode=verify-ca&sslrootcert=/ca.pem", exitcode.CertificateUntrusted, "authority")),
+		"another one, and libpq looks at the file":  mistrusted(as("secure", "/shop?sslmode=require&sslrootcert=/ca.pem", exitcode.CertificateUntrusted, "authority")),
+		"another one, and Java does not look at it": mistrusted(of("jdbc:postgresql://"+server.Address()+"/shop?sslmode=require&sslrootcert=/ca.pem&user=secure&password="+canary, exitcode.Passed, takesWrites)),
+		"another one, and nothing is checked":       mistrusted(as("secure", "/shop?sslmode=require", exitcode.Passed, takesWrites)),
+		"another one, and TLS only if it is there":  mistrusted(as("secure", "/shop", exitcode.Passed, takesWrites)),
 		"JavaScript does not check":                 as("secure", "/shop?sslmode=no-verify", exitcode.Passed, ""),
 		"as libpq reads Java's option":              as("secure", "/shop?ssl=true", exitcode.Passed, ""),
 		"TLS from the first byte, and an old one":   as("secure", "/shop?sslmode=require&sslnegotiation=direct", exitcode.TLSRefused, "handshake failed"),

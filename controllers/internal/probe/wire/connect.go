@@ -106,8 +106,9 @@ func (d Dialer) open(ctx context.Context, e Endpoint, to Target, protocols []str
 
 // TLS is how a client of this handle speaks TLS with one of its servers.
 func (d Dialer) TLS(to Target, e Endpoint) *tls.Config {
+	name, _, _ := strings.Cut(e.Host, "%") // the zone of an address is no part of it in a certificate
 	config := &tls.Config{
-		ServerName:         e.Host,
+		ServerName:         name,
 		RootCAs:            d.Roots,
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: to.Unverified || to.AnyName, //nolint:gosec // the app that reads this handle does not check it either
