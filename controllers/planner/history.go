@@ -40,9 +40,11 @@ func serviceOf(status v1alpha1.BindingStatus, secretName string) string {
 }
 
 // noteSwap adds a swap to the history if the attachment is another one than before. A workload that was deleted and
-// created again, and carries the same as before, is no swap.
+// created again, and carries the same as before, is no swap. A rollout for a Secret that was changed is one from a service
+// to itself.
 func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bindingGeneration int64) {
-	if was != nil && was.Service == now.Service && was.SecretName == now.SecretName {
+	same := was != nil && was.Service == now.Service && was.SecretName == now.SecretName
+	if same && (was.Content == now.Content || was.WorkloadUID != now.WorkloadUID) {
 		return
 	}
 	if worked := lastSuccess(*status); was == nil && worked.To == now.Service && worked.SecretName == now.SecretName {
@@ -58,7 +60,10 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bin
 		Outcome: v1alpha1.SwapInProgress,
 	}
 	if was != nil {
-		swap.From, status.Previous = was.Service, was
+		swap.From = was.Service
+	}
+	if was != nil && !same { // it is what to go back to
+		status.Previous = was
 	}
 	supersede(status)
 	push(status, swap)
