@@ -3,7 +3,6 @@ package follow
 import (
 	"context"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,34 +66,22 @@ func metadata() *metav1.PartialObjectMetadata {
 	return object
 }
 
-// Annotations of what the cache keeps.
-const (
-	keptDigest  = "digest"
-	keptWritten = "written"
-)
-
-// strip keeps what Of says, and nothing that somebody has written on the Secret: an annotation can have a copy of the content
-// (kubectl.kubernetes.io/last-applied-configuration has one).
+// strip keeps what Of reads, and nothing that somebody has written on the Secret: an annotation can have a copy of the content
+// (kubectl.kubernetes.io/last-applied-configuration has one). An informer may strip an object twice.
 func strip(object any) (any, error) {
 	m, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return nil, fmt.Errorf("a cache of metadata has got a %T", object) // never a Secret
 	}
-	seen := Of(m.UID, m.ManagedFields)
 	kept := &metav1.PartialObjectMetadata{TypeMeta: m.TypeMeta, ObjectMeta: metav1.ObjectMeta{
 		Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion,
 	}}
-	if seen.Digest != "" {
-		kept.Annotations = map[string]string{keptDigest: seen.Digest, keptWritten: seen.Written.UTC().Format(time.RFC3339)}
+	for _, entry := range m.ManagedFields {
+		if fields := contentOf(entry); fields != nil {
+			kept.ManagedFields = append(kept.ManagedFields, metav1.ManagedFieldsEntry{Time: entry.Time, FieldsV1: fields})
+		}
 	}
 	return kept, nil
 }
 
-func sightingIn(m client.Object) Sighting {
-	kept := m.GetAnnotations()
-	written, err := time.Parse(time.RFC3339, kept[keptWritten])
-	if err != nil { // the metadata does not say
-		return Sighting{}
-	}
-	return Sighting{Digest: kept[keptDigest], Written: written}
-}
+func sightingIn(m client.Object) Sighting { return Of(m.GetUID(), m.GetManagedFields()) }

@@ -44,14 +44,14 @@ func Of(uid types.UID, fields []metav1.ManagedFieldsEntry) Sighting {
 	var newest time.Time
 	keys := map[string]bool{}
 	for _, entry := range fields {
-		own, ok := contentIn(entry)
-		if !ok || entry.Time == nil {
+		own := contentOf(entry)
+		if own == nil || entry.Time == nil { // who applies what is there already gets no time
 			continue
 		}
 		if entry.Time.After(newest) {
 			newest = entry.Time.Time
 		}
-		for _, key := range own {
+		for _, key := range keysIn(own) {
 			keys[key] = true
 		}
 	}
@@ -64,32 +64,44 @@ func Of(uid types.UID, fields []metav1.ManagedFieldsEntry) Sighting {
 	}
 }
 
-// contentIn are the keys of the content that an entry of managedFields owns; false if it owns nothing of the content.
-func contentIn(entry metav1.ManagedFieldsEntry) (keys []string, ok bool) {
+// content are the fields of a Secret that hold what is followed. The API server turns stringData into data.
+var content = []string{"f:data", "f:stringData"}
+
+// contentOf is the part of an entry of managedFields that is about the content; nil if there is none.
+func contentOf(entry metav1.ManagedFieldsEntry) *metav1.FieldsV1 {
 	if entry.FieldsV1 == nil || entry.Subresource != "" {
-		return nil, false
+		return nil
 	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(entry.FieldsV1.Raw, &fields) != nil {
-		return nil, false
+		return nil
 	}
-	for _, content := range []string{"f:data", "f:stringData"} {
-		raw, owns := fields[content]
-		if !owns {
-			continue
-		}
-		ok = true
-		var own map[string]json.RawMessage
-		if json.Unmarshal(raw, &own) != nil {
-			continue
-		}
-		for key := range own {
-			if name, is := strings.CutPrefix(key, "f:"); is {
-				keys = append(keys, name)
+	maps.DeleteFunc(fields, func(name string, _ json.RawMessage) bool { return !slices.Contains(content, name) })
+	if len(fields) == 0 {
+		return nil
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		panic(err) // it was JSON before
+	}
+	return &metav1.FieldsV1{Raw: raw}
+}
+
+// keysIn are the keys of the content that fields name.
+func keysIn(fields *metav1.FieldsV1) []string {
+	var own map[string]map[string]json.RawMessage
+	if json.Unmarshal(fields.Raw, &own) != nil {
+		return nil // the whole content, and no keys
+	}
+	var keys []string
+	for _, of := range own {
+		for name := range of {
+			if key, is := strings.CutPrefix(name, "f:"); is {
+				keys = append(keys, key)
 			}
 		}
 	}
-	return keys, ok
+	return keys
 }
 
 // digestLength is how many hexadecimal digits a digest has: 64 bits.
