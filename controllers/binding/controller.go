@@ -175,7 +175,10 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 	if !p.Watches {
 		r.rollouts.forget(key)
 	}
-	if !p.Turn && !p.Rolling && !o.NotItsTurn {
+	switch {
+	case p.Rolling: // perhaps since before this operator has started
+		r.turns.claim(key)
+	case !p.Turn && !o.NotItsTurn:
 		r.turns.leave(key)
 	}
 	held, err := r.applyStatuses(ctx, o, p.Statuses)

@@ -56,13 +56,23 @@ func (t *turns) take(key Key, others []Key) (its, told bool) {
 		}
 		return false, len(taken) >= t.most
 	}
-	t.stopWaiting(key)
-	if taken == nil {
-		taken = map[Key]bool{}
-		t.taken[key.Namespace] = taken
-	}
-	taken[key] = true
+	t.give(key)
 	return true, true
+}
+
+// claim takes the turn of a workload that is being rolled, whether it is its turn or not.
+func (t *turns) claim(key Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.give(key)
+}
+
+func (t *turns) give(key Key) {
+	t.stopWaiting(key)
+	if t.taken[key.Namespace] == nil {
+		t.taken[key.Namespace] = map[Key]bool{}
+	}
+	t.taken[key.Namespace][key] = true
 }
 
 // leave says that a workload needs no turn, or no longer, and calls those that may have theirs now.
