@@ -7,7 +7,8 @@ import (
 )
 
 func TestTurns(t *testing.T) {
-	a, b, c, other := Key{"shop", "Deployment", "a"}, Key{"shop", "Deployment", "b"}, Key{"shop", "Deployment", "c"}, Key{"stock", "Deployment", "a"}
+	in := func(namespace, name string) Key { return Key{Namespace: namespace, Kind: "Deployment", Name: name} }
+	a, b, c, other := in("shop", "a"), in("shop", "b"), in("shop", "c"), in("stock", "a")
 	type asked struct{ its, told bool }
 	for name, test := range map[string]struct {
 		most int

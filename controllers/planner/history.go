@@ -44,7 +44,7 @@ func serviceOf(status v1alpha1.BindingStatus, secretName string) string {
 // to itself.
 func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bindingGeneration int64) {
 	same := was != nil && was.Service == now.Service && was.SecretName == now.SecretName
-	if same && (was.Content == now.Content || was.WorkloadUID != now.WorkloadUID) {
+	if same && !isRenewed(was, now) {
 		return
 	}
 	if worked := lastSuccess(*status); was == nil && worked.To == now.Service && worked.SecretName == now.SecretName {
@@ -60,13 +60,23 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bin
 		Outcome: v1alpha1.SwapInProgress,
 	}
 	if was != nil {
-		swap.From = was.Service
-	}
-	if was != nil && !same { // it is what to go back to
-		status.Previous = was
+		swap.From, status.Previous = was.Service, goBackTo(*status, was, same)
 	}
 	supersede(status)
 	push(status, swap)
+}
+
+// goBackTo is what to go back to after a swap. After one for another content of the same Secret, it is the same as before.
+func goBackTo(status v1alpha1.BindingStatus, was *v1alpha1.Attachment, same bool) *v1alpha1.Attachment {
+	if same {
+		return status.Previous
+	}
+	return was
+}
+
+// isRenewed says whether the Pods of a workload were replaced for another content of the same Secret.
+func isRenewed(was, now *v1alpha1.Attachment) bool {
+	return was.Content != now.Content && was.WorkloadUID == now.WorkloadUID
 }
 
 // noteRolledBack marks the swap that failed as rolled back. The swap is not in the history yet if the operator was

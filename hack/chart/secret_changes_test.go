@@ -90,13 +90,13 @@ func TestTheComponentThatFollowsSecrets(t *testing.T) {
 	must(t, err)
 	base, err = filepath.EvalSymlinks(base)
 	must(t, err)
-	real, err := filepath.EvalSymlinks(folder)
+	home, err := filepath.EvalSymlinks(folder)
 	must(t, err)
-	relative, err := filepath.Rel(real, base)
+	relative, err := filepath.Rel(home, base)
 	must(t, err)
-	must(t, os.WriteFile(filepath.Join(real, "kustomization.yaml"),
+	must(t, os.WriteFile(filepath.Join(home, "kustomization.yaml"),
 		[]byte("resources: ["+relative+"/config/default]\ncomponents: ["+relative+"/config/rbac/secret-changes]\n"), 0o600))
-	built, err := run(t.Context(), t.TempDir(), "kubectl", "kustomize", real)
+	built, err := run(t.Context(), t.TempDir(), "kubectl", "kustomize", home)
 	must(t, err)
 	config, chart := parse(t, built), render(t, followsThem)
 	for _, kind := range []string{"ClusterRole", "ClusterRoleBinding"} {

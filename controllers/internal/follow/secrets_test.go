@@ -12,7 +12,7 @@ import (
 )
 
 func entry(manager string, at time.Time, fields string) metav1.ManagedFieldsEntry {
-	return metav1.ManagedFieldsEntry{Manager: manager, Time: new(metav1.NewTime(at)), FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+	return metav1.ManagedFieldsEntry{Manager: manager, Time: new(metav1.NewTime(at)), FieldsV1: metav1.NewFieldsV1(fields)}
 }
 
 // Of the metadata of a Secret, the cache keeps nothing that a person or a tool has written on it. What is kept says the same
@@ -56,7 +56,7 @@ func TestWhatIsKeptOfTheMetadata(t *testing.T) {
 }
 
 func TestDigest(t *testing.T) {
-	if Digest("a", "b") == Digest("ab") || Digest("a", "b") == Digest("b", "a") || Digest("a", "b") != Digest("a", "b") {
-		t.Error("texts that differ have the same digest, or the same have another one")
+	if Digest("a", "b") == Digest("ab") || Digest("a", "b") == Digest("b", "a") {
+		t.Error("texts that differ have the same digest")
 	}
 }

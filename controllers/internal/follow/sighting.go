@@ -73,7 +73,7 @@ func contentOf(entry metav1.ManagedFieldsEntry) *metav1.FieldsV1 {
 		return nil
 	}
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(entry.FieldsV1.Raw, &fields) != nil {
+	if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) != nil {
 		return nil
 	}
 	maps.DeleteFunc(fields, func(name string, _ json.RawMessage) bool { return !slices.Contains(content, name) })
@@ -84,13 +84,13 @@ func contentOf(entry metav1.ManagedFieldsEntry) *metav1.FieldsV1 {
 	if err != nil {
 		panic(err) // it was JSON before
 	}
-	return &metav1.FieldsV1{Raw: raw}
+	return metav1.NewFieldsV1(string(raw))
 }
 
 // keysIn are the keys of the content that fields name.
 func keysIn(fields *metav1.FieldsV1) []string {
 	var own map[string]map[string]json.RawMessage
-	if json.Unmarshal(fields.Raw, &own) != nil {
+	if json.Unmarshal(fields.GetRawBytes(), &own) != nil {
 		return nil // the whole content, and no keys
 	}
 	var keys []string
