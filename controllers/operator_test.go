@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
+	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers"
 )
 
@@ -35,6 +36,8 @@ type operator struct {
 	window time.Duration
 	// options changes its options; nil = they stay as they are.
 	options func(*controllers.Options)
+	// follows: it follows Secrets, so it may ask for the metadata of those with the label.
+	follows bool
 	// meddle is between the operator and the API server; nil = nothing is.
 	meddle func(req *http.Request, next http.RoundTripper) (*http.Response, error)
 
@@ -42,8 +45,9 @@ type operator struct {
 	life     *life
 	lives    int
 	requests []request
-	busy     int       // requests in progress
-	last     time.Time // time when the last one started or ended
+	secrets  bytes.Buffer // what the API server has answered about Secrets
+	busy     int          // requests in progress
+	last     time.Time    // time when the last one started or ended
 }
 
 // life is one process of an operator. After it is killed, nothing that it still sends arrives.
@@ -66,6 +70,8 @@ type request struct {
 	at           time.Time
 	life         int  // the number of the operator's life, from 1
 	last         bool // it was killed right after
+	// metadata: it asks for the metadata of Secrets with the label, and for nothing else.
+	metadata bool
 }
 
 func (r request) String() string {
@@ -190,6 +196,10 @@ func (o *operator) checkRequests() error {
 	var errs []error
 	for _, r := range o.sent(0, func(r request) bool { return !r.made }) {
 		switch {
+		case r.metadata && o.follows:
+			if r.status == http.StatusForbidden {
+				errs = append(errs, fmt.Errorf("the operator lacks the right to follow Secrets: %s", r.path))
+			}
 		case strings.Contains(r.path, "/secrets") && r.method != http.MethodPost && r.method != http.MethodDelete:
 			errs = append(errs, fmt.Errorf("the operator reads Secrets: %s %s", r.method, r.path))
 		case strings.Contains(r.path, "/secrets") && r.dryRun && r.status/100 == 2:
@@ -217,7 +227,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	sent := request{method: req.Method, path: req.URL.Path, dryRun: dryRun, at: time.Now()}
+	sent := request{method: req.Method, path: req.URL.Path, dryRun: dryRun, at: time.Now(), metadata: asksForMetadata(req)}
 	last, err := t.begin(&sent)
 	if err != nil {
 		return nil, err
@@ -232,12 +242,45 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sent.metadata {
+		response.Body = &overheard{response.Body, t.operator}
+	}
 	sent.status = response.StatusCode
 	sent.made = response.Header.Get(madeHeader) != ""
 	if err := noteWorkload(sent, response); err != nil {
 		return nil, err
 	}
 	return response, nil
+}
+
+// asksForMetadata says whether a request lists or watches the metadata of Secrets with the label. The last format that the
+// client of metadata takes is JSON without a form: an API server that knows the form, as all do since 1.15, never uses it.
+func asksForMetadata(req *http.Request) bool {
+	forms := strings.Split(req.Header.Get("Accept"), ",")
+	return req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/secrets") &&
+		req.URL.Query().Get("labelSelector") == v1alpha1.FollowLabel+"="+v1alpha1.FollowValue &&
+		strings.Contains(forms[0], "as=PartialObjectMetadata") && len(forms) > 1 && strings.Contains(forms[1], "as=PartialObjectMetadata")
+}
+
+// overheard is an answer about Secrets, which is kept.
+type overheard struct {
+	io.ReadCloser
+	by *operator
+}
+
+func (o *overheard) Read(p []byte) (int, error) {
+	n, err := o.ReadCloser.Read(p)
+	o.by.mu.Lock()
+	defer o.by.mu.Unlock()
+	o.by.secrets.Write(p[:n])
+	return n, err
+}
+
+// secretAnswers are what the API server has answered about Secrets.
+func (o *operator) secretAnswers() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Clone(o.secrets.Bytes())
 }
 
 // isDryRun says whether a request is a dry run. A deletion says so in its body, other requests in their query.

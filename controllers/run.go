@@ -29,6 +29,7 @@ func Run(ctx context.Context, cluster *rest.Config, options Options) error {
 		Namespaces:     options.Namespaces,
 		LeaseNamespace: leaseNamespace(options),
 		Metrics:        options.servesMetrics() && !options.MetricsInsecure,
+		FollowSecrets:  options.FollowSecrets,
 	})
 	if err != nil {
 		return fmt.Errorf("the operator does not start: %w", err)

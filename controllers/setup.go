@@ -26,6 +26,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/backingservice"
 	"github.com/bindery-dev/bindery/controllers/binding"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/follow"
 	"github.com/bindery-dev/bindery/controllers/internal/metrics"
 	"github.com/bindery-dev/bindery/controllers/internal/slim"
 	"github.com/bindery-dev/bindery/controllers/planner"
@@ -60,6 +61,12 @@ type Options struct {
 	// BurstWindow is how long, at most, nothing more must change before a workload is changed: all changes within that
 	// time become one rollout. Default: DefaultBurstWindow, one second. A negative value is an error.
 	BurstWindow time.Duration
+	// FollowSecrets lets the operator follow the changes of Secrets with the label bindery.dev/follow. It needs the right to list
+	// and watch Secrets then, and asks for their metadata only.
+	FollowSecrets bool
+	// MaxParallelRollouts is how many workloads of a namespace are rolled at the same time because Secrets were changed.
+	// Default: one. A negative number is an error.
+	MaxParallelRollouts int
 	// LeaderElection lets only one of several operators work.
 	LeaderElection bool
 	// LeaderElectionNamespace of the lease. Default: the namespace that the operator runs in.
@@ -106,6 +113,10 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 	if err != nil {
 		return nil, err
 	}
+	secrets, followed, err := addFollowed(mgr, options)
+	if err != nil {
+		return nil, err
+	}
 	counts := metrics.New(mgr.GetCache(), cmp.Or[prometheus.Registerer](options.Registry, metricsregistry.Registry))
 	if err := mgr.Add(counts); err != nil {
 		return nil, fmt.Errorf("adding the metrics: %w", err)
@@ -115,11 +126,12 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 		Namespaces: options.Namespaces,
 		Children:   children,
 		Resources:  resources,
+		Secrets:    followed,
 		Counts:     counts,
 	}); err != nil {
 		return nil, err
 	}
-	if err := binding.Add(ctx, mgr, counts, cmp.Or(options.BurstWindow, DefaultBurstWindow)); err != nil {
+	if err := binding.Add(ctx, mgr, counts, cmp.Or(options.BurstWindow, DefaultBurstWindow), cmp.Or(options.MaxParallelRollouts, 1)); err != nil {
 		return nil, err
 	}
 	// Reconcile reads it from the cache: its informer must be full before the first Reconcile.
@@ -132,7 +144,22 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (man
 		}
 	}
 	caches := map[string]cache.Cache{"cache": mgr.GetCache(), "cache-of-children": children, "cache-of-resources": resources}
+	if followed != nil {
+		caches["cache-of-secrets"] = secrets
+	}
 	return mgr, addHealth(mgr, caches, lease.check)
+}
+
+// addFollowed adds what follows Secrets; nil if the operator does not.
+func addFollowed(mgr manager.Manager, options Options) (cache.Cache, *follow.Secrets, error) {
+	if !options.FollowSecrets {
+		return nil, nil, nil
+	}
+	objects, err := addCache(mgr, follow.CacheOptions(scopeOf(options.Namespaces)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return objects, follow.New(objects), nil
 }
 
 // scopeOf limits a cache to namespaces. What is in no namespace is not limited.

@@ -530,7 +530,8 @@ type BackingServiceStatus struct {
 }
 
 // Handle is a revision of what locates a service and carries its credentials. A changed handle is a new revision: in
-// another Secret, under another key, composed in another way, or with another authority.
+// another Secret, under another key, composed in another way, with another authority, or with another content of a Secret that
+// is followed.
 type Handle struct {
 	// secretName is the Secret, in the same namespace.
 	// +required
@@ -567,6 +568,33 @@ type Handle struct {
 	// authority is what the certificate of the service is checked with. Absent = what the client trusts by itself.
 	// +optional
 	Authority *AuthorityReference `json:"authority,omitempty"`
+
+	// followed are the Secrets of the handle that have the label bindery.dev/follow, where the operator may follow their
+	// changes. Absent = it follows none.
+	// +optional
+	// +listType=map
+	// +listMapKey=secretName
+	// +kubebuilder:validation:MaxItems=2
+	Followed []FollowedSecret `json:"followed,omitempty"`
+
+	// content identifies what the followed Secrets hold since they were last changed. It has nothing of what they hold. Another
+	// content is another revision of the handle. Absent = no change was seen since Bindery follows them.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Content string `json:"content,omitempty"`
+}
+
+// FollowedSecret is what was last seen of a Secret that Bindery follows.
+type FollowedSecret struct {
+	// secretName is the Secret, in the same namespace.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName"`
+
+	// written is a digest of when the content was last written, and of the names of its keys. It has nothing of the content.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Written string `json:"written"`
 }
 
 // Verification is a trial of a handle.

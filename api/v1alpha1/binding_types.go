@@ -268,6 +268,12 @@ type Attachment struct {
 	// +kubebuilder:validation:items:MaxLength=280
 	Env []string `json:"env,omitempty"`
 
+	// content identifies what the Secrets of the handle held when the Pods got it (status.handle.content of the service).
+	// Absent = no change of them was seen until then.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Content string `json:"content,omitempty"`
+
 	// since is when the Pod template got it.
 	// +optional
 	Since metav1.Time `json:"since,omitempty"`

@@ -27,6 +27,15 @@ const (
 	// ServiceLabel is on each object that Bindery provisions: the name of its BackingService.
 	ServiceLabel = "bindery.dev/service"
 
+	// FollowLabel with the value FollowValue on a Secret asks Bindery to follow the changes of its content, where the
+	// operator may do that: the new content is verified, and then the Pods of the apps that carry it are replaced.
+	FollowLabel = "bindery.dev/follow"
+	FollowValue = "true"
+
+	// SecretRevisionAnnotation is in the Pod template of a workload whose Pods were replaced because a followed Secret was
+	// changed: which content each Binding was rolled out for.
+	SecretRevisionAnnotation = "bindery.dev/secret-revision"
+
 	// VerifyLabel is on each Job that verifies a handle, and on its Pod: the name of the BackingService.
 	VerifyLabel = "bindery.dev/verify"
 

@@ -71,6 +71,11 @@ func addFlags(flags *flag.FlagSet, options *controllers.Options) {
 		"The `address` of /debug/pprof, on the loopback interface, for example localhost:6060. Default: none.")
 	flags.DurationVar(&options.BurstWindow, "burst-window", controllers.DefaultBurstWindow,
 		"How long nothing more must have been changed, at most, until a workload is: what comes in meanwhile is one rollout.")
+	flags.BoolVar(&options.FollowSecrets, "follow-secrets", false,
+		"Follow the changes of Secrets with the label bindery.dev/follow=true: verify the new content, and then replace the Pods of the apps "+
+			"that carry it. It needs the right to list and watch Secrets, and asks for their metadata only.")
+	flags.IntVar(&options.MaxParallelRollouts, "max-parallel-rollouts", 1,
+		"How many workloads of a namespace are rolled at the same time because Secrets were changed.")
 	flags.BoolVar(&options.LeaderElection, "leader-elect", false, "Let only one of several operators work at a time.")
 	flags.StringVar(&options.LeaderElectionNamespace, "leader-election-namespace", "",
 		"The `namespace` of the lease. Default: the one that the operator runs in.")

@@ -8,6 +8,12 @@ import _ "embed" // for the files below
 //go:embed role.yaml
 var Operator []byte
 
+// SecretChanges is the role by which the operator follows the changes of Secrets, where that is wanted, and its binding, as
+// YAML.
+//
+//go:embed secret-changes/role.yaml
+var SecretChanges []byte
+
 // LeaderElection is the role for the lease, in the operator's own namespace, and its binding, as YAML.
 //
 //go:embed leader_election.yaml

@@ -4,11 +4,12 @@
 //
 //	observe.go   reads: the children, the Bindings that use the service, what spec.resourceRef names
 //	plan.go      decides (provision.go: what Bindery runs; attach.go: what somebody else runs; plan_verify.go: whether the
-//	             handle is tried; plan_revisions.go, plan_retention.go: what is kept, and how long): pure
+//	             handle is tried; plan_follow.go: whether a Secret was changed in place; plan_revisions.go,
+//	             plan_retention.go: what is kept, and how long): pure
 //	apply.go     writes: the handle's Secret, the children, the Job that tries the handle, the status (end.go: deletions)
 //
-// It never reads a Secret. A handle that it makes is a new Secret with a name that nothing else can have. The status
-// names this Secret before it is made. A handle that somebody else manages is only passed on by name.
+// It never reads a Secret. Where it may follow the changes of Secrets, it reads the metadata of those with a label. A handle
+// that it makes is a new Secret with a name that nothing else can have. The status names this Secret before it is made. A handle that somebody else manages is only passed on by name.
 //
 // Others can take the names of objects. So an object that is absent is created, but never taken over. And each write to
 // an object that was read, and each deletion of one, names the UID that was seen.
@@ -33,6 +34,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/contest"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/follow"
 	"github.com/bindery-dev/bindery/controllers/internal/written"
 )
 
@@ -68,6 +70,8 @@ type Options struct {
 	Children cache.Cache
 	// Resources is a cache for the kinds that spec.resourceRef names.
 	Resources cache.Cache
+	// Secrets are the metadata of those Secrets whose changes are followed; nil = none are.
+	Secrets *follow.Secrets
 	// Counts counts what the controller has done.
 	Counts Counts
 }
@@ -83,6 +87,7 @@ type reconciler struct {
 	live      client.Reader // reads from the API server
 	children  client.Reader
 	resources *resources
+	secrets   *follow.Secrets // nil = no Secret is followed
 	events    events.EventRecorder
 	now       func() time.Time
 	images    engine.Images
@@ -101,6 +106,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		client:   mgr.GetClient(),
 		live:     mgr.GetAPIReader(),
 		children: options.Children,
+		secrets:  options.Secrets,
 		events:   mgr.GetEventRecorder("bindery"),
 		now:      time.Now,
 		images:   options.Images,
@@ -112,7 +118,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		contests:   contest.New[childKey](),
 		written:    written.New[types.NamespacedName, v1alpha1.BackingService](),
 	}
-	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := addIndexes(ctx, mgr.GetFieldIndexer(), r.secrets != nil); err != nil {
 		return err
 	}
 	c, err := controller.New("backingservice", mgr, controller.Options{Reconciler: r, MaxConcurrentReconciles: workers})

@@ -18,6 +18,7 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/follow"
 )
 
 // observe reads everything that a plan for one service depends on.
@@ -37,6 +38,9 @@ func (r *reconciler) observe(ctx context.Context, s v1alpha1.BackingService) (ob
 		if err := r.observeResource(ctx, &o); err != nil {
 			return o, err
 		}
+	}
+	if err := r.observeFollowed(ctx, &o); err != nil {
+		return o, err
 	}
 	return o, r.observeSecret(ctx, &o)
 }
@@ -291,6 +295,34 @@ func (r *reconciler) observeSecret(ctx context.Context, o *observation) error {
 	var err error
 	o.secret, err = r.secretExists(ctx, o.service.Namespace, name)
 	return err
+}
+
+// observeFollowed looks at the metadata of those Secrets that are followed. A Secret that was followed and has no metadata in
+// the cache has lost its label, or is gone.
+func (r *reconciler) observeFollowed(ctx context.Context, o *observation) error {
+	if r.secrets == nil {
+		return nil
+	}
+	o.followed = followed{on: true, seen: map[string]follow.Sighting{}, gone: map[string]bool{}}
+	for _, name := range secretsOf(&o.service.Spec) {
+		seen, ok, err := r.secrets.Get(ctx, types.NamespacedName{Namespace: o.service.Namespace, Name: name})
+		if err != nil {
+			return err
+		}
+		if ok {
+			o.followed.seen[name] = seen
+			continue
+		}
+		if h := o.service.Status.Handle; h == nil || writtenIn(h.Followed, name) == "" {
+			continue
+		}
+		found, err := r.secretExists(ctx, o.service.Namespace, name)
+		if err != nil {
+			return err
+		}
+		o.followed.gone[name] = !found.known || !found.exists
+	}
+	return nil
 }
 
 // noUID is a UID that no object has: the API server makes random ones.

@@ -60,6 +60,8 @@ type observation struct {
 	secret existence
 	// resource is what spec.resourceRef leads to.
 	resource resource
+	// followed is what is known about the changes of those Secrets.
+	followed followed
 }
 
 // children are the objects of a provisioned service, as far as they exist.
@@ -196,6 +198,7 @@ func makePlan(o observation) plan {
 	if p.reserve {
 		return p
 	}
+	o.planFollowed(&p)
 	o.setAttachments(&p.status)
 	o.planVerification(&p)
 	o.planRevisions(&p)
@@ -272,6 +275,7 @@ func (o *observation) setHandle(status *v1alpha1.BackingServiceStatus, secretNam
 	if was := o.service.Status.Handle; was != nil {
 		before := *was
 		before.Keys, next.Revision = keys, was.Revision
+		before.Followed, before.Content = nil, "" // planFollowed looks at these
 		if !equality.Semantic.DeepEqual(before, next) {
 			next.Revision++
 		}

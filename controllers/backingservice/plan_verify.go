@@ -250,10 +250,11 @@ func (o *observation) awaited(h *v1alpha1.Handle) bool {
 
 // isAwaitedBy says whether a Binding that names the service wants it verified, and its app is not on the service yet. If
 // only the composition of the handle, its key or its authority has changed, the app is on the same Secret, and the Binding
-// says that it waits.
+// says that it waits. If only the content of the Secret has changed, the app has the earlier content.
 func (o *observation) isAwaitedBy(b *v1alpha1.Binding, h *v1alpha1.Handle) bool {
 	at := b.Status.Current
-	return b.Spec.Swap.Verifies() && (at == nil || at.Service != o.service.Name || at.SecretName != h.SecretName || proof.SaysItWaits(b))
+	return b.Spec.Swap.Verifies() && (at == nil || at.Service != o.service.Name || at.SecretName != h.SecretName ||
+		h.Content != "" && at.Content != h.Content || proof.SaysItWaits(b))
 }
 
 func (o *observation) setVerified(status *v1alpha1.BackingServiceStatus, state condition.State) {
@@ -348,7 +349,9 @@ func (o *observation) findingOf(status *v1alpha1.BackingServiceStatus, job *batc
 	state := condition.False(finding.Reason, cmp.Or(o.tokenSentence(status, finding.Reason), o.sentence(status, finding.Reason)))
 	if finding.Passed {
 		state.Status = metav1.ConditionTrue
+		return state
 	}
+	state.Message += o.changedInPlace(status.Handle)
 	return state
 }
 

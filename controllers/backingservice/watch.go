@@ -11,6 +11,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -38,9 +39,11 @@ const (
 	ResourceField = "spec.resourceRef"
 	// StoreField finds the collectors that keep their data in a service.
 	StoreField = "spec.collector.storeRef"
+	// SecretField finds the BackingServices whose spec names a Secret of somebody else's. It is there if Secrets are followed.
+	SecretField = "spec.external.secrets"
 )
 
-func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+func addIndexes(ctx context.Context, indexer client.FieldIndexer, followed bool) error {
 	err := indexer.IndexField(ctx, &v1alpha1.Binding{}, ServicesField, func(object client.Object) []string {
 		if b, ok := object.(*v1alpha1.Binding); ok {
 			return servicesOf(b)
@@ -68,6 +71,18 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return fmt.Errorf("indexing BackingServices by %s: %w", StoreField, err)
 	}
+	if !followed {
+		return nil
+	}
+	err = indexer.IndexField(ctx, &v1alpha1.BackingService{}, SecretField, func(object client.Object) []string {
+		if s, ok := object.(*v1alpha1.BackingService); ok {
+			return secretsOf(&s.Spec)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("indexing BackingServices by %s: %w", SecretField, err)
+	}
 	return nil
 }
 
@@ -78,7 +93,7 @@ func (r *reconciler) watch(c controller.Controller, mgr manager.Manager, childre
 		return handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), object, handler.OnlyControllerOwner())
 	}
 	owner := &v1alpha1.BackingService{}
-	for _, s := range []source.Source{
+	sources := []source.Source{
 		source.Kind(mgr.GetCache(), &v1alpha1.BackingService{}, &handler.TypedEnqueueRequestForObject[*v1alpha1.BackingService]{}, serviceChanged()),
 		source.Kind(mgr.GetCache(), &v1alpha1.BackingService{}, handler.TypedEnqueueRequestsFromMapFunc(r.collectorsOf), comesOrGoes()),
 		source.Kind(mgr.GetCache(), &v1alpha1.Binding{}, r.servicesOfBinding()),
@@ -87,12 +102,21 @@ func (r *reconciler) watch(c controller.Controller, mgr manager.Manager, childre
 		source.Kind[client.Object](children, &appsv1.StatefulSet{}, owned(owner)),
 		source.Kind[client.Object](children, &appsv1.Deployment{}, owned(owner)),
 		source.Kind[client.Object](children, &batchv1.Job{}, owned(owner)),
-	} {
+	}
+	if r.secrets != nil {
+		sources = append(sources, r.secrets.Source(r.servicesOfSecret))
+	}
+	for _, s := range sources {
 		if err := c.Watch(s); err != nil {
 			return fmt.Errorf("watching: %w", err)
 		}
 	}
 	return nil
+}
+
+// servicesOfSecret are the services whose spec names a Secret.
+func (r *reconciler) servicesOfSecret(ctx context.Context, secret *metav1.PartialObjectMetadata) []reconcile.Request {
+	return r.servicesBy(ctx, secret.Namespace, SecretField, secret.Name)
 }
 
 // serviceChanged passes what a person did to a BackingService, and what this controller wrote to its status. The latter

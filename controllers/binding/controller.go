@@ -64,6 +64,7 @@ type reconciler struct {
 	refusals *refusals
 	rollouts *rollouts
 	shares   *shares
+	turns    *turns
 	waits    *waitsSaid
 	written  *written.Book[Key, v1alpha1.Binding, *v1alpha1.Binding]
 }
@@ -78,9 +79,15 @@ type Counts interface {
 
 // Add adds the controller to the manager. The window is the longest time that a workload is held back after each change
 // of one of its Bindings or services.
-func Add(ctx context.Context, mgr manager.Manager, counts Counts, window time.Duration) error {
+//
+// The most of parallel rollouts is how many workloads of a namespace are rolled at the same time because Secrets were
+// changed.
+func Add(ctx context.Context, mgr manager.Manager, counts Counts, window time.Duration, mostParallel int) error {
 	if window <= 0 {
 		return fmt.Errorf("the burst window is %s: want more than 0", window)
+	}
+	if mostParallel <= 0 {
+		return fmt.Errorf("the most of parallel rollouts is %d: want more than 0", mostParallel)
 	}
 	r := &reconciler{
 		client: mgr.GetClient(),
@@ -105,16 +112,17 @@ func Add(ctx context.Context, mgr manager.Manager, counts Counts, window time.Du
 	if err != nil {
 		return fmt.Errorf("making the controller of Bindings: %w", err)
 	}
-	if err := r.share(c); err != nil {
+	if err := r.share(c, mostParallel); err != nil {
 		return err
 	}
 	return r.watch(c, mgr.GetCache())
 }
 
-// share makes the namespaces share the workers. What is parked goes back into the controller's own queue.
-func (r *reconciler) share(c controller.TypedController[Key]) error {
+// share makes the namespaces share the workers, and workloads take turns. What is parked goes back into the controller's own
+// queue.
+func (r *reconciler) share(c controller.TypedController[Key], mostParallel int) error {
 	err := c.Watch(source.TypedFunc[Key](func(_ context.Context, queue workqueue.TypedRateLimitingInterface[Key]) error {
-		r.shares = newShares(workers, queue.Add)
+		r.shares, r.turns = newShares(workers, queue.Add), newTurns(mostParallel, queue.Add)
 		return nil
 	}))
 	if err != nil {
@@ -148,6 +156,13 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 			p = planner.Make(o)
 		}
 	}
+	if p.Turn {
+		again, err := r.awaitTurn(ctx, key, &o, &p)
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+		retryAfter = soonest(retryAfter, again)
+	}
 	if len(p.Patch) == 0 && !p.Unproved {
 		r.refusals.forget(key)
 	} else {
@@ -159,6 +174,12 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 	}
 	if !p.Watches {
 		r.rollouts.forget(key)
+	}
+	switch {
+	case p.Rolling: // perhaps since before this operator has started
+		r.turns.claim(key)
+	case !p.Turn && !o.NotItsTurn:
+		r.turns.leave(key)
 	}
 	held, err := r.applyStatuses(ctx, o, p.Statuses)
 	if apierrors.IsConflict(err) {

@@ -119,7 +119,8 @@ func (r *reconciler) workloadsOfService(ctx context.Context, s *v1alpha1.Backing
 func (r *reconciler) workloadsNotOn(ctx context.Context, s *v1alpha1.BackingService) []Key {
 	return r.keys(ctx, s.Namespace, ServiceField, s.Name, func(b *v1alpha1.Binding) bool {
 		at := b.Status.Current
-		return at == nil || at.Service != s.Name || s.Status.Handle == nil || at.SecretName != s.Status.Handle.SecretName || proof.SaysItWaits(b)
+		return at == nil || at.Service != s.Name || s.Status.Handle == nil || at.SecretName != s.Status.Handle.SecretName ||
+			at.Content != s.Status.Handle.Content || proof.SaysItWaits(b)
 	})
 }
 

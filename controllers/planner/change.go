@@ -77,10 +77,7 @@ func (c *change) mayDetach(a ledger.Attachment) bool {
 // changes, the entry stays as it is, with the generations that it was made from: a change of the ledger alone is no
 // reason to write.
 func (c *change) attachment(b v1alpha1.Binding, v verdict) ledger.Attachment {
-	was, known := c.recorded.Find(b.Name)
-	if !known {
-		was = c.adopted(b)
-	}
+	was, known := c.record(b)
 	switch {
 	case v.rolledBack != nil:
 		return c.putBack(b, was, v)
@@ -96,17 +93,18 @@ func (c *change) attachment(b v1alpha1.Binding, v verdict) ledger.Attachment {
 		Carried: ledger.Carried{
 			Service: v.service.Name, ServiceUID: string(v.service.UID), Type: v.service.Spec.Type,
 			Revision: v.service.Status.Handle.Revision, Secret: v.service.Status.Handle.SecretName,
+			Content: v.content, Mark: v.mark,
 		},
 		Generation: c.Workload.Object.Generation + 1, Since: c.second(), Template: c.template(),
 	}
-	if maps.Equal(c.held[b.Name], v.want) {
+	if !c.changes(b, v) {
 		if known && was.IsOf(now) {
 			was.Secret = now.Secret
 			return was.WithEntries(v.want)
 		}
 		now.Generation = was.Generation
 	} else {
-		now.From = c.before(b, was, known, v.want)
+		now.From = c.before(b, was, known, v)
 		now.Ailing, now.Rolling = c.Workload.Rollout.Figures.Available == 0, !c.Workload.Rollout.Phase.Proved()
 	}
 	return now.WithEntries(v.want)
@@ -154,6 +152,9 @@ func (c *change) makePatch() []podtemplate.Op {
 		}
 	}
 	ops := podtemplate.Patch(c.Workload.pod(), remove, set)
+	if len(ops) > 0 || c.remarks() {
+		ops = append(ops, podtemplate.PatchMarks(c.Workload.Template, marksOf(next))...)
+	}
 	ops = append(ops, podtemplate.PatchAnnotation(c.Workload.Object, v1alpha1.AttachmentsAnnotation, next.String())...)
 	ops = append(ops, c.start()...)
 	if len(ops) == 0 {
@@ -164,8 +165,8 @@ func (c *change) makePatch() []podtemplate.Op {
 
 // before is what an attachment that is about to change can be rolled back to: what is carried now, if that has proved
 // itself, or else what was carried before that.
-func (c *change) before(b v1alpha1.Binding, was ledger.Attachment, known bool, want podtemplate.Entries) *ledger.Carried {
-	if c.isReturn(b, want) {
+func (c *change) before(b v1alpha1.Binding, was ledger.Attachment, known bool, v verdict) *ledger.Carried {
+	if c.isReturn(b, v.want) {
 		return nil // it worked before; if it does not now, that is not because of the handle
 	}
 	now := was.With(c.held[b.Name])
@@ -175,7 +176,7 @@ func (c *change) before(b v1alpha1.Binding, was ledger.Attachment, known bool, w
 	if known && was.From != nil && was.RolledBack == nil && len(now.Env) > 0 && !c.isSettled(b, was) {
 		now = *was.From
 	}
-	if maps.Equal(now.Entries(), want) {
+	if maps.Equal(now.Entries(), v.want) && !v.rolls {
 		return nil
 	}
 	return &now

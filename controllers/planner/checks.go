@@ -2,7 +2,6 @@ package planner
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -76,10 +75,7 @@ func (f *facts) checkType(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot
 	if f.checkStore(b, v); v.blocked() {
 		return
 	}
-	was, known := f.recorded.Find(b.Name)
-	if !known {
-		was = f.adopted(b)
-	}
+	was, _ := f.record(b)
 	if was.Type == "" {
 		return
 	}
@@ -149,7 +145,7 @@ func (f *facts) checkEnvFrom(b v1alpha1.Binding, v *verdict, _ map[podtemplate.S
 // checkTimeout refuses a change whose rollout cannot end in the time that the Binding allows.
 func (f *facts) checkTimeout(b v1alpha1.Binding, v *verdict) {
 	limit, shortest := b.Spec.Swap.Limit(), f.Workload.Rollout.Shortest
-	if limit == 0 || limit > shortest || maps.Equal(v.want, f.held[b.Name]) || f.isReturn(b, v.want) || f.vanished(b, v.want) {
+	if limit == 0 || limit > shortest || !f.changes(b, *v) || f.isReturn(b, v.want) || f.vanished(b, v.want) {
 		return
 	}
 	v.block(v1alpha1.ReasonTimeoutTooShort, fmt.Sprintf("spec.swap.timeout is %s, and with minReadySeconds of %s its rollout takes %s at "+

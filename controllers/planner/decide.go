@@ -63,6 +63,7 @@ func (d *decision) judge(owners map[podtemplate.Slot]string) map[string]verdict 
 		}
 		if !v.blocked() {
 			v.want = d.entries(b)
+			d.setContent(b, &v)
 			d.checkTimeout(b, &v)
 		}
 		if d.Contested && d.vanished(b, v.want) {
@@ -70,7 +71,7 @@ func (d *decision) judge(owners map[podtemplate.Slot]string) map[string]verdict 
 				"manages it leave entries of env alone that it did not write; Bindery puts them back more and more rarely", d.Key))
 		}
 		if v.blocked() {
-			v.want = d.held[b.Name]
+			d.keep(b, &v)
 			if lost := d.lost(b, owners); len(v.want) == 0 && v.obstacle.Reason != v1alpha1.ReasonContested {
 				v.want = lost
 			}
@@ -117,7 +118,7 @@ func (d *decision) waitForOthers() {
 	)
 	for _, b := range d.Bindings {
 		v, s := d.verdicts[b.Name], d.Services[b.Spec.ServiceRef.Name]
-		if until := d.verifiedBy(v, &s); d.Now.Before(until) {
+		if until := d.verifiedBy(b, v, &s); d.Now.Before(until) {
 			verifying = fmt.Sprintf("BackingService %s, of Binding %s", s.Name, b.Name)
 			d.waitUntil, unsaidUntil = latest(d.waitUntil, until), latest(unsaidUntil, v.unsaidUntil)
 		}
@@ -127,20 +128,23 @@ func (d *decision) waitForOthers() {
 	}
 	for _, b := range d.Bindings {
 		v := d.verdicts[b.Name]
-		if v.blocked() || maps.Equal(v.want, d.held[b.Name]) || d.isReturn(b, v.want) || d.vanished(b, v.want) {
+		if v.blocked() || !d.changes(b, v) || d.isReturn(b, v.want) || d.vanished(b, v.want) {
 			continue
 		}
 		v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf("%s is being verified: what changes about %s together is one rollout", verifying, d.Key))
-		v.want, v.unsaidUntil = d.held[b.Name], unsaidUntil
+		d.keep(b, &v)
+		v.unsaidUntil = unsaidUntil
 		d.verdicts[b.Name], d.holds = v, true
 	}
 }
 
-// verifiedBy is the time until which others wait for the verification that a Binding waits for: its first one, or one
-// that renews the proof. It is in the past if the Binding waits for none.
-func (d *decision) verifiedBy(v verdict, s *v1alpha1.BackingService) time.Time {
+// verifiedBy is the time until which others wait for the verification that a Binding waits for: its first one, one that
+// renews the proof, or one of a Secret that was changed. It is in the past if the Binding waits for none.
+func (d *decision) verifiedBy(b v1alpha1.Binding, v verdict, s *v1alpha1.BackingService) time.Time {
 	trial := s.Status.Verification
 	switch {
+	case !v.blocked() && d.isTried(b, s):
+		return trial.StartedAt.Add(verifyPatience)
 	case v.unproved && (trial == nil || trial.EndedAt != nil):
 		return d.Now.Add(verifyPatience) // it starts at this moment
 	case v.unproved, v.obstacle.Reason == v1alpha1.ReasonServiceNotVerified && trial != nil &&
@@ -195,7 +199,7 @@ func (d *decision) reinjects() bool {
 func (d *decision) warnings() map[string]string {
 	warnings := map[string]string{}
 	for _, b := range d.Bindings {
-		if v := d.verdicts[b.Name]; !v.blocked() && !maps.Equal(v.want, d.held[b.Name]) {
+		if v := d.verdicts[b.Name]; !v.blocked() && !maps.Equal(v.want, d.held[b.Name]) { // a Secret that was changed is no news
 			if from := d.envFrom(b); from != "" {
 				warnings[b.Name] = from + envFromCounts
 			}

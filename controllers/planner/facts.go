@@ -21,6 +21,8 @@ type facts struct {
 	recorded ledger.Ledger
 	// held is what Bindery has in the Pod template now, by the name of the Binding that it came from.
 	held map[string]podtemplate.Entries
+	// marks of the Pod template.
+	marks podtemplate.Marks
 }
 
 // alarm is the next time that a plan depends on.
@@ -42,7 +44,7 @@ func read(o Observation) *facts {
 	if o.Workload != nil {
 		f.recorded = o.ledger()
 		f.forgetOlder()
-		f.held = f.findHeld()
+		f.held, f.marks = f.findHeld(), podtemplate.MarksOf(f.Workload.Template)
 	}
 	return f
 }
@@ -74,7 +76,9 @@ func (f *facts) forgetOlder() {
 			current := b.Status.Current
 			if b.Name == a.Binding && current != nil && current.WorkloadUID == string(f.Workload.Object.UID) &&
 				current.WorkloadGeneration > a.Generation {
-				f.recorded.Attachments[i].Generation, f.recorded.Attachments[i].From = f.Workload.Object.Generation, nil
+				// The Pods that the owner's rollout starts get what the Secret holds now.
+				restored := &f.recorded.Attachments[i]
+				restored.Generation, restored.From, restored.Content = f.Workload.Object.Generation, nil, current.Content
 			}
 		}
 	}
@@ -184,11 +188,15 @@ func (f *facts) adopted(b v1alpha1.Binding) ledger.Attachment {
 		Binding: b.Name, BindingUID: string(b.UID), DefinitionUID: f.Definition.UID, Generation: f.Workload.Object.Generation,
 	}
 	current, injection := b.Status.Current, b.Status.Injection
-	switch s := f.Services[b.Spec.ServiceRef.Name]; {
+	s := f.Services[b.Spec.ServiceRef.Name]
+	if a.Mark = f.marks[b.Name]; s.Status.Handle != nil {
+		a.Content = s.Status.Handle.Content // a new workload has new Pods
+	}
+	switch {
 	case current != nil:
 		a.Service, a.Type, a.Secret = current.Service, current.Type, current.SecretName
 		if current.WorkloadUID == string(f.Workload.Object.UID) {
-			a.Generation = current.WorkloadGeneration
+			a.Generation, a.Content = current.WorkloadGeneration, current.Content
 		}
 	case injection == nil:
 	case s.Status.Handle != nil && s.Status.Handle.SecretName == injection.SecretName:
@@ -235,7 +243,9 @@ func (f *facts) isOurs(slot podtemplate.Slot, ref podtemplate.Ref) bool {
 func (f *facts) second() metav1.Time { return metav1.NewTime(f.Now.Truncate(time.Second)) }
 
 // template is the digest of what belongs to the owner in the Pod template.
-func (f *facts) template() string { return podtemplate.Digest(f.Workload.Template, f.ours()) }
+func (f *facts) template() string {
+	return podtemplate.Digest(podtemplate.WithoutMarks(f.Workload.Template), f.ours())
+}
 
 // podSpec is the digest of what belongs to the owner in the spec of the Pods. It leaves out the labels and annotations of
 // the template: an owner who only restarts an app has not repaired it.

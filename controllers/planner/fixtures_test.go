@@ -38,6 +38,8 @@ type world struct {
 	// seen is what was seen of the rollout. wake is when the last plan wants to be made again.
 	seen rollout.Seen
 	wake time.Time
+	// notItsTurn: other workloads are rolled first.
+	notItsTurn bool
 	// policy of the cluster changes each Deployment that is written; nil = none does.
 	policy func(*appsv1.Deployment)
 	// generations counts the changes of the Pod template.
@@ -164,6 +166,7 @@ func (w *world) observation() Observation {
 	o := Observation{
 		Now: w.now, Key: Key{"shop", "Deployment", "pinger"}, Bindings: slices.Clone(w.bindings), Services: w.proved(),
 		Definition: w.definition, Gone: w.gone, NamespaceTerminating: w.ending,
+		NotItsTurn: w.notItsTurn,
 	}
 	if w.deployment != nil {
 		o.Workload = WorkloadOf(w.deployment.DeepCopy())

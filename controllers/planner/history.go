@@ -40,9 +40,11 @@ func serviceOf(status v1alpha1.BindingStatus, secretName string) string {
 }
 
 // noteSwap adds a swap to the history if the attachment is another one than before. A workload that was deleted and
-// created again, and carries the same as before, is no swap.
+// created again, and carries the same as before, is no swap. A rollout for a Secret that was changed is one from a service
+// to itself.
 func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bindingGeneration int64) {
-	if was != nil && was.Service == now.Service && was.SecretName == now.SecretName {
+	same := was != nil && was.Service == now.Service && was.SecretName == now.SecretName
+	if same && !isRenewed(was, now) {
 		return
 	}
 	if worked := lastSuccess(*status); was == nil && worked.To == now.Service && worked.SecretName == now.SecretName {
@@ -58,10 +60,23 @@ func noteSwap(status *v1alpha1.BindingStatus, was, now *v1alpha1.Attachment, bin
 		Outcome: v1alpha1.SwapInProgress,
 	}
 	if was != nil {
-		swap.From, status.Previous = was.Service, was
+		swap.From, status.Previous = was.Service, goBackTo(*status, was, same)
 	}
 	supersede(status)
 	push(status, swap)
+}
+
+// goBackTo is what to go back to after a swap. After one for another content of the same Secret, it is the same as before.
+func goBackTo(status v1alpha1.BindingStatus, was *v1alpha1.Attachment, same bool) *v1alpha1.Attachment {
+	if same {
+		return status.Previous
+	}
+	return was
+}
+
+// isRenewed says whether the Pods of a workload were replaced for another content of the same Secret.
+func isRenewed(was, now *v1alpha1.Attachment) bool {
+	return was.Content != now.Content && was.WorkloadUID == now.WorkloadUID
 }
 
 // noteRolledBack marks the swap that failed as rolled back. The swap is not in the history yet if the operator was

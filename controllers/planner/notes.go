@@ -16,6 +16,7 @@ import (
 const (
 	eventAttached = "Attached"
 	eventSwapped  = "Swapped"
+	eventRenewed  = "Renewed"
 	// EventDetached is recorded on the workload, because there is no Binding any more.
 	EventDetached = "Detached"
 	// EventWaiting and EventStarted are recorded on a Deployment that waits for its Bindings.
@@ -60,6 +61,10 @@ func attachmentEvent(key Key, was, now *v1alpha1.Attachment) (Note, bool) {
 	if was == nil || was.WorkloadUID != now.WorkloadUID {
 		return Note{corev1.EventTypeNormal, eventAttached, "Attach", fmt.Sprintf("%s of %s is BackingService %s now",
 			strings.Join(compose.WithoutParts(now.Env), ", "), key, now.Service)}, true
+	}
+	if was.Service == now.Service && was.SecretName == now.SecretName && was.Content != now.Content {
+		return Note{corev1.EventTypeNormal, eventRenewed, "Renew", fmt.Sprintf(
+			"the Pods of %s are replaced: the Secret of BackingService %s was changed", key, now.Service)}, true
 	}
 	return Note{corev1.EventTypeNormal, eventSwapped, "Swap", fmt.Sprintf("%s of %s is BackingService %s now; it was %s",
 		strings.Join(compose.WithoutParts(now.Env), ", "), key, now.Service, was.Service)}, true

@@ -5,7 +5,8 @@
 //
 //	facts.go     what there is: the ledger, and what Bindery has in the Pod template
 //	course.go    how the rollout proceeds: the state of each attachment, and whether it has failed
-//	decide.go    a verdict on each Binding (wishes.go: what it asks for; checks.go: what prevents it)
+//	decide.go    a verdict on each Binding (wishes.go: what it asks for; checks.go: what prevents it; content.go: whether the
+//	             content of a Secret that it carries was changed)
 //	rollback.go  what is rolled back, because the rollout failed
 //	change.go    the next ledger, and the patch (start.go: which starts a Deployment that waits for its Bindings)
 //	status.go    what the status says (history.go, injection.go), and the Events for it (notes.go)
@@ -45,6 +46,8 @@ type Observation struct {
 	// Fresh: everything was read from the API server, not from the cache, so nothing in it is older than what is written
 	// on the workload.
 	Fresh bool
+	// NotItsTurn: other workloads are rolled first because Secrets were changed, so this one is not rolled for that now.
+	NotItsTurn bool
 	// Refusal says why the patch of this plan was refused and must not be sent now.
 	Refusal string
 }
@@ -78,6 +81,10 @@ type Plan struct {
 	Statuses map[string]v1alpha1.BindingStatus
 	// Watches: a rollout is in progress, and the plan waits for its end.
 	Watches bool
+	// Turn: the Pods are replaced now because a Secret was changed, or that waits only for a younger proof.
+	Turn bool
+	// Rolling: Pods are being replaced that carry a Secret which was changed.
+	Rolling bool
 	// Unproved: a change waits only for a younger proof of a service.
 	Unproved bool
 	// Wake is when to plan again, even if nothing has changed. Zero = never.
@@ -92,6 +99,7 @@ type Plan struct {
 //   - What was put in and made the rollout fail is rolled back, once. It is not tried again before somebody changes something.
 //   - A variable belongs to the Binding that has it in the Pod template or, if none has it, to the oldest that asks for it.
 //   - A variable that exists and is not from Bindery is never touched.
+//   - If the content of a Secret was changed that a Binding carries, and the new one was verified, the Pods are replaced.
 //   - If something removes a variable again and again, Bindery stops putting it back.
 //   - A new Deployment that waits for Bindings starts with the patch after which it carries something from each of them.
 //   - What came from a Binding that is gone is removed, if somebody deleted that Binding. It stays if the Binding was lost
@@ -111,6 +119,7 @@ func Make(o Observation) Plan {
 		if refusal = cmp.Or(o.Refusal, c.tooMuch()); refusal == "" {
 			return Plan{
 				Patch: c.patch, Detached: c.detached, Reinjects: d.reinjects(), RolledBack: d.rolledBack(), Warnings: d.warnings(), Starts: c.starts(),
+				Turn: d.takesTurn(),
 			}
 		}
 		d.refuse(refusal)
@@ -118,7 +127,9 @@ func Make(o Observation) Plan {
 	}
 	c.waits = c.waiting(refusal)
 	statuses := c.statuses()
-	plan := Plan{Statuses: statuses, Waits: c.waits, Watches: waits(statuses), Unproved: d.anyUnproved()}
+	plan := Plan{
+		Statuses: statuses, Waits: c.waits, Watches: waits(statuses), Unproved: d.anyUnproved(), Turn: d.takesTurn(), Rolling: anyRolling(statuses),
+	}
 	if plan.Watches {
 		plan.Wake = f.alarm.at
 	}

@@ -19,16 +19,23 @@ const proofPatience = 5 * time.Second
 // it had, needs no proof. No proof is made for a change that the API server does not accept.
 func (f *facts) checkProof(b v1alpha1.Binding, v *verdict, _ map[podtemplate.Slot]string) {
 	status := &v.service.Status
-	if !b.Spec.Swap.Verifies() || f.Refusal != "" || proof.IsYoung(status, f.Now) || f.isOn(b, v.service) {
+	if !b.Spec.Swap.Verifies() || f.Refusal != "" || proof.IsYoung(status, f.Now) {
 		return
 	}
-	if f.carries(f.entries(b)) {
+	rolls := f.mayRoll(b, v)
+	if !rolls && (f.isOn(b, v.service) || f.carries(f.entries(b))) {
 		return
 	}
 	if trial := status.Verification; trial != nil && trial.EndedAt == nil {
 		v.unsaidUntil = trial.StartedAt.Add(proofPatience)
 	}
-	v.unproved = true
+	v.unproved, v.rolls = true, rolls
+	if rolls {
+		v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf(
+			"BackingService %s, whose Secret was changed, was verified at %s, which is too long ago to roll %s out: it is being verified again",
+			v.service.Name, proof.At(status).UTC().Format(time.RFC3339), f.Key))
+		return
+	}
 	v.block(v1alpha1.ReasonServiceNotVerified, fmt.Sprintf(
 		"BackingService %s was verified at %s, which is too long ago to move %s to it: it is being verified again",
 		v.service.Name, proof.At(status).UTC().Format(time.RFC3339), f.Key))

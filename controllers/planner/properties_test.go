@@ -15,6 +15,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/compose"
 	"github.com/bindery-dev/bindery/controllers/internal/ledger"
+	"github.com/bindery-dev/bindery/controllers/internal/podtemplate"
 )
 
 // No matter what people do, and in what order, all of this holds: after each step the controller comes to rest, with at
@@ -42,7 +43,7 @@ func fourServices(t reporter) *world {
 		service("parts", composed("redis://$(user):$(password)@$(host)"), authority(v1alpha1.AuthorityConfigMap, "ca"))
 }
 
-// variables are all variables of the Pod template, in a fixed order.
+// variables are all variables of the Pod template, in a fixed order, and its mark.
 func (w *world) variables() []string {
 	var all []string
 	for _, c := range w.deployment.Spec.Template.Spec.Containers {
@@ -51,7 +52,7 @@ func (w *world) variables() []string {
 		}
 	}
 	slices.Sort(all)
-	return all
+	return append(all, w.mark())
 }
 
 // No matter what people do, if the rollout that follows fails: the Pod template is as it was before, after at most one
@@ -62,7 +63,7 @@ func TestWhateverFails(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			before, generations := w.variables(), w.generations
 			action := act(t, w)
-			fails := w.deployment != nil && slices.Contains([]string{"bind", "edit", "rotate", "up", "down"}, action) && rapid.Bool().Draw(t, "fails")
+			fails := w.deployment != nil && slices.Contains([]string{"bind", "edit", "rotate", "secret", "up", "down"}, action) && rapid.Bool().Draw(t, "fails")
 			if !fails {
 				w.settle()
 				continue
@@ -90,7 +91,7 @@ func act(t *rapid.T, w *world) string {
 	variables := rapid.SampledFrom([]func(*v1alpha1.Binding){
 		env(), env("X", "uri"), env("Y", "uri", "X", "host"), env("OWN", "uri"), env("X", "uri", "CA", "ca.crt"),
 	}).Draw(t, "env")
-	action := rapid.SampledFrom([]string{"bind", "bind", "unbind", "edit", "edit", "deploy", "owner", "down", "up", "rotate", "restart", "annotate", "image"}).Draw(t, "action")
+	action := rapid.SampledFrom([]string{"bind", "bind", "unbind", "edit", "edit", "deploy", "owner", "down", "up", "rotate", "secret", "restart", "annotate", "image"}).Draw(t, "action")
 	t.Logf("%s %s %s", action, name, service)
 	switch {
 	case action == "bind" && !exists:
@@ -128,7 +129,14 @@ func act(t *rapid.T, w *world) string {
 		if s, ok := w.services[service]; ok {
 			handle := *s.Status.Handle
 			handle.Revision++
-			handle.SecretName = fmt.Sprintf("%s-%d", service, handle.Revision)
+			handle.SecretName, handle.Content = fmt.Sprintf("%s-%d", service, handle.Revision), ""
+			w.service(service, ofType(s.Spec.Type), func(fresh *v1alpha1.BackingService) { fresh.Status.Handle = &handle })
+		}
+	case action == "secret":
+		if s, ok := w.services[service]; ok {
+			handle := *s.Status.Handle
+			handle.Revision++
+			handle.Content = fmt.Sprintf("%016x", handle.Revision)
 			w.service(service, ofType(s.Spec.Type), func(fresh *v1alpha1.BackingService) { fresh.Status.Handle = &handle })
 		}
 	}
@@ -176,6 +184,11 @@ func checkOwners(t *rapid.T, w *world) {
 	}
 	observed := w.observation()
 	recorded := observed.ledger()
+	for binding := range podtemplate.MarksOf(w.deployment.Spec.Template) {
+		if _, known := recorded.Find(binding); !known && !w.gone[binding] {
+			t.Errorf("the Pod template has a mark of Binding %s, which is not in the ledger", binding)
+		}
+	}
 	for _, container := range w.deployment.Spec.Template.Spec.Containers {
 		seen := map[string]int{}
 		for _, e := range container.Env {

@@ -32,12 +32,13 @@ func (c *change) tooMuch() string {
 
 // refuse turns each change into a refusal: the workload keeps what it has.
 func (d *decision) refuse(refusal string) {
-	for name, v := range d.verdicts {
-		if (!v.blocked() || v.rolledBack != nil) && !maps.Equal(d.held[name], v.want) {
+	for _, b := range d.Bindings {
+		v := d.verdicts[b.Name]
+		if (!v.blocked() || v.rolledBack != nil) && d.changes(b, v) {
 			v.rolledBack = nil
 			v.block(v1alpha1.ReasonPatchRefused, refusal)
-			v.want = d.held[name]
-			d.verdicts[name] = v
+			d.keep(b, &v)
+			d.verdicts[b.Name] = v
 		}
 	}
 }

@@ -2,7 +2,6 @@ package planner
 
 import (
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -23,7 +22,7 @@ func (d *decision) answerFailure() {
 	back, stays := map[string]ledger.Attachment{}, map[string]string{}
 	for _, b := range d.Bindings {
 		a, concerned := d.failure.unsettled[b.Name]
-		if v := d.verdicts[b.Name]; !concerned || !v.blocked() && !maps.Equal(v.want, d.held[b.Name]) {
+		if v := d.verdicts[b.Name]; !concerned || !v.blocked() && d.changes(b, v) {
 			continue
 		}
 		if why := d.staysBecause(b, a); why != "" {
@@ -77,12 +76,15 @@ func (d *decision) barred(back map[string]ledger.Attachment) (name, why string) 
 func (d *decision) rollBack(b v1alpha1.Binding, a ledger.Attachment, v *verdict) {
 	message := fmt.Sprintf("the swap to BackingService %s failed, and %s carries BackingService %s as before: %s. %s", a.Service, d.Key,
 		a.From.Service, d.failure.state.Message, d.mend(a))
-	if len(a.From.Env) == 0 {
+	switch {
+	case isRenewal(a):
+		message = d.notRenewed(a)
+	case len(a.From.Env) == 0:
 		message = fmt.Sprintf("to attach BackingService %s failed, and %s is as it was before: %s. %s", a.Service, d.Key,
 			d.failure.state.Message, d.mend(a))
 	}
 	v.block(v1alpha1.ReasonRolledBack, message)
-	v.want = a.From.Entries()
+	v.want, v.content, v.mark = a.From.Entries(), a.From.Content, a.From.Mark
 	v.rolledBack = &ledger.RolledBack{
 		BindingGeneration: b.Generation, Service: a.Service, Revision: a.Revision, Secret: a.Secret, Since: a.Since, Message: message,
 		Rolling: a.Rolling && len(a.From.Env) == 0,
@@ -107,10 +109,12 @@ func (d *decision) mend(a ledger.Attachment) string {
 		mend += fmt.Sprintf(", or set spec.serviceRef.name to %s", a.From.Service)
 	}
 	if d.Key.Kind == KindStatefulSet && d.Workload.Ordered {
-		mend += ". A StatefulSet waits for its broken Pod: delete that Pod if it is not replaced"
+		mend += stuckStatefulSet
 	}
 	return mend
 }
+
+const stuckStatefulSet = ". A StatefulSet waits for its broken Pod: delete that Pod if it is not replaced"
 
 // staysBecause says why an attachment whose rollout failed is not rolled back; "" = it is rolled back.
 func (d *decision) staysBecause(b v1alpha1.Binding, a ledger.Attachment) string {
@@ -123,6 +127,8 @@ func (d *decision) staysBecause(b v1alpha1.Binding, a ledger.Attachment) string 
 		return "the Binding knows of nothing that worked before"
 	case len(a.From.Env) == 0 && a.Ailing:
 		return "no Pod was available before it came either: mend what keeps them from it"
+	case !b.Spec.Swap.RollsBack() && isRenewal(a):
+		return fmt.Sprintf("spec.swap.onFailure is Hold: correct Secret %s, or mend the app", a.Secret)
 	case !b.Spec.Swap.RollsBack():
 		return fmt.Sprintf("spec.swap.onFailure is Hold: set spec.serviceRef.name to %q to go back", a.From.Service)
 	case d.otherImages(b, a):

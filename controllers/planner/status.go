@@ -79,6 +79,9 @@ func (c *change) injected(b v1alpha1.Binding, v verdict) string {
 	if from := c.envFrom(b); from != "" {
 		text += "; " + from + envFromCounts
 	}
+	if c.isPending(b, v.service) {
+		text += "; " + c.sayPending(v.service)
+	}
 	return text
 }
 
@@ -110,7 +113,7 @@ func (c *change) setCurrent(status *v1alpha1.BindingStatus, b v1alpha1.Binding, 
 		return
 	}
 	now := &v1alpha1.Attachment{
-		Service: a.Service, Type: a.Type, SecretName: a.Secret, Env: namesIn(c.held[b.Name]),
+		Service: a.Service, Type: a.Type, SecretName: a.Secret, Env: namesIn(c.held[b.Name]), Content: a.Content,
 		WorkloadUID: string(c.Workload.Object.UID), WorkloadGeneration: a.Generation, Since: a.Since,
 	}
 	if now.Since.IsZero() {

@@ -13,6 +13,10 @@ import (
 type verdict struct {
 	// want is what the Pod template shall carry from the Binding. If the Binding is blocked, that is what it carries now.
 	want podtemplate.Entries
+	// content and mark are what the ledger shall say about the content of the Secrets that the Pods carry.
+	content, mark string
+	// rolls: the Pods are replaced because that content was changed, or that waits only for a younger proof.
+	rolls bool
 	// service that want comes from; nil if the Binding is blocked.
 	service *v1alpha1.BackingService
 	// serviceReady is the condition of that name.

@@ -31,6 +31,7 @@ const (
 	monitoring = "metrics: {prometheusRule: {enabled: true}}"
 	boarded    = "metrics: {dashboard: {enabled: true}}"
 	walled     = "networkPolicy: {enabled: true}"
+	following  = "secretChanges: {enabled: true}"
 )
 
 // everyValue has a case for each value of values.yaml.
@@ -74,6 +75,9 @@ var everyValue = map[string]toggled{
 	"metrics.secure":          {to: `false`, shows: "--metrics-secure=false", hides: "name: bindery-metrics-auth"},
 	"test.namespace":          {to: `play`, shows: "--namespace=play"},
 	"test.timeout":            {to: `30s`, shows: "--timeout=30s"},
+
+	"secretChanges.enabled":             {to: `true`, shows: "name: bindery-operator-secret-changes"},
+	"secretChanges.maxParallelRollouts": {to: `3`, shows: "--max-parallel-rollouts=3", with: following},
 
 	"policies.bornAttached":         {to: `true`, shows: "name: bindery-born-attached"},
 	"userRoles.aggregate":           {to: `false`, hides: "aggregate-to-edit"},

@@ -33,11 +33,12 @@ CHART := charts/bindery
 .PHONY: generate-chart
 generate-chart: generate-manifests $(BIN)/helm-docs ## Write what the chart has from config/, and its README.
 	rm -rf $(CHART)/files/crd $(CHART)/files/policy $(CHART)/files/rbac
-	mkdir -p $(CHART)/files/crd $(CHART)/files/policy/born-attached $(CHART)/files/rbac
+	mkdir -p $(CHART)/files/crd $(CHART)/files/policy/born-attached $(CHART)/files/rbac/secret-changes
 	cp config/crd/bases/*.yaml $(CHART)/files/crd
 	cp config/policy/*.yaml $(CHART)/files/policy
 	cp config/policy/born-attached/*.yaml $(CHART)/files/policy/born-attached
 	cp config/rbac/*.yaml $(CHART)/files/rbac
+	cp config/rbac/secret-changes/role.yaml $(CHART)/files/rbac/secret-changes
 	rm $(CHART)/files/policy/kustomization.yaml $(CHART)/files/policy/born-attached/kustomization.yaml \
 		$(CHART)/files/rbac/kustomization.yaml $(CHART)/files/rbac/service_account.yaml
 	$(BIN)/helm-docs --chart-search-root=$(CHART) --template-files=README.md.gotmpl --sort-values-order=file --log-level=warning

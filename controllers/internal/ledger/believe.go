@@ -33,6 +33,7 @@ const (
 var (
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	secretKey    = regexp.MustCompile(`^[-._a-zA-Z0-9]+$`)
+	contentOf    = regexp.MustCompile(`^([0-9a-f]{1,64})?$`)
 )
 
 // Excess says which limit a ledger exceeds; "" = none.
@@ -87,7 +88,7 @@ func (a Attachment) isPossible() bool {
 // isPossible says whether a workload can carry this, and the status of a Binding can say so.
 func (c Carried) isPossible() bool {
 	if len(c.Env) > 0 && c.Secret == "" || !isNameOrNone(c.Secret) || !isNameOrNone(c.Service) || len(c.ServiceUID) > maxUID ||
-		c.Type != "" && !slices.Contains(catalog.Types(), c.Type) {
+		c.Type != "" && !slices.Contains(catalog.Types(), c.Type) || !contentOf.MatchString(c.Content) || !contentOf.MatchString(c.Mark) {
 		return false
 	}
 	names, slots := map[string]bool{}, map[podtemplate.Slot]bool{}

@@ -64,6 +64,10 @@ type Carried struct {
 	// Secret of the handle.
 	Secret string  `json:"secret"`
 	Env    []Entry `json:"env"`
+	// Content identifies what the Secrets of the handle held when the Pods got it; "" = no change of them was seen until then.
+	Content string `json:"content,omitempty"`
+	// Mark is the part of the Binding in the annotation bindery.dev/secret-revision of the Pod template; "" = it has none.
+	Mark string `json:"mark,omitempty"`
 }
 
 // RolledBack is a rollout that failed. It is remembered so that it is not tried again before somebody changes something.

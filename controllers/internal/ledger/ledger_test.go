@@ -73,6 +73,9 @@ func TestWhatIsBelieved(t *testing.T) {
 			a.Env[0].Key, a.Env[0].Value = "", "$(BINDERY_B_1)"+strings.Repeat("x", maxValue)
 		}), []string{"a", "c"}},
 		"not a value and a key":                 {change(func(a *Attachment) { a.Env[0].Value = "x://$(BINDERY_B_1)" }), []string{"a", "c"}},
+		"one that was rolled for a content":     {change(func(a *Attachment) { a.Content, a.Mark = "0123456789abcdef", "0123456789abcdef" }), []string{"a", "b", "c"}},
+		"not a content that is no digest":       {change(func(a *Attachment) { a.Content = "x,y=z" }), []string{"a", "c"}},
+		"not a mark that is no digest":          {change(func(a *Attachment) { a.Mark = "x,y=z" }), []string{"a", "c"}},
 		"not a key of two objects":              {change(func(a *Attachment) { a.Env[0].ConfigMap, a.Env[0].Secret = "ca", "ca" }), []string{"a", "c"}},
 		"not a ConfigMap that cannot exist":     {change(func(a *Attachment) { a.Env[0].ConfigMap = "../ca" }), []string{"a", "c"}},
 		"not variables of no Secret":            {change(func(a *Attachment) { a.Secret = "" }), []string{"a", "c"}},

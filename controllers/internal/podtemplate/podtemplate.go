@@ -310,10 +310,13 @@ func Guard(object metav1.ObjectMeta) []Op {
 	}
 }
 
+// escape writes a key as a part of a JSON pointer (RFC 6901).
+func escape(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
+
 // PatchAnnotation returns the operations that set an annotation of the workload itself to this value (which restarts
 // nothing); the value "" removes it.
 func PatchAnnotation(object metav1.ObjectMeta, key, value string) []Op {
-	path := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	path := "/metadata/annotations/" + escape(key)
 	have, exists := object.Annotations[key]
 	switch {
 	case have == value:

@@ -34,6 +34,8 @@ type Need struct {
 	LeaseNamespace string
 	// Metrics are served to those who the API server says may read them.
 	Metrics bool
+	// FollowSecrets: the changes of Secrets with a label are followed.
+	FollowSecrets bool
 }
 
 // Findings about a cluster that the operator can work in.

@@ -51,6 +51,13 @@ func rightsFor(need Need) []right {
 			rights = append(rights, rightsOf(rule, namespace, true)...)
 		}
 	}
+	if need.FollowSecrets {
+		for _, rule := range rulesOf(rbac.SecretChanges) {
+			for _, namespace := range scope {
+				rights = append(rights, rightsOf(rule, namespace, true)...)
+			}
+		}
+	}
 	if need.LeaseNamespace != "" {
 		for _, rule := range rulesOf(rbac.LeaderElection) {
 			rights = append(rights, rightsOf(rule, need.LeaseNamespace, false)...)
@@ -159,6 +166,9 @@ func mend(need Need) string {
 	values := "scope.namespaces left out"
 	if len(need.Namespaces) > 0 {
 		values = "scope.namespaces={" + strings.Join(need.Namespaces, ",") + "}"
+	}
+	if need.FollowSecrets {
+		values += " and secretChanges.enabled=true"
 	}
 	return "The chart grants them: install it again with " + values + ", as somebody who may grant these rights; or ask a cluster administrator"
 }
