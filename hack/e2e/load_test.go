@@ -45,7 +45,7 @@ type load struct {
 	Failed        int                          `json:"failed"`
 	InFlight      int                          `json:"inFlight"`
 	Skipped       int                          `json:"skipped"`
-	Endpoints     map[string]int               `json:"endpoints"`
+	Endpoints     map[string]map[string]int    `json:"endpoints"`
 	WithoutVisits int                          `json:"withoutVisits"`
 	LatencyMs     map[string]float64           `json:"latencyMs"`
 	Errors        []map[string]json.RawMessage `json:"errors"`
