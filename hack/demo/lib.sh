@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What demo.sh and check-docs.sh share: a namespace of their own, and their output.
+# What the stories and check-docs.sh share: a namespace of their own, and their output.
 set -euo pipefail
 shopt -s inherit_errexit lastpipe
 

@@ -294,7 +294,7 @@ func (u untouchedApp) require(s *scene) {
 func (s *scene) podsOf(app string) []string {
 	s.Helper()
 	var all []string
-	for _, pod := range s.pods(map[string]string{"app": app}) {
+	for _, pod := range s.pods(get[appsv1.Deployment](s, app).Spec.Selector.MatchLabels) {
 		all = append(all, fmt.Sprintf("%s %s, %d restarts", pod.Name, pod.UID, pod.Status.ContainerStatuses[0].RestartCount))
 	}
 	slices.Sort(all)

@@ -18,7 +18,13 @@ const enoughRequests = 500
 // runLoad starts the client that calls pinger without pause.
 func (s *scene) runLoad() {
 	s.Helper()
-	s.apply("load.yaml")
+	s.runLoadOn("pinger")
+}
+
+// runLoadOn starts one that calls the app of this name.
+func (s *scene) runLoadOn(app string) {
+	s.Helper()
+	s.kubectlReads(s.sample("load.yaml", "http://pinger", "http://"+app), "apply", "-f", "-")
 	s.await("the load runs", patience, func() string {
 		if pod := get[corev1.Pod](s, "load"); !isReady(pod) {
 			return "its Pod is " + string(pod.Status.Phase)
@@ -45,7 +51,7 @@ type load struct {
 	Failed        int                          `json:"failed"`
 	InFlight      int                          `json:"inFlight"`
 	Skipped       int                          `json:"skipped"`
-	Endpoints     map[string]int               `json:"endpoints"`
+	Endpoints     map[string]map[string]int    `json:"endpoints"`
 	WithoutVisits int                          `json:"withoutVisits"`
 	LatencyMs     map[string]float64           `json:"latencyMs"`
 	Errors        []map[string]json.RawMessage `json:"errors"`
@@ -77,17 +83,36 @@ func (s *scene) requireServed(l load, services ...string) {
 // count the visit or not.
 func (s *scene) requireAnswered(l load, services ...string) {
 	s.Helper()
-	s.Logf("load: %d requests sent, %d failed, %d without visits; answers by Redis: %v; latency in ms: %v",
-		l.Sent, l.Failed, l.WithoutVisits, l.Endpoints, l.LatencyMs)
-	if l.Failed > 0 || l.Ended != "" {
-		s.Errorf("load: %s", s.asJSON(l))
-	}
 	var want []string
 	for _, service := range services {
 		want = append(want, s.host(service, 6379))
 	}
-	slices.Sort(want)
-	if have := slices.Sorted(maps.Keys(l.Endpoints)); !slices.Equal(have, want) {
-		s.Errorf("answers came from %q, want each of %q and no other", have, want)
+	s.requireNoneFailed(l)
+	s.requireFrom(l, "redis", want...)
+}
+
+func (s *scene) requireNoneFailed(l load) {
+	s.Helper()
+	s.Logf("load: %d requests sent, %d failed, %d without visits; latency in ms: %v", l.Sent, l.Failed, l.WithoutVisits, l.LatencyMs)
+	if l.Failed > 0 || l.Ended != "" {
+		s.Errorf("load: %s", s.asJSON(l))
+	}
+}
+
+// requireFrom requires that every answer is of an app that is attached to one of these endpoints of a type, and that there are
+// answers for each.
+func (s *scene) requireFrom(l load, kind string, endpoints ...string) {
+	s.Helper()
+	s.Logf("load: answers by %s: %v", kind, l.Endpoints[kind])
+	slices.Sort(endpoints)
+	if have := slices.Sorted(maps.Keys(l.Endpoints[kind])); !slices.Equal(have, endpoints) {
+		s.Errorf("answers came from %q, want each of %q and no other", have, endpoints)
+	}
+	with := 0
+	for _, count := range l.Endpoints[kind] {
+		with += count
+	}
+	if answered := l.Sent - l.Failed - l.InFlight; with != answered {
+		s.Errorf("%d answers are of an app that is attached to no %s", answered-with, kind)
 	}
 }

@@ -5,7 +5,8 @@
 //
 // Each NAME becomes OUT/NAME.tar, with its reference and the digest of its configuration (what Kubernetes calls the
 // image's ID) in OUT/NAME.image. An image that did not change is not written again. Without a NAME, the images are built
-// that Bindery and its examples need; those of the servers of tests are built by name.
+// that Bindery and its examples need; those of the servers of tests, and of the app that is attached to
+// them, are built by name.
 package main
 
 import (
@@ -45,6 +46,7 @@ var sources = []source{
 	{name: "job", tag: "dev", module: ".", pkg: "./cmd/bindery-job"},
 	{name: "pinger", tag: "dev", module: ".", pkg: "./cmd/pinger"},
 	{name: "collector", tag: "dev", module: ".", pkg: "./cmd/collector"},
+	{name: "storefront", tag: "dev", module: ".", pkg: "./cmd/storefront", onlyByName: true},
 	{name: "load", tag: "dev", module: ".", pkg: "./hack/load"},
 	{name: "pause", tag: "dev", module: "hack/images", pkg: "./pause"},
 	{name: "redis", tag: "7.0", rootfs: image.Redis},

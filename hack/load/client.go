@@ -29,11 +29,11 @@ type client struct {
 	fresh  http.Client
 }
 
-// answer is what Pinger says of itself.
+// answer is what the app says of itself.
 type answer struct {
-	// Endpoint of the Redis that it is attached to, "" for none.
-	Endpoint string
-	// Counted is false if it is attached to a Redis and could not count the visit in it.
+	// Endpoints of the services that it is attached to, by their names. A service that does not say where it is has none.
+	Endpoints map[string]string
+	// Counted is false if Pinger is attached to a Redis and could not count the visit in it.
 	Counted bool
 }
 
@@ -55,7 +55,7 @@ func newClient(target *url.URL, timeout time.Duration) *client {
 	}
 }
 
-// get sends one GET. Everything but a 200 with Pinger's JSON is an error.
+// get sends one GET. Everything but a 200 with the JSON of one of the demonstration apps is an error.
 func (c *client) get(ctx context.Context, fresh bool) (answer, error) {
 	connections := 0
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connections++ }})
@@ -89,16 +89,19 @@ func (c *client) get(ctx context.Context, fresh bool) (answer, error) {
 }
 
 func decode(body []byte) (answer, error) {
-	var pinger struct {
+	var app struct {
 		AppName  string
 		Visits   *json.Number
-		Attached struct {
-			Redis struct{ Endpoint string }
+		Attached map[string]struct{ Endpoint string }
+	}
+	if err := json.Unmarshal(body, &app); err != nil || app.AppName == "" {
+		return answer{}, errors.New("the answer is not the JSON of a demonstration app")
+	}
+	got := answer{Endpoints: map[string]string{}, Counted: app.Attached["redis"].Endpoint == "" || app.Visits != nil}
+	for service, at := range app.Attached {
+		if at.Endpoint != "" {
+			got.Endpoints[service] = at.Endpoint
 		}
 	}
-	if err := json.Unmarshal(body, &pinger); err != nil || pinger.AppName == "" {
-		return answer{}, errors.New("the answer is not Pinger's JSON")
-	}
-	endpoint := pinger.Attached.Redis.Endpoint
-	return answer{Endpoint: endpoint, Counted: endpoint == "" || pinger.Visits != nil}, nil
+	return got, nil
 }

@@ -10,7 +10,7 @@ import (
 
 const (
 	keptErrors    = 10
-	keptEndpoints = 50  // distinct ones; the rest is counted as "other"
+	keptEndpoints = 50  // distinct ones of all services; the rest is counted as "other" of the service "other"
 	longestText   = 300 // bytes of an error or an endpoint that are kept
 )
 
@@ -26,10 +26,13 @@ type epoch struct {
 	since                 time.Time
 	sent, failed, skipped int
 	withoutVisits         int
-	endpoints             map[string]int
+	endpoints             map[place]int
 	errors                []failure
 	micros                []uint32 // of each answer; bounded by -max-requests
 }
+
+// place is where an answer says that a service is.
+type place struct{ service, endpoint string }
 
 // report is the JSON of /stats.
 type report struct {
@@ -44,8 +47,8 @@ type report struct {
 	Skipped int `json:"skipped"`
 	// LatencyMs is that of answers; failed requests are not in it.
 	LatencyMs latencies `json:"latencyMs"`
-	// Endpoints counts answers by the Redis that they say Pinger is attached to; "none" for none.
-	Endpoints map[string]int `json:"endpoints"`
+	// Endpoints counts answers by the endpoints of the services that they say the app is attached to, for each service.
+	Endpoints map[string]map[string]int `json:"endpoints"`
 	// WithoutVisits are the answers of a Pinger that could not reach the Redis that it is attached to.
 	WithoutVisits int `json:"withoutVisits"`
 	// Errors are the first ten.
@@ -66,7 +69,7 @@ type failure struct {
 func newCounts(now time.Time) *counts { return &counts{epoch: newEpoch(now)} }
 
 func newEpoch(now time.Time) *epoch {
-	return &epoch{since: now.UTC(), endpoints: map[string]int{}, errors: []failure{}}
+	return &epoch{since: now.UTC(), endpoints: map[place]int{}, errors: []failure{}}
 }
 
 // begin counts a request as sent. What it answers is to be called with the outcome.
@@ -137,14 +140,25 @@ func (e *epoch) answer(took time.Duration, got answer) {
 	if !got.Counted {
 		e.withoutVisits++
 	}
-	endpoint := clip(got.Endpoint)
-	if endpoint == "" {
-		endpoint = "none"
+	for service, endpoint := range got.Endpoints {
+		at := place{clip(service), clip(endpoint)}
+		if _, known := e.endpoints[at]; !known && len(e.endpoints) >= keptEndpoints {
+			at = place{"other", "other"}
+		}
+		e.endpoints[at]++
 	}
-	if _, known := e.endpoints[endpoint]; !known && len(e.endpoints) >= keptEndpoints {
-		endpoint = "other"
+}
+
+// byService is the endpoints as a report has them.
+func (e *epoch) byService() map[string]map[string]int {
+	services := map[string]map[string]int{}
+	for at, count := range e.endpoints {
+		if services[at.service] == nil {
+			services[at.service] = map[string]int{}
+		}
+		services[at.service][at.endpoint] = count
 	}
-	e.endpoints[endpoint]++
+	return services
 }
 
 func (e *epoch) report(ended string) report {
@@ -156,7 +170,7 @@ func (e *epoch) report(ended string) report {
 		InFlight:      e.sent - e.failed - len(e.micros),
 		Skipped:       e.skipped,
 		LatencyMs:     measure(e.micros),
-		Endpoints:     e.endpoints,
+		Endpoints:     e.byService(),
 		WithoutVisits: e.withoutVisits,
 		Errors:        e.errors,
 	}

@@ -14,8 +14,8 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 func TestReport(t *testing.T) {
 	const ms = time.Millisecond
-	visits := answer{Endpoint: "visits.shop.svc:6379", Counted: true}
-	other := answer{Endpoint: "more-visits.shop.svc:6379", Counted: true}
+	visits := pingerAt("visits.shop.svc:6379")
+	other := pingerAt("more-visits.shop.svc:6379")
 	refused := errors.New("connection refused")
 	tests := map[string]struct {
 		happen func(*counts)
@@ -23,7 +23,7 @@ func TestReport(t *testing.T) {
 	}{
 		"nothing yet": {
 			func(*counts) {},
-			report{Since: noon, Endpoints: map[string]int{}, Errors: []failure{}},
+			report{Since: noon, Endpoints: map[string]map[string]int{}, Errors: []failure{}},
 		},
 		"a swap is seen in the endpoints": {
 			func(c *counts) {
@@ -34,19 +34,30 @@ func TestReport(t *testing.T) {
 			},
 			report{
 				Since: noon, Sent: 4, LatencyMs: latencies{P50: 1, P99: 2, Max: 2}, Errors: []failure{},
-				Endpoints: map[string]int{"visits.shop.svc:6379": 3, "more-visits.shop.svc:6379": 1},
+				Endpoints: redisAt(map[string]int{"visits.shop.svc:6379": 3, "more-visits.shop.svc:6379": 1}),
 			},
 		},
 		"an app that is attached to nothing": {
 			func(c *counts) { c.begin()(noon, ms, answer{Counted: true}, nil) },
 			report{
-				Since: noon, Sent: 1, LatencyMs: latencies{P50: 1, P99: 1, Max: 1}, Endpoints: map[string]int{"none": 1}, Errors: []failure{},
+				Since: noon, Sent: 1, LatencyMs: latencies{P50: 1, P99: 1, Max: 1}, Endpoints: map[string]map[string]int{}, Errors: []failure{},
+			},
+		},
+		"an app that is attached to several services": {
+			func(c *counts) {
+				for _, mysql := range []string{"a:3306", "a:3306", "b:3306"} {
+					c.begin()(noon, ms, answer{Endpoints: map[string]string{"mysql": mysql, "smtp": "a:25"}, Counted: true}, nil)
+				}
+			},
+			report{
+				Since: noon, Sent: 3, LatencyMs: latencies{P50: 1, P99: 1, Max: 1}, Errors: []failure{},
+				Endpoints: map[string]map[string]int{"mysql": {"a:3306": 2, "b:3306": 1}, "smtp": {"a:25": 3}},
 			},
 		},
 		"an app whose Redis is away": {
-			func(c *counts) { c.begin()(noon, ms, answer{Endpoint: "a:1"}, nil) },
+			func(c *counts) { c.begin()(noon, ms, answer{Endpoints: map[string]string{"redis": "a:1"}}, nil) },
 			report{
-				Since: noon, Sent: 1, LatencyMs: latencies{P50: 1, P99: 1, Max: 1}, Endpoints: map[string]int{"a:1": 1},
+				Since: noon, Sent: 1, LatencyMs: latencies{P50: 1, P99: 1, Max: 1}, Endpoints: redisAt(map[string]int{"a:1": 1}),
 				WithoutVisits: 1, Errors: []failure{},
 			},
 		},
@@ -59,14 +70,14 @@ func TestReport(t *testing.T) {
 				c.end("stopped")
 			},
 			report{
-				Since: noon, Ended: "stopped", Sent: 2, Failed: 1, InFlight: 1, Skipped: 2, Endpoints: map[string]int{},
+				Since: noon, Ended: "stopped", Sent: 2, Failed: 1, InFlight: 1, Skipped: 2, Endpoints: map[string]map[string]int{},
 				Errors: []failure{{noon.Add(time.Second), "connection refused"}},
 			},
 		},
 		"a very long error": {
 			func(c *counts) { c.begin()(noon, ms, answer{}, errors.New(strings.Repeat("a", 9999))) },
 			report{
-				Since: noon, Sent: 1, Failed: 1, Endpoints: map[string]int{},
+				Since: noon, Sent: 1, Failed: 1, Endpoints: map[string]map[string]int{},
 				Errors: []failure{{noon, strings.Repeat("a", 300) + "…"}},
 			},
 		},
@@ -79,7 +90,7 @@ func TestReport(t *testing.T) {
 			},
 			report{
 				Since: noon.Add(time.Hour), Sent: 1, LatencyMs: latencies{P50: 1, P99: 1, Max: 1},
-				Endpoints: map[string]int{"visits.shop.svc:6379": 1}, Errors: []failure{},
+				Endpoints: redisAt(map[string]int{"visits.shop.svc:6379": 1}), Errors: []failure{},
 			},
 		},
 	}
@@ -92,6 +103,15 @@ func TestReport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pingerAt is an answer of Pinger, attached to that Redis.
+func pingerAt(endpoint string) answer {
+	return answer{Endpoints: map[string]string{"redis": endpoint}, Counted: true}
+}
+
+func redisAt(endpoints map[string]int) map[string]map[string]int {
+	return map[string]map[string]int{"redis": endpoints}
 }
 
 func TestTheFirstTenErrorsAreKeptAndAllAreCounted(t *testing.T) {
@@ -108,12 +128,12 @@ func TestTheFirstTenErrorsAreKeptAndAllAreCounted(t *testing.T) {
 func TestEndpointsAreBounded(t *testing.T) {
 	c := newCounts(noon)
 	for n := range 70 {
-		c.begin()(noon, 0, answer{Endpoint: fmt.Sprintf("redis-%d:6379", n), Counted: true}, nil)
+		c.begin()(noon, 0, pingerAt(fmt.Sprintf("redis-%d:6379", n)), nil)
 	}
-	c.begin()(noon, 0, answer{Endpoint: "redis-0:6379", Counted: true}, nil)
+	c.begin()(noon, 0, pingerAt("redis-0:6379"), nil)
 	got := c.report().Endpoints
-	if len(got) != 51 || got["other"] != 20 || got["redis-0:6379"] != 2 {
-		t.Errorf("%d endpoints, %d others, want 51 and 20", len(got), got["other"])
+	if n, others := len(got["redis"]), got["other"]["other"]; n != 50 || others != 20 || got["redis"]["redis-0:6379"] != 2 {
+		t.Errorf("%d endpoints, %d others, want 50 and 20", n, others)
 	}
 }
 

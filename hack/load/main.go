@@ -1,8 +1,9 @@
-// Load sends requests to Pinger, steadily, while its attached resources are swapped, and tells what came back.
+// Load sends requests to one of the demonstration apps, steadily, while its attached resources are swapped, and tells what
+// came back.
 //
 //	load -url http://pinger -rate 50 -concurrency 8 -listen :8080
 //
-// It runs as a Pod beside Pinger. Every other request opens a connection of its own, so that a Pod which is taken out of
+// It runs as a Pod beside the app. Every other request opens a connection of its own, so that a Pod which is taken out of
 // its Service too late is noticed; the rest use kept connections, so that a Pod which closes them under a request is.
 // No request is sent twice: a request that net/http had to repeat counts as failed.
 //

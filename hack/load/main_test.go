@@ -30,7 +30,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("/healthz = %d %s", status, body)
 	}
 	await(t, func() bool { return stats(t, http.MethodGet, url+"/stats").Ended != "" })
-	if got := stats(t, http.MethodGet, url+"/stats"); got.Sent != 7 || got.Failed != 0 || got.Endpoints["visits:6379"] != 7 {
+	if got := stats(t, http.MethodGet, url+"/stats"); got.Sent != 7 || got.Failed != 0 || got.Endpoints["redis"]["visits:6379"] != 7 {
 		t.Errorf("/stats = %+v, want 7 answers", got)
 	}
 	if status, _ := ask(t, http.MethodGet, url+"/reset"); status != http.StatusMethodNotAllowed {

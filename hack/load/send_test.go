@@ -25,16 +25,20 @@ func TestWhatCountsAsAFailure(t *testing.T) {
 		want   answer
 		err    string
 	}{
-		"Pinger, attached to nothing": {write(`{"appName":"Pinger","attached":{}}`), answer{Counted: true}, ""},
+		"Pinger, attached to nothing": {write(`{"appName":"Pinger","attached":{}}`), answer{Endpoints: map[string]string{}, Counted: true}, ""},
 		"Pinger, attached to a Redis": {
-			write(`{"appName":"Pinger","visits":7,"attached":{"redis":{"endpoint":"a:1"}}}`), answer{Endpoint: "a:1", Counted: true}, "",
+			write(`{"appName":"Pinger","visits":7,"attached":{"redis":{"endpoint":"a:1"}}}`), pingerAt("a:1"), "",
 		},
 		"Pinger, whose Redis is away": {
-			write(`{"appName":"Pinger","visits":null,"attached":{"redis":{"endpoint":"a:1"}}}`), answer{Endpoint: "a:1"}, "",
+			write(`{"appName":"Pinger","visits":null,"attached":{"redis":{"endpoint":"a:1"}}}`), answer{Endpoints: map[string]string{"redis": "a:1"}}, "",
+		},
+		"Storefront, of which a token does not say where it leads": {
+			write(`{"appName":"Storefront","attached":{"mysql":{"endpoint":"a:1","did":"this"},"twitter":{"did":"that"}}}`),
+			answer{Endpoints: map[string]string{"mysql": "a:1"}, Counted: true}, "",
 		},
 		"another status":     {http.NotFound, answer{}, "answered 404 Not Found"},
-		"no JSON":            {write("hello"), answer{}, "the answer is not Pinger's JSON"},
-		"another app's JSON": {write("{}"), answer{}, "the answer is not Pinger's JSON"},
+		"no JSON":            {write("hello"), answer{}, "the answer is not the JSON of a demonstration app"},
+		"another app's JSON": {write("{}"), answer{}, "the answer is not the JSON of a demonstration app"},
 		"half an answer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, "{")
@@ -110,7 +114,7 @@ func TestSendAll(t *testing.T) {
 		server.Start()
 		defer server.Close()
 		got := sendTo(t, server.URL, settings{rate: 500, concurrency: 1, maxDuration: time.Minute, maxRequests: 20})
-		if got.Sent != 20 || got.Failed != 0 || got.InFlight != 0 || got.Endpoints["visits:6379"] != 20 {
+		if got.Sent != 20 || got.Failed != 0 || got.InFlight != 0 || got.Endpoints["redis"]["visits:6379"] != 20 {
 			t.Errorf("report = %+v, want 20 answers", got)
 		}
 		if n := connections.Load(); n != 11 {
@@ -167,7 +171,7 @@ func TestSendAll(t *testing.T) {
 		defer server.Close()
 		c := newCounts(time.Now())
 		sendAll(ctx, settings{rate: 100, concurrency: 1, maxDuration: time.Minute, maxRequests: 1000}, clientFor(t, server.URL, time.Second), c)
-		if got := c.report(); got.Ended != "stopped" || got.Failed != 0 || got.InFlight != 0 || got.Endpoints["a:1"] == 0 {
+		if got := c.report(); got.Ended != "stopped" || got.Failed != 0 || got.InFlight != 0 || got.Endpoints["redis"]["a:1"] == 0 {
 			t.Errorf("report = %+v, want a stop without a failure", got)
 		}
 	})

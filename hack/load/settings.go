@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Bounds of what may be asked for. One node of a development cluster serves Pinger, this and everything else.
+// Bounds of what may be asked for. One node of a development cluster serves the app, this and everything else.
 const (
 	mostRate        = 1000
 	mostConcurrency = 256

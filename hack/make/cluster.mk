@@ -42,10 +42,11 @@ endif
 images: ## Build the images of this tree into bin/images.
 	@$(BUILD_IMAGES) -missing '$(MISSING)'
 
-# Those of the servers that tests attach apps to, in a folder of their own: nothing else needs them.
+# Those of the servers that tests and the second story attach apps to, and of the apps for them, in a folder of their own:
+# nothing else needs them.
 .PHONY: servers-images
-servers-images: $(BIN)/mailpit $(BIN)/versitygw $(BIN)/miniflux ## Build the images of the servers that e2e tests start, and of an app for them, into bin/images/servers.
-	@cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images/servers -missing '$(MISSING)' servers vendor mailpit versitygw miniflux
+servers-images: $(BIN)/mailpit $(BIN)/versitygw $(BIN)/miniflux ## Build the images of the servers that e2e tests start, and of two apps for them, into bin/images/servers.
+	@cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images/servers -missing '$(MISSING)' servers vendor mailpit versitygw miniflux storefront
 
 .PHONY: cluster-load-servers
 cluster-load-servers: cluster-up servers-images ## Build those images and load them into the development cluster, which is brought up if it is not.

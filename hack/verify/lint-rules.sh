@@ -116,7 +116,7 @@ for name in bindery kubectl-bindery; do
 	breaks_import cmd/$name/x.go cmd "$module/controllers/binding" "$module/controllers/backingservice"
 	keeps_import cmd/$name/x.go "$module/controllers" "$module/controllers/planner" "$module/api/v1alpha1" "$client"
 done
-for dir in cmd/pinger cmd/collector cmd/internal/env; do
+for dir in cmd/pinger cmd/collector cmd/storefront cmd/internal/env; do
 	breaks_import $dir/x.go apps "$module/api/v1alpha1" "$module/controllers" k8s.io/client-go/rest "$client"
 	breaks_import $dir/x.go cmd "$module/controllers/binding"
 done

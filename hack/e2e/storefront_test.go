@@ -1,0 +1,156 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"sigs.k8s.io/e2e-framework/pkg/features"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
+)
+
+// storefrontTypes are those that storefront is swapped between servers of, and the ports of those servers.
+var storefrontTypes = []struct {
+	kind v1alpha1.ServiceType
+	port int
+}{
+	{v1alpha1.TypeMySQL, 3306}, {v1alpha1.TypePostgreSQL, 5432}, {v1alpha1.TypeRabbitMQ, 5672},
+	{v1alpha1.TypeMemcached, 11211}, {v1alpha1.TypeSMTP, 1025}, {v1alpha1.TypeS3, 7070},
+}
+
+// An app uses servers of six types at once, for each request, and is swapped from one server of each to another. Not in
+// parallel with other tests, as TestSwapUnderLoad.
+func TestSwapOfTypesUnderLoad(t *testing.T) {
+	running := map[string]server{}
+	story := features.New("an app with six services").
+		Setup(in(func(s *scene) {
+			for _, of := range storefrontTypes {
+				for _, name := range []string{"a", "b"} {
+					name = string(of.kind) + "-" + name
+					running[name] = s.runServer(of.kind, name)
+					s.external(name, of.kind, running[name].handle, "")
+				}
+			}
+			s.apply("catalog/storefront.yaml")
+			for _, of := range storefrontTypes {
+				s.bind("storefront-"+string(of.kind), "storefront", string(of.kind)+"-a")
+			}
+			for _, of := range storefrontTypes {
+				s.awaitBinding("storefront-" + string(of.kind))
+			}
+			s.awaitDeployment("storefront")
+			s.runLoadOn("storefront")
+			s.awaitAnswers(enoughRequests)
+			l := s.load(http.MethodPost, "/reset")
+			s.requireNoneFailed(l)
+			for _, of := range storefrontTypes {
+				s.requireFrom(l, string(of.kind), fmt.Sprintf("%s-a:%d", of.kind, of.port))
+			}
+		}))
+	for _, of := range storefrontTypes {
+		story = story.Assess("is swapped to another "+string(of.kind)+" in one rollout, and fails no request", in(func(s *scene) {
+			a, b := running[string(of.kind)+"-a"], running[string(of.kind)+"-b"]
+			s.requireUsed(of.kind, a, b)
+			s.swapStorefront(of.kind, of.port, a, b)
+			s.requireUsed(of.kind, b)
+		}))
+	}
+	suite.Test(t, story.
+		Assess("is not touched by a handle with a wrong password, and fails no request", in(func(s *scene) {
+			s.external("refused", v1alpha1.TypeMySQL, running["mysql-a"].wrong[v1alpha1.ReasonCredentialsRefused], "")
+			since := s.untouchedSince("storefront")
+			s.load(http.MethodPost, "/reset")
+			s.refused("storefront-mysql", "refused", v1alpha1.ReasonCredentialsRefused)
+			s.awaitAnswers(enoughRequests)
+			since.require(s)
+			l := s.load(http.MethodPost, "/reset")
+			s.requireNoneFailed(l)
+			for _, of := range storefrontTypes {
+				s.requireFrom(l, string(of.kind), fmt.Sprintf("%s-b:%d", of.kind, of.port))
+			}
+		})).
+		Assess("has samples that the API server takes", in(func(s *scene) {
+			s.kubectl("apply", "--dry-run=server", "-f", samples+"catalog")
+		})).
+		Assess("has said no credential, nor has anything else", in(func(s *scene) {
+			s.requireNone(canary, "the log of storefront", s.kubectl("logs", "--selector=app.kubernetes.io/name=storefront", "--tail=-1"))
+			s.requireNoCanary()
+		})).
+		Feature())
+}
+
+// swapStorefront swaps the app from one server of a type to another, under load.
+func (s *scene) swapStorefront(kind v1alpha1.ServiceType, port int, a, b server) {
+	s.Helper()
+	since := s.rollouts("storefront")
+	from, to := fmt.Sprintf("%s:%d", a.name, port), fmt.Sprintf("%s:%d", b.name, port)
+	s.load(http.MethodPost, "/reset")
+	s.swap("storefront-"+string(kind), b.name)
+	s.awaitBinding("storefront-" + string(kind))
+	during := s.load(http.MethodPost, "/reset")
+	s.requireNoneFailed(during)
+	s.requireFrom(during, string(kind), from, to)
+	s.awaitAnswers(enoughRequests / 2)
+	after := s.load(http.MethodPost, "/reset")
+	s.requireNoneFailed(after)
+	s.requireFrom(after, string(kind), to)
+	s.requireRollouts(since, 1)
+}
+
+// requireUsed asks servers that can be asked whether the first was used, and the others were not.
+func (s *scene) requireUsed(kind v1alpha1.ServiceType, used server, unused ...server) {
+	s.Helper()
+	var count func(server) int
+	switch kind {
+	case v1alpha1.TypeSMTP:
+		count = s.mailsIn
+	case v1alpha1.TypeS3:
+		count = s.objectsIn
+	default:
+		return // its answers say where they come from
+	}
+	for i, each := range slices.Concat([]server{used}, unused) {
+		have := count(each)
+		s.Logf("%s has %d of storefront's", each.name, have)
+		if i == 0 && have == 0 || i > 0 && have != 0 {
+			s.Errorf("%s has %d of storefront's, and it was used: %t", each.name, have, i == 0)
+		}
+	}
+}
+
+// mailsIn asks a Mailpit how many mails it has; it keeps the last five hundred.
+func (s *scene) mailsIn(of server) int {
+	s.Helper()
+	var answer struct{ Total int }
+	s.retry(of.name+" answers", soon, func() string {
+		text, err := s.request(http.MethodGet, "services", of.name+":8025", "/api/v1/messages").Param("limit", "1").DoRaw(s.ctx)
+		if err != nil {
+			return err.Error()
+		}
+		return errorText(json.Unmarshal(text, &answer))
+	})
+	return answer.Total
+}
+
+// objectsIn asks an object store how many objects the bucket of its handle has, a thousand at most.
+func (s *scene) objectsIn(of server) int {
+	s.Helper()
+	endpoint := "http://" + s.forward(s.namespace, "service/"+of.name, 7070)
+	store := s3.New(s3.Options{
+		Region: "eu-test-1", BaseEndpoint: &endpoint, UsePathStyle: true,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: of.values["USER"], SecretAccessKey: of.values["PASSWORD"]}, nil
+		}),
+	})
+	list, err := store.ListObjectsV2(s.ctx, &s3.ListObjectsV2Input{Bucket: aws.String("shop")})
+	s.no(err)
+	return int(*list.KeyCount)
+}
