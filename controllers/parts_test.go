@@ -51,7 +51,11 @@ func TestAHandleOfSeveralKeys(t *testing.T) {
 		"URL=redis://$(BINDERY_URL_1):$(BINDERY_URL_2)@$(BINDERY_URL_3)/0",
 	}
 	s.requireEnv(parts...)
-	job := s.jobs("parts")[0].Spec.Template.Spec
+	jobs := s.jobs("parts")
+	if len(jobs) != 1 {
+		t.Fatalf("%d Jobs, want 1; the verification is %+v", len(jobs), get(s, &v1alpha1.BackingService{}, "parts").Status)
+	}
+	job := jobs[0].Spec.Template.Spec
 	if got := job.Containers[0].Args; !slices.Contains(got, "--compose=redis://$$(BINDERY_HANDLE_1):$$(BINDERY_HANDLE_2)@$$(BINDERY_HANDLE_3)/0") ||
 		!slices.Contains(got, "--ca-file=/etc/bindery/authority/ca.crt") || len(job.Volumes) != 1 || job.Volumes[0].ConfigMap == nil {
 		t.Errorf("the Job has the arguments %q and the volumes %+v", got, job.Volumes)

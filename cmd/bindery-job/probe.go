@@ -45,7 +45,8 @@ func probe(ctx context.Context, args []string, environment func(string) (string,
 		return misused
 	}
 	options := job.ProbeOptions{
-		Type: *serviceType, Ask: *ask, Endpoint: *endpoint, Timeout: *timeout, AuthorityFile: *authority, Compose: *composed, Escape: *escape, Part: environment,
+		Type: *serviceType, Ask: *ask, Endpoint: *endpoint, Timeout: *timeout, AuthorityFile: *authority,
+		Compose: *composed, Escape: *escape, Part: environment,
 	}
 	if handle, ok := environment(handleVariable); ok {
 		options.Handle = &handle

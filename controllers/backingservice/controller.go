@@ -9,7 +9,8 @@
 //	apply.go     writes: the handle's Secret, the children, the Job that tries the handle, the status (end.go: deletions)
 //
 // It never reads a Secret. Where it may follow the changes of Secrets, it reads the metadata of those with a label. A handle
-// that it makes is a new Secret with a name that nothing else can have. The status names this Secret before it is made. A handle that somebody else manages is only passed on by name.
+// that it makes is a new Secret with a name that nothing else can have. The status names this Secret before it is made. A
+// handle that somebody else manages is only passed on by name.
 //
 // Others can take the names of objects. So an object that is absent is created, but never taken over. And each write to
 // an object that was read, and each deletion of one, names the UID that was seen.

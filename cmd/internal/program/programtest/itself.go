@@ -10,13 +10,14 @@ import (
 // asProgram makes the binary of a test the program, with its real arguments, environment and exit code.
 const asProgram = "BINDERY_TEST_AS_PROGRAM"
 
-// Main is the TestMain of a package whose main is tested as a program.
+// Main is the TestMain of a package whose main is tested as a program. The binary of the test exits with what m.Run returns
+// when TestMain has returned.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(asProgram) != "" {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // Itself is the program that the package of the test is, with that environment and no other.
@@ -26,7 +27,7 @@ func Itself(t *testing.T, args, environment []string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), itself, args...)
+	command := exec.CommandContext(t.Context(), itself, args...) //nolint:gosec // the binary that runs already
 	command.Env = append([]string{asProgram + "=1"}, environment...)
 	return command
 }
