@@ -41,10 +41,13 @@ func TestQuickStart(t *testing.T) {
 		Feature())
 }
 
+// isLong says whether time does not matter: make test-long.
+func isLong() bool { return os.Getenv("LONG") != "" }
+
 // needTime skips a test that takes long, and shows what no change is likely to break.
 func needTime(t *testing.T) {
 	t.Helper()
-	if os.Getenv("LONG") == "" {
+	if !isLong() {
 		t.Skip("it takes long: make test-long")
 	}
 }

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// kills is how many swaps the operator is killed in.
-	kills = 20
+	// someKills is how many swaps the operator is killed in; manyKills where time does not matter.
+	someKills, manyKills = 6, 20
 	// deciding is the beginning of a swap, in which the operator does most of what it writes; swapping is all of it.
 	deciding, swapping = 1500 * time.Millisecond, 6 * time.Second
 )
@@ -25,10 +25,14 @@ const (
 // with one rollout, and the app answers all the time.
 func TestKills(t *testing.T) {
 	random := seeded(t)
-	suite.Test(t, features.New("an operator that is killed in each of twenty swaps").
+	kills := someKills
+	if isLong() {
+		kills = manyKills
+	}
+	suite.Test(t, features.New("an operator that is killed in each of many swaps").
 		Setup(in(func(s *scene) {
 			s.runKiller()
-			// Two Pods at once, and they end a little sooner, so that twenty swaps do not take too long. But not before
+			// Two Pods at once, and they end a little sooner, so that many swaps do not take too long. But not before
 			// kube-proxy, which syncs every second, has noticed on a busy machine.
 			s.kubectlReads(s.sample("pinger.yaml", "replicas: 3", "replicas: 2", "maxSurge: 1", "maxSurge: 2",
 				"sleep: {seconds: 5}", "sleep: {seconds: 4}"), "apply", "-f", "-")
