@@ -136,9 +136,8 @@ func TestAFindingThatIsNoFaultIsACompleteJob(t *testing.T) {
 		spec v1alpha1.BackingServiceSpec
 		want string
 	}{
-		"spoken":    {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: external(v1alpha1.ExternalSource{URL: "http://a.example.com"})}, "True/Verified"},
-		"connected": {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeMySQL, External: external(v1alpha1.ExternalSource{URL: "mysql://a.example.com/db"})}, "True/Reachable"},
-		"anything":  {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeGeneric, External: external(v1alpha1.ExternalSource{URL: "nats://a"})}, "True/NotProbed"},
+		"spoken":   {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeHTTP, External: external(v1alpha1.ExternalSource{URL: "http://a.example.com"})}, "True/Verified"},
+		"anything": {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeGeneric, External: external(v1alpha1.ExternalSource{URL: "nats://a"})}, "True/NotProbed"},
 		"token": {v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeNewRelic, External: external(v1alpha1.ExternalSource{
 			SecretRef: &v1alpha1.SecretKeyReference{Name: "key", Key: "key"},
 		})}, "True/NotProbed"},
