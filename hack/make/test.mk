@@ -25,7 +25,8 @@ test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which 
 	@CLUSTER=kind $(MAKE) cluster-down
 
 .PHONY: test-long
-test-long: deploy $(BIN)/helm3 ## Follow the quick start with both versions of Helm, and measure the operator with thousands of Bindings.
+test-long: deploy cluster-load-servers $(BIN)/helm3 ## Play the second story, follow the quick start with both versions of Helm, and measure the operator with thousands of Bindings.
+	@hack/demo/catalog.sh
 	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 90m -v -run '^(TestQuickStart|TestSizing)$$' $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
