@@ -101,7 +101,7 @@ swap_the_store() {
 }
 
 swap_the_account() {
-  step 'Twitter becomes the account of the company' 'A service can be nothing but a token. Storefront never says which one it has.'
+  step "Twitter becomes the company's account" 'A service can be nothing but a token. Storefront never says which one it has.'
   swap news news-of-the-company
   expect_token
   step_done

@@ -126,7 +126,7 @@ func (s *scene) requireUsed(kind v1alpha1.ServiceType, used server, unused ...se
 	}
 }
 
-// mailsIn asks a Mailpit how many mails it has; it keeps the last five hundred.
+// mailsIn asks a Mailpit how many mails it has. From time to time it removes all but the last five hundred.
 func (s *scene) mailsIn(of server) int {
 	s.Helper()
 	var answer struct{ Total int }
