@@ -38,7 +38,8 @@ func openS3(variable, value string, get env.Lookup) (service, error) {
 	}
 	endpoint := cmp.Or(u.Query().Get("endpoint"), get("AWS_ENDPOINT_URL_S3"))
 	region := cmp.Or(u.Query().Get("region"), get("AWS_REGION"), "us-east-1")
-	at, err := handle.Parse("the endpoint of "+variable, cmp.Or(endpoint, "https://s3."+region+".amazonaws.com"), handle.Schemes{"http": "80", "https": "443"})
+	where := cmp.Or(endpoint, "https://s3."+region+".amazonaws.com")
+	at, err := handle.Parse("the endpoint of "+variable, where, handle.Schemes{"http": "80", "https": "443"})
 	if err != nil {
 		return nil, err
 	}

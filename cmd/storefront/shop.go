@@ -33,11 +33,12 @@ type answer struct {
 }
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
 	reply := answer{
-		AppName: "Storefront", CurrentTime: time.Now().UTC(), CorrelationID: requestlog.CorrelationID(r.Context()),
+		AppName: "Storefront", CurrentTime: time.Now().UTC(), CorrelationID: requestlog.CorrelationID(ctx),
 		Order: uuid.NewString(), Attached: map[string]outcome{},
 	}
-	for i, got := range each(s.attached, func(a *attachment) outcome { return a.order(r.Context(), reply.Order) }) {
+	for i, got := range each(s.attached, func(a *attachment) outcome { return a.order(ctx, reply.Order) }) {
 		name := s.attached[i].name
 		reply.Attached[name] = got
 		if got.Error != "" {

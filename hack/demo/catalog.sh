@@ -60,7 +60,9 @@ attach_four_services() {
   run "sed s,http://pinger,http://storefront, config/samples/load.yaml | kubectl apply -f -"
   await 'kubectl wait --for=condition=Ready pod/load --timeout=60s' pods
   measure
-  run "kubectl apply $(printf -- " -f $SAMPLES/storefront-%s.yaml" orders mail invoices news)"
+  local files
+  printf -v files ' -f %s' $SAMPLES/storefront-{orders,mail,invoices,news}.yaml
+  run "kubectl apply$files"
   await 'kubectl wait --for=condition=Ready bnd --all --timeout=180s' message bnd/storefront-orders
   measured
   ask_storefront
@@ -74,14 +76,14 @@ attach_four_services() {
 
 swap_the_database() {
   step 'MySQL becomes that of a vendor' 'A deploy is to swap a local MySQL for one that somebody else runs, with no change of its code.'
-  swap orders orders-rds mysql
+  swap orders orders-rds MySQL
   expect_endpoint mysql rds:3306
   step_done
 }
 
 swap_the_mail() {
   step 'The mail server becomes Postmark' 'So is a local mail server for Postmark, which is of another type, and gives out a URL of the same form.'
-  swap mail mail-postmark smtp
+  swap mail mail-postmark SMTP
   expect_endpoint smtp postmark:1025
   say 'The mails of before are in one of them, and those of after in the other:'
   local server
@@ -93,13 +95,13 @@ swap_the_mail() {
 
 swap_the_store() {
   step 'S3 becomes that of a vendor' 'Invoices go to another bucket, in another account.'
-  swap invoices invoices-amazon s3
+  swap invoices invoices-amazon S3
   expect_endpoint s3 amazon:7070
   step_done
 }
 
 swap_the_account() {
-  step 'Twitter becomes the account of the company' 'A service can be nothing but a token. Storefront never says which one it has.'
+  step "Twitter becomes the company's account" 'A service can be nothing but a token. Storefront never says which one it has.'
   swap news news-of-the-company
   expect_token
   step_done
@@ -115,14 +117,15 @@ swap_to_a_wrong_password() {
   say 'To go back is to edit the line back:'
   run "kubectl apply -f $SAMPLES/swap-to-orders-rds.yaml"
   await_binding storefront-orders
-  measured mysql
+  measured MySQL
   ask_storefront
   expect_endpoint mysql rds:3306
   run 'kubectl get bindery'
   step_done 0
 }
 
-# swap FROM TO [TYPE]: by name of the services. The two files differ in one line. Answers are told apart by the endpoints of the type.
+# swap FROM TO [TYPE]: by name of the services, whose files differ in one line. Answers are counted by the endpoints of the
+# type.
 swap() {
   say 'A swap is one line:'
   run "diff $SAMPLES/storefront-$1.yaml $SAMPLES/swap-to-$2.yaml || true"

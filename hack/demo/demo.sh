@@ -52,7 +52,7 @@ attach_a_collector() {
   measure
   run 'kubectl apply -f config/samples/logs.yaml'
   await_binding pinger-logs
-  measured redis
+  measured Redis
   say "Pinger had $before ReplicaSets and has $(replica_sets): one rollout."
   expect 'the number of ReplicaSets' "$(replica_sets)" $((before + 1))
   run 'kubectl get bindery'
@@ -106,7 +106,7 @@ swap_to_a_wrong_password() {
   say 'To go back is to edit the line back:'
   run 'kubectl apply -f config/samples/swap-to-visits2.yaml'
   await_binding pinger-visits
-  measured redis
+  measured Redis
   ask_pinger
   expect_endpoint visits2
   run 'kubectl delete -f config/samples/wrong-password.yaml'
@@ -132,7 +132,7 @@ swap() {
   measure
   run "kubectl apply -f config/samples/$2.yaml"
   await_binding pinger-visits
-  measured redis
+  measured Redis
   ask_pinger
 }
 
@@ -145,7 +145,7 @@ until kubectl get deployment pinger -o jsonpath='{.metadata.annotations}' | grep
 COMMAND
   await 'kubectl rollout status deployment/pinger --timeout=180s' pods
   await 'kubectl wait --for=jsonpath="{.status.terminatingReplicas}"=0 deployment/pinger --timeout=60s' pods
-  measured redis
+  measured Redis
   ask_pinger
   expect 'the endpoint' "$endpoint" ''
   say 'The Deployment is, byte for byte, what was applied at first:'

@@ -167,7 +167,7 @@ revision() {
 replica_sets() { kubectl get replicasets -l "app.kubernetes.io/name=$APP" -o name | wc -l; }
 
 # measure and measured [TYPE] enclose a rollout: they count the requests that the load Pod sent in between, and by which
-# services of that type they were answered. None of them may fail.
+# services of that type (such as MySQL) they were answered. None of them may fail.
 measure() {
   stats_before=$(kubectl get --raw "$LOAD")
   measure_began=$(now)
@@ -175,7 +175,6 @@ measure() {
 
 measured() {
   local stats took sent failed uncounted name n
-  local -A earlier=()
   stats=$(kubectl get --raw "$LOAD")
   took=$(($(now) - measure_began))
   sent=$(more sent)
@@ -186,9 +185,8 @@ measured() {
     "$([ "$failed" = 0 ] && echo "$GREEN" || echo "$RED")" "$failed" "$PLAIN"
   if [ $# -gt 0 ]; then
     printf ' Answers by %s:' "$1"
-    endpoints_of "$1" "$stats_before" | while read -r name n; do earlier[$name]=$n; done
-    endpoints_of "$1" "$stats" | while read -r name n; do
-      n=$((n - ${earlier[$name]:-0}))
+    for name in $(endpoints_of "${1,,}" "$stats"); do
+      n=$(more "$name")
       [ "$n" = 0 ] || printf ' %s %s' "$name" "$n"
     done
   fi
@@ -209,8 +207,8 @@ more() {
 # number NAME JSON: of JSON that has each number in a line of its own.
 number() { awk -v name="\"$1\":" '$1 == name { sub(",", "", $2); n = $2 } END { print n + 0 }' <<<"$2"; }
 
-# endpoints_of TYPE JSON: a line for each, with its count.
-endpoints_of() { sed -n "/^ *\"$1\": {/,/}/s/^ *\"\(.*\)\": \([0-9]*\),*\$/\1 \2/p" <<<"$2"; }
+# endpoints_of TYPE JSON: a line for each. No two services have the same.
+endpoints_of() { sed -n "/^ *\"$1\": {/,/}/s/^ *\"\(.*\)\": [0-9]*,*\$/\1/p" <<<"$2"; }
 
 # --- The end --------------------------------------------------------------------------------------------------------
 

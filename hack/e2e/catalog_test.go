@@ -85,7 +85,7 @@ func (s *scene) each(what string, parts map[string]func(s *scene)) {
 	}
 }
 
-// neighbours are the servers that all types have in common, by namespace and name.
+// neighbours are servers that several parts of a test use, by namespace and name.
 var neighbours sync.Map
 
 func remember(s *scene, running server) { neighbours.Store(s.namespace+"/"+running.name, running) }

@@ -17,11 +17,19 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
-// storefrontTypes are those that storefront is swapped between servers of, and the ports of those servers.
-var storefrontTypes = []struct {
+// serverType is a type, and the port of its servers.
+type serverType struct {
 	kind v1alpha1.ServiceType
 	port int
-}{
+}
+
+// endpoint is where one of two servers of the type is.
+func (t serverType) endpoint(name string) string {
+	return fmt.Sprintf("%s-%s:%d", t.kind, name, t.port)
+}
+
+// storefrontTypes are those that storefront is swapped between servers of.
+var storefrontTypes = []serverType{
 	{v1alpha1.TypeMySQL, 3306}, {v1alpha1.TypePostgreSQL, 5432}, {v1alpha1.TypeRabbitMQ, 5672},
 	{v1alpha1.TypeMemcached, 11211}, {v1alpha1.TypeSMTP, 1025}, {v1alpha1.TypeS3, 7070},
 }
@@ -32,12 +40,20 @@ func TestSwapOfTypesUnderLoad(t *testing.T) {
 	running := map[string]server{}
 	story := features.New("an app with six services").
 		Setup(in(func(s *scene) {
+			parts := map[string]func(*scene){}
 			for _, of := range storefrontTypes {
 				for _, name := range []string{"a", "b"} {
 					name = string(of.kind) + "-" + name
-					running[name] = s.runServer(of.kind, name)
-					s.external(name, of.kind, running[name].handle, "")
+					parts[name] = func(s *scene) {
+						server := s.runServer(of.kind, name)
+						remember(s, server)
+						s.external(name, of.kind, server.handle, "")
+					}
 				}
+			}
+			s.each("server", parts)
+			for name := range parts {
+				running[name] = s.neighbour(name)
 			}
 			s.apply("catalog/storefront.yaml")
 			for _, of := range storefrontTypes {
@@ -52,15 +68,22 @@ func TestSwapOfTypesUnderLoad(t *testing.T) {
 			l := s.load(http.MethodPost, "/reset")
 			s.requireNoneFailed(l)
 			for _, of := range storefrontTypes {
-				s.requireFrom(l, string(of.kind), fmt.Sprintf("%s-a:%d", of.kind, of.port))
+				s.requireFrom(l, string(of.kind), of.endpoint("a"))
 			}
 		}))
-	for _, of := range storefrontTypes {
-		story = story.Assess("is swapped to another "+string(of.kind)+" in one rollout, and fails no request", in(func(s *scene) {
-			a, b := running[string(of.kind)+"-a"], running[string(of.kind)+"-b"]
-			s.requireUsed(of.kind, a, b)
-			s.swapStorefront(of.kind, of.port, a, b)
-			s.requireUsed(of.kind, b)
+	rounds := [][]serverType{storefrontTypes} // all in one
+	if isLong() {
+		rounds = slices.Collect(slices.Chunk(storefrontTypes, 1))
+	}
+	for _, round := range rounds {
+		story = story.Assess(fmt.Sprintf("is swapped to another server of %v in one rollout, and fails no request", round), in(func(s *scene) {
+			for _, of := range round {
+				s.requireUsed(of.kind, running[string(of.kind)+"-a"], running[string(of.kind)+"-b"])
+			}
+			s.swapStorefront(round)
+			for _, of := range round {
+				s.requireUsed(of.kind, running[string(of.kind)+"-b"])
+			}
 		}))
 	}
 	suite.Test(t, story.
@@ -74,7 +97,7 @@ func TestSwapOfTypesUnderLoad(t *testing.T) {
 			l := s.load(http.MethodPost, "/reset")
 			s.requireNoneFailed(l)
 			for _, of := range storefrontTypes {
-				s.requireFrom(l, string(of.kind), fmt.Sprintf("%s-b:%d", of.kind, of.port))
+				s.requireFrom(l, string(of.kind), of.endpoint("b"))
 			}
 		})).
 		Assess("has samples that the API server takes", in(func(s *scene) {
@@ -87,21 +110,28 @@ func TestSwapOfTypesUnderLoad(t *testing.T) {
 		Feature())
 }
 
-// swapStorefront swaps the app from one server of a type to another, under load.
-func (s *scene) swapStorefront(kind v1alpha1.ServiceType, port int, a, b server) {
+// swapStorefront swaps the app from one server of some types to another of each, under load.
+func (s *scene) swapStorefront(types []serverType) {
 	s.Helper()
 	since := s.rollouts("storefront")
-	from, to := fmt.Sprintf("%s:%d", a.name, port), fmt.Sprintf("%s:%d", b.name, port)
 	s.load(http.MethodPost, "/reset")
-	s.swap("storefront-"+string(kind), b.name)
-	s.awaitBinding("storefront-" + string(kind))
+	for _, of := range types {
+		s.swap("storefront-"+string(of.kind), string(of.kind)+"-b")
+	}
+	for _, of := range types {
+		s.awaitBinding("storefront-" + string(of.kind))
+	}
 	during := s.load(http.MethodPost, "/reset")
 	s.requireNoneFailed(during)
-	s.requireFrom(during, string(kind), from, to)
+	for _, of := range types {
+		s.requireFrom(during, string(of.kind), of.endpoint("a"), of.endpoint("b"))
+	}
 	s.awaitAnswers(enoughRequests / 2)
 	after := s.load(http.MethodPost, "/reset")
 	s.requireNoneFailed(after)
-	s.requireFrom(after, string(kind), to)
+	for _, of := range types {
+		s.requireFrom(after, string(of.kind), of.endpoint("b"))
+	}
 	s.requireRollouts(since, 1)
 }
 
@@ -126,7 +156,7 @@ func (s *scene) requireUsed(kind v1alpha1.ServiceType, used server, unused ...se
 	}
 }
 
-// mailsIn asks a Mailpit how many mails it has; it keeps the last five hundred.
+// mailsIn asks a Mailpit how many mails it has. From time to time it removes all but the last five hundred.
 func (s *scene) mailsIn(of server) int {
 	s.Helper()
 	var answer struct{ Total int }

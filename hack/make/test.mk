@@ -24,9 +24,13 @@ test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which 
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 20m -v -run '$(KIND_TESTS)' $(TEST_FLAGS) ./hack/e2e/...
 	@CLUSTER=kind $(MAKE) cluster-down
 
+# Those that need time, and those that do more where there is time.
+LONG_TESTS := ^(TestQuickStart|TestSizing|TestKills|TestCatalog|TestSwapOfTypesUnderLoad)$$
+
 .PHONY: test-long
-test-long: deploy cluster-load-servers $(BIN)/helm3 ## Follow the quick start with both versions of Helm, kill the operator in more swaps, time the verdict of each type, and measure the operator with thousands of Bindings.
-	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 90m -v -run '^(TestQuickStart|TestSizing|TestKills|TestCatalog)$$' $(TEST_FLAGS) ./hack/e2e/...
+test-long: deploy cluster-load-servers $(BIN)/helm3 ## Play the second story, follow the quick start with both versions of Helm, kill the operator in more swaps, time the verdict of each type, swap each type alone under load, and measure the operator with thousands of Bindings.
+	@hack/demo/catalog.sh
+	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 90m -v -run '$(LONG_TESTS)' $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
 bench: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm ## Measure the budgets: time against a bare loop, requests and memory at a restart, and what Bindings cost a write.
