@@ -23,6 +23,8 @@ type serverType struct {
 	port int
 }
 
+func (t serverType) String() string { return string(t.kind) }
+
 // endpoint is where one of two servers of the type is.
 func (t serverType) endpoint(name string) string {
 	return fmt.Sprintf("%s-%s:%d", t.kind, name, t.port)
