@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -121,6 +122,33 @@ func FreePort(tb testing.TB) int {
 		tb.Fatalf("a TCP listener has the address %v", l.Addr())
 	}
 	return address.Port
+}
+
+// ClosedPort is an address of the loopback interface that refuses connections until the test ends: a socket holds its port,
+// so no other test gets it, and does not listen.
+func ClosedPort(tb testing.TB) string {
+	tb.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		tb.Fatalf("hold a port: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := syscall.Close(socket); err != nil {
+			tb.Errorf("give a port back: %v", err)
+		}
+	})
+	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		tb.Fatalf("hold a port: %v", err)
+	}
+	address, err := syscall.Getsockname(socket)
+	if err != nil {
+		tb.Fatalf("hold a port: %v", err)
+	}
+	held, ok := address.(*syscall.SockaddrInet4)
+	if !ok {
+		tb.Fatalf("a socket of IPv4 has the address %v", address)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(held.Port))
 }
 
 // tail keeps the end of what is written to it.

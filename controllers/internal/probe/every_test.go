@@ -9,6 +9,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/catalog"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 // The same questions are asked of every type. What else a type can find out, and shows with its real server, is in the tests
@@ -75,7 +76,7 @@ func surroundings(t *testing.T) around {
 	t.Helper()
 	ca := newAuthority(t)
 	return around{
-		down:      closedPort(t),
+		down:      testserver.ClosedPort(t),
 		mail:      listen(t, greets("220 "+canary+" ESMTP\r\n")),
 		shell:     listen(t, greets("SSH-2.0-"+canary+"\r\n")),
 		plainWeb:  web(t, status(200)),

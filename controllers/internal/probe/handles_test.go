@@ -9,6 +9,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/hack/testredis"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 // Handles that clients accept are not refused. How each client reads them is in package handle.
@@ -45,7 +46,7 @@ func redisHandles(t *testing.T) map[string]trial {
 	)
 	open := testredis.Start(t, `user default on nopass ~* &* +@all`)
 	replica := testredis.Start(t, "replicaof "+strings.ReplaceAll(open.Addr(), ":", " "), "user default on >"+canary+" ~* &* +@all")
-	watcher, down, addr := sentinel(t), closedPort(t), server.Addr()
+	watcher, down, addr := sentinel(t), testserver.ClosedPort(t), server.Addr()
 	of := func(handle string, want int32, sentence string) trial {
 		return trial{kind: v1alpha1.TypeRedis, handle: handle, want: want, sentence: sentence}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 	"github.com/bindery-dev/bindery/hack/testredis"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 // patiently tries a handle as the Job does, and returns how long that took.
@@ -35,7 +37,7 @@ func patiently(t *testing.T, p probe.Prober, kind v1alpha1.ServiceType, handle s
 // A Service that no node leads to yet refuses connections at first, and later accepts them.
 func TestWhatComesLateIsReached(t *testing.T) {
 	t.Parallel()
-	address := closedPort(t)
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(t)))
 	late := time.AfterFunc(time.Second, func() {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
@@ -84,7 +86,7 @@ func TestPatienceHasAnEnd(t *testing.T) {
 	for name, test := range map[string]struct {
 		handle, says string
 	}{
-		"nobody listens":        {"redis://:" + canary + "@" + closedPort(t), "nobody listens"},
+		"nobody listens":        {"redis://:" + canary + "@" + testserver.ClosedPort(t), "nobody listens"},
 		"nobody answers":        {"redis://:" + canary + "@" + listen(t, silent), "in time"},
 		"everybody is sent off": {"redis://:" + canary + "@" + listen(t, rude), "at once"},
 	} {

@@ -21,6 +21,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 	"github.com/bindery-dev/bindery/hack/testredis"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 // canary is part of every handle that has room for a credential. It must not be in any sentence.
@@ -223,7 +224,7 @@ func httpTrials(t *testing.T) map[string]trial {
 		"503":                             of(web(t, status(503)), "/"+canary, exitcode.Unreachable, "503"),
 		"500":                             of(web(t, status(500)), "/"+canary, exitcode.Unreachable, "500"),
 		"429":                             of(web(t, status(429)), "", exitcode.Unreachable, "429"),
-		"nobody listens":                  of("app:"+canary+"@"+closedPort(t), "", exitcode.Unreachable, "nobody listens"),
+		"nobody listens":                  of("app:"+canary+"@"+testserver.ClosedPort(t), "", exitcode.Unreachable, "nobody listens"),
 		"nobody answers":                  late,
 		"nothing behind a balancer":       of("app:"+canary+"@"+listen(t, rude), "", exitcode.Unreachable, "at once"),
 		"one that wants another protocol": of("app:"+canary+"@"+listen(t, puzzled), "", exitcode.WrongProtocol, "hung up"),
@@ -282,7 +283,7 @@ func collectorTrials(t *testing.T) map[string]trial {
 		"a redirect":                      of(web(t, status(301)), "", exitcode.WrongProtocol, "redirect"),
 		"a store that is away":            of(web(t, json(503)), "", exitcode.Unreachable, "503"),
 		"a wrong token":                   of(web(t, json(403)), "/"+canary, exitcode.CredentialsRefused, "403"),
-		"nobody listens":                  of(closedPort(t), "/"+canary, exitcode.Unreachable, "nobody listens"),
+		"nobody listens":                  of(testserver.ClosedPort(t), "/"+canary, exitcode.Unreachable, "nobody listens"),
 		"one that hangs up when asked again": of(web(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodOptions {
 				panic(http.ErrAbortHandler)
@@ -380,7 +381,7 @@ func nameTrials(t *testing.T) map[string]trial {
 
 func otherTrials(t *testing.T) map[string]trial {
 	t.Helper()
-	up, down := listen(t, silent), closedPort(t)
+	up, down := listen(t, silent), testserver.ClosedPort(t)
 	type finding struct {
 		code     int32
 		sentence string
@@ -480,7 +481,7 @@ func TestProbeChangesNothing(t *testing.T) {
 // A probe that was ended on purpose says nothing about the service.
 func TestProbeThatIsCanceledFindsNothing(t *testing.T) {
 	for name, handle := range map[string]string{
-		"before it began":            "redis://:" + canary + "@" + closedPort(t),
+		"before it began":            "redis://:" + canary + "@" + testserver.ClosedPort(t),
 		"while it waits for Redis":   "redis://:" + canary + "@",
 		"while it waits for the web": "http://:" + canary + "@",
 	} {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/bindery-dev/bindery/hack/testredis"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 // listen serves each connection with f, then closes it.
@@ -64,19 +65,6 @@ func greets(text string) func(net.Conn) {
 		_, _ = io.WriteString(c, text)
 		silent(c)
 	}
-}
-
-// closedPort is an address that nobody listens on.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
 }
 
 func portOf(t *testing.T, address string) string {
@@ -252,7 +240,7 @@ func nameAnswer(question []byte, code int, addresses []string) []byte {
 // sentinel runs a Redis that only watches others.
 func sentinel(t *testing.T) string {
 	t.Helper()
-	address := closedPort(t)
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(testserver.FreePort(t)))
 	config := filepath.Join(t.TempDir(), "sentinel.conf") // it writes what it learns into its file
 	content := "bind 127.0.0.1\nport " + portOf(t, address) + "\ndir " + strconv.Quote(t.TempDir()) + "\n"
 	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {

@@ -45,7 +45,7 @@ func TestBeanstalkd(t *testing.T) {
 		"another scheme":              of("beanstalkd://"+server+"/", exitcode.Passed, passed),
 		"a tube":                      of("beanstalk://"+server+"/"+canary, exitcode.Passed, passed),
 		"a user, which it ignores":    of("beanstalk://app:"+canary+"@"+server, exitcode.Passed, passed),
-		"a list":                      of("beanstalk://"+wiretest.ClosedPort(t)+","+server, exitcode.Passed, passed),
+		"a list":                      of("beanstalk://"+testserver.ClosedPort(t)+","+server, exitcode.Passed, passed),
 		"a dialect that nobody knows": of("greenstalk://"+server, exitcode.Reachable, "was reached"),
 		"TLS, which it does not know": {Handle: "beanstalk+tls://" + server, Want: exitcode.TLSRefused, Timeout: 4 * time.Second},
 	})
@@ -92,7 +92,7 @@ func brokenTrials(t *testing.T) map[string]wiretest.Trial {
 	t.Cleanup(web.Close)
 	secure := testserver.NewAuthority(t).Server("127.0.0.1")
 	trials := map[string]wiretest.Trial{
-		"nobody listens":                    of("beanstalk://"+wiretest.ClosedPort(t), exitcode.Unreachable, "nobody listens"),
+		"nobody listens":                    of("beanstalk://"+testserver.ClosedPort(t), exitcode.Unreachable, "nobody listens"),
 		"no such name":                      of("beanstalk://"+strings.Repeat("a", 64)+".example", exitcode.NameNotFound, ""),
 		"silence":                           soon(at(wiretest.Silent, exitcode.Unreachable, "in time")),
 		"a balancer with nothing behind it": at(wiretest.Rude, exitcode.Unreachable, "at once"),

@@ -75,7 +75,7 @@ func TestMemcached(t *testing.T) {
 
 func handleTrials(t *testing.T) map[string]wiretest.Trial {
 	t.Helper()
-	server, down := start(t, nil), wiretest.ClosedPort(t)
+	server, down := start(t, nil), testserver.ClosedPort(t)
 	const passed = "takes the handle"
 	return map[string]wiretest.Trial{
 		"a URL":                           of("memcached://"+server, exitcode.Passed, passed),
@@ -104,7 +104,7 @@ func loginTrials(t *testing.T) map[string]wiretest.Trial {
 	for name, server := range map[string]string{"by SASL": sasl, "in text": text} {
 		trials[name] = of("memcached://app:"+canary+"@"+server, exitcode.Passed, "takes the handle")
 		trials[name+", encoded"] = of("memcached://app:c%344n4ry@"+server, exitcode.CredentialsRefused, "")
-		trials[name+", second in a list"] = of("memcached://app:"+canary+"@"+wiretest.ClosedPort(t)+","+server, exitcode.Passed, "")
+		trials[name+", second in a list"] = of("memcached://app:"+canary+"@"+testserver.ClosedPort(t)+","+server, exitcode.Passed, "")
 		trials[name+", in the query"] = of("memcached://"+server+"?username=app&password="+canary, exitcode.Passed, "")
 		trials[name+", wrong"] = of("memcached://app:"+canary+"x@"+server, exitcode.CredentialsRefused, "refused the credentials")
 		trials[name+", of nobody"] = of("memcached://"+canary+":"+canary+"@"+server, exitcode.CredentialsRefused, "refused the credentials")
@@ -195,7 +195,7 @@ func brokenTrials(t *testing.T) map[string]wiretest.Trial {
 	web := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(web.Close)
 	trials := map[string]wiretest.Trial{
-		"nobody listens":                       of("memcached://app:"+canary+"@"+wiretest.ClosedPort(t), exitcode.Unreachable, "nobody listens"),
+		"nobody listens":                       of("memcached://app:"+canary+"@"+testserver.ClosedPort(t), exitcode.Unreachable, "nobody listens"),
 		"no such name":                         of("memcached://app:"+canary+"@"+strings.Repeat("a", 64)+".example", exitcode.NameNotFound, ""),
 		"silence":                              soon(at(wiretest.Silent, exitcode.Unreachable, "in time")),
 		"silence in the handshake":             soon(of("memcacheds://"+wiretest.Listen(t, wiretest.Silent), exitcode.Unreachable, "handshake in time")),

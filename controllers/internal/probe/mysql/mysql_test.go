@@ -16,6 +16,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe/database/databasetest"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
 	"github.com/bindery-dev/bindery/hack/testmysql"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 const (
@@ -55,7 +56,7 @@ func populate(server *testmysql.Server) {
 func TestHandles(t *testing.T) {
 	server := testmysql.Start(t)
 	populate(server)
-	at, port, down := server.Address(), server.Port(), databasetest.ClosedPort(t)
+	at, port, down := server.Address(), server.Port(), testserver.ClosedPort(t)
 	encoded := url.UserPassword("odd", odd).String()
 	trials := map[string]databasetest.Trial{
 		"as .NET has it, with quotes":      of("Server=127.0.0.1;Port="+port+";User ID=app;Password='"+canary+"';Database=shop", exitcode.Passed, takesWrites),
@@ -226,7 +227,7 @@ func TestOtherServers(t *testing.T) {
 	soon := func(tt databasetest.Trial) databasetest.Trial { tt.Timeout = databasetest.Soon; return tt }
 	says := databasetest.Says
 	run(t, map[string]databasetest.Trial{
-		"nobody listens":                of("mysql://app:"+canary+"@"+databasetest.ClosedPort(t), exitcode.Unreachable, "nobody listens"),
+		"nobody listens":                of("mysql://app:"+canary+"@"+testserver.ClosedPort(t), exitcode.Unreachable, "nobody listens"),
 		"silence":                       soon(to(databasetest.Silent, exitcode.Unreachable, "in time")),
 		"one that waits for a word":     soon(to(databasetest.Puzzled, exitcode.Unreachable, "in time")),
 		"nothing behind a balancer":     to(databasetest.Rude, exitcode.Unreachable, "at once"),

@@ -69,7 +69,7 @@ func start(t *testing.T) *testpostgres.Server {
 
 func TestHandles(t *testing.T) {
 	server := start(t)
-	at, port, down := server.Address(), server.Port(), databasetest.ClosedPort(t)
+	at, port, down := server.Address(), server.Port(), testserver.ClosedPort(t)
 	_, downPort, _ := strings.Cut(down, ":")
 	trials := map[string]databasetest.Trial{
 		"without a user":                    of("postgres://"+at+"/shop", exitcode.Reachable, "were not tried"),
@@ -199,7 +199,7 @@ func TestTLS(t *testing.T) {
 func TestStandby(t *testing.T) {
 	primary := start(t)
 	standby := primary.Standby()
-	down := databasetest.ClosedPort(t)
+	down := testserver.ClosedPort(t)
 	expand := strings.NewReplacer("PRIMARY", primary.Address(), "STANDBY", standby.Address(), "DOWN", down, "APP", "postgres://app:"+canary, "PW", canary)
 	trials := map[string]databasetest.Trial{}
 	for handle, want := range map[string]struct {
@@ -240,7 +240,7 @@ func TestOtherServers(t *testing.T) {
 	answers := func(texts ...string) func(net.Conn) { return databasetest.Says(append([]string{""}, texts...)...) }
 	const loggedIn = "R\x00\x00\x00\x08\x00\x00\x00\x00" + "Z\x00\x00\x00\x05I"
 	run(t, map[string]databasetest.Trial{
-		"nobody listens":                 of("postgres://app:"+canary+"@"+databasetest.ClosedPort(t)+"/shop", exitcode.Unreachable, "nobody listens"),
+		"nobody listens":                 of("postgres://app:"+canary+"@"+testserver.ClosedPort(t)+"/shop", exitcode.Unreachable, "nobody listens"),
 		"silence":                        soon(to(databasetest.Silent, exitcode.Unreachable, "in time")),
 		"one that wants another word":    to(databasetest.Puzzled, exitcode.WrongProtocol, "hung up"),
 		"nothing behind a balancer":      to(databasetest.Rude, exitcode.Unreachable, "at once"),

@@ -13,6 +13,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/probe/rabbitmq"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire/wiretest"
 	"github.com/bindery-dev/bindery/hack/testrabbit"
+	"github.com/bindery-dev/bindery/hack/testserver"
 )
 
 const (
@@ -108,7 +109,7 @@ func handleTrials(t *testing.T, server *testrabbit.Server) map[string]wiretest.T
 		"another dialect":                        of("librabbitmq://app:"+canary+"@"+addr+"/shop", exitcode.Passed, passed),
 		"keywords of .NET":                       of("host="+addr+";virtualHost=shop;username=app;password="+canary, exitcode.Passed, passed),
 		"keywords of .NET without virtual host":  of("host="+host+";port="+port+";username=app;password="+canary, exitcode.Passed, passed),
-		"a list, and the second is up":           of("amqp://app:"+canary+"@"+wiretest.ClosedPort(t)+","+addr+"/shop", exitcode.Passed, passed),
+		"a list, and the second is up":           of("amqp://app:"+canary+"@"+testserver.ClosedPort(t)+","+addr+"/shop", exitcode.Passed, passed),
 		"a user who may neither read nor write":  of("amqp://quiet:"+canary+"@"+addr+"/shop", exitcode.Passed, passed),
 		"TLS as an option, where there is none":  of(app+"/shop?ssl=true", exitcode.Passed, passed),
 		"a certificate of the app":               of(app+"/shop?auth_mechanism=external", exitcode.Reachable, "was reached"),
@@ -209,7 +210,7 @@ func brokenTrials(t *testing.T, server *testrabbit.Server) map[string]wiretest.T
 	}
 	tune := method(10, 30, "\x00\x00\x00\x02\x00\x00\x00\x00")
 	trials := map[string]wiretest.Trial{
-		"nobody listens":                         of("amqp://app:"+canary+"@"+wiretest.ClosedPort(t)+"/shop", exitcode.Unreachable, "nobody listens"),
+		"nobody listens":                         of("amqp://app:"+canary+"@"+testserver.ClosedPort(t)+"/shop", exitcode.Unreachable, "nobody listens"),
 		"no such name":                           of("amqp://app:"+canary+"@"+strings.Repeat("a", 64)+".example/shop", exitcode.NameNotFound, ""),
 		"silence":                                soon(at(wiretest.Silent, exitcode.Unreachable, "in time")),
 		"silence in the handshake":               soon(of("amqps://app:"+canary+"@"+wiretest.Listen(t, wiretest.Silent), exitcode.Unreachable, "handshake in time")),

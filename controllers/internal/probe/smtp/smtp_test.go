@@ -78,7 +78,7 @@ func TestAgainstMailpit(t *testing.T) {
 		return scheme + "://" + testmail.User + ":x" + canary + "@" + servers[server].Address
 	}
 	anonymous := func(scheme, server, tail string) string { return scheme + "://" + servers[server].Address + tail }
-	down := closedPort(t)
+	down := testserver.ClosedPort(t)
 	localhost := strings.NewReplacer("127.0.0.1", "localhost")
 	const took, none, untried = "took the credentials", "no credentials", "not tried"
 	trials := map[string]trial{
@@ -369,17 +369,4 @@ func endless(c net.Conn) {
 			return
 		}
 	}
-}
-
-// closedPort is an address that nobody listens on.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
 }

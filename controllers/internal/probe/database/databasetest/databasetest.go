@@ -124,16 +124,3 @@ func Then(f func(net.Conn, []byte)) func(net.Conn) {
 		}
 	}
 }
-
-// ClosedPort is an address that nobody listens on.
-func ClosedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
-}

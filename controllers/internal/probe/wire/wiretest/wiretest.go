@@ -90,19 +90,6 @@ func Listen(t *testing.T, f func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// ClosedPort is an address that nobody listens on.
-func ClosedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
-}
-
 // Silent reads everything and never answers.
 func Silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) } // until the other end closes it
 
