@@ -85,6 +85,22 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// Who has not been looked at may be in the middle of a rollout that an earlier operator began.
+func TestWhoIsKnown(t *testing.T) {
+	key, other := Key{Namespace: "shop", Name: "a"}, Key{Namespace: "shop", Name: "b"}
+	s := newTurns(1, func(Key) {})
+	if s.knows(key) {
+		t.Error("it knows a workload that nobody has looked at")
+	}
+	s.meet(key, true)
+	if !s.knows(key) || s.knows(other) {
+		t.Error("it does not know the one workload that was looked at")
+	}
+	if s.meet(key, false); s.knows(key) {
+		t.Error("it knows a workload without Bindings")
+	}
+}
+
 func take(s *turns, key Key, others ...Key) struct{ its, told bool } {
 	its, told := s.take(key, others)
 	return struct{ its, told bool }{its, told}
