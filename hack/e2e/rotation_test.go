@@ -58,14 +58,10 @@ func TestSecretChangedInPlace(t *testing.T) {
 			s.await("the Secret is followed", soon, func() string { return s.notFollowed(followed, true) })
 			s.runLoad()
 		})).
-		Assess("is not, where only its labels and annotations are edited", in(func(s *scene) {
+		Assess("is not, where only its labels and annotations are edited, and is nothing to Bindery without the label", in(func(s *scene) {
 			before := s.stillness()
 			s.kubectl("annotate", "secret", followed+"-handle", "example.com/note=edited")
 			s.kubectl("label", "secret", followed+"-handle", "example.com/team=shop")
-			s.holds("nothing happens", untouched, before.broken(s))
-		})).
-		Assess("is nothing to Bindery without the label", in(func(s *scene) {
-			before := s.stillness()
 			s.writesHandle(ignored, redis.with(newWord()))
 			s.holds("nothing happens", untouched, before.broken(s))
 		})).
