@@ -118,13 +118,38 @@ func (t *turns) stopWaiting(key Key) {
 	}
 }
 
+// beside are the other workloads of a namespace that are being rolled, as far as their Bindings show. handles are those of the
+// services, by name. A Binding that is being deleted does not count: its status is not written any more.
+func (t *turns) beside(key Key, bindings []v1alpha1.Binding, handles map[string]*v1alpha1.Handle) (others []Key) {
+	for i := range bindings {
+		b := &bindings[i]
+		other := planner.KeyOf(b)
+		if other == key || b.DeletionTimestamp != nil {
+			continue
+		}
+		if planner.IsRolling(&b.Status) || !t.knows(other) && planner.IsBehind(&b.Status, handles) {
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
 // awaitTurn makes a plan wait whose rollout is not the workload's turn yet. It returns how soon to ask again.
 func (r *reconciler) awaitTurn(ctx context.Context, key Key, o *planner.Observation, p *planner.Plan) (again time.Duration, err error) {
-	others, err := r.rolledBeside(ctx, key)
-	if err != nil {
-		return 0, err
+	var (
+		bindings v1alpha1.BindingList
+		services v1alpha1.BackingServiceList
+	)
+	for _, list := range []client.ObjectList{&bindings, &services} {
+		if err := r.client.List(ctx, list, client.InNamespace(key.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return 0, fmt.Errorf("listing what may be rolled in namespace %s: %w", key.Namespace, err)
+		}
 	}
-	its, told := r.turns.take(key, others)
+	handles := map[string]*v1alpha1.Handle{}
+	for i := range services.Items {
+		handles[services.Items[i].Name] = services.Items[i].Status.Handle
+	}
+	its, told := r.turns.take(key, r.turns.beside(key, bindings.Items, handles))
 	if its {
 		return 0, nil
 	}
@@ -133,31 +158,4 @@ func (r *reconciler) awaitTurn(ctx context.Context, key Key, o *planner.Observat
 		return 0, nil
 	}
 	return turnRetry, nil
-}
-
-// rolledBeside are the other workloads of a namespace that are being rolled as far as the cache shows.
-func (r *reconciler) rolledBeside(ctx context.Context, key Key) (others []Key, err error) {
-	var (
-		bindings v1alpha1.BindingList
-		services v1alpha1.BackingServiceList
-	)
-	for _, list := range []client.ObjectList{&bindings, &services} {
-		if err := r.client.List(ctx, list, client.InNamespace(key.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-			return nil, fmt.Errorf("listing what may be rolled in namespace %s: %w", key.Namespace, err)
-		}
-	}
-	handles := map[string]*v1alpha1.Handle{}
-	for i := range services.Items {
-		handles[services.Items[i].Name] = services.Items[i].Status.Handle
-	}
-	for i := range bindings.Items {
-		other, status := planner.KeyOf(&bindings.Items[i]), &bindings.Items[i].Status
-		if other == key {
-			continue
-		}
-		if planner.IsRolling(status) || !r.turns.knows(other) && planner.IsBehind(status, handles) {
-			others = append(others, other)
-		}
-	}
-	return others, nil
 }
