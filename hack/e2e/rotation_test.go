@@ -47,7 +47,7 @@ func TestSecretChangedInPlace(t *testing.T) {
 		Setup(in(func(s *scene) {
 			t.Cleanup(func() {
 				if t.Failed() { // else the last step has done it
-					s.Logf("what the operator said\n%s", end(s.operatorLog()))
+					t.Logf("what the operator said\n%s", end(s.operatorLog()))
 					s.install()
 				}
 			})
