@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -575,6 +577,154 @@ func TestAChangedSecretIsRolledOutAtABoundedPace(t *testing.T) {
 			}
 			f.requireOnlyMetadata()
 		})
+	}
+}
+
+// An operator that is killed after it began to roll a workload, and before it could say so, leaves a status that knows nothing
+// of it. The next one looks first.
+func TestAnOperatorThatIsKilledBetweenTwoRolloutsRollsNoMoreAtOnce(t *testing.T) {
+	alone(t)
+	f := newFollowing(t, 1)
+	k := &killer{operator: f.operator}
+	f.operator.meddle = k.meddle
+	f.start()
+	f.runPods()
+	f.of("one", "key")
+	apps := []string{"a", "b", "c"}
+	for _, app := range apps {
+		d := deploymentOf(f.namespace, app)
+		d.Spec.Replicas = new(int32(1))
+		f.must(admin.Create(f.ctx, d))
+		f.verifies(app, app, "one")
+	}
+	for _, app := range apps {
+		f.awaitBinding(app, "True/Ready")
+	}
+	f.awaitFollowed("one")
+	f.pods("one", podsCrash)
+	f.requireUntouched("a", f.deployment("a").Generation)
+	k.arm()
+	f.rotates("key", "2")
+	f.await("the operator is killed", func() string { return f.unless(len(f.rolled(apps)) == 1 && k.patched() != "") })
+	first := k.patched()
+	if at := get(f.scene, &v1alpha1.Binding{}, first).Status.Current; at.State != v1alpha1.AttachmentSettled || at.Content != "" {
+		t.Fatalf("Binding %s knows of its rollout: %+v", first, at)
+	}
+	f.restart(k.delay)
+	f.await("the next operator has asked about the others, and then about "+first, func() string { return f.unless(k.isLate()) })
+	f.requireUntouched(first, 3)
+	if got := f.rolled(apps); !slices.Equal(got, []string{first}) {
+		t.Errorf("%v are rolled at the same time", got)
+	}
+	f.pods("one", "")
+	for _, app := range apps {
+		f.awaitRolled(app, "one", 3)
+		f.awaitOutcome(app, v1alpha1.SwapSucceeded)
+	}
+	f.requireOnlyMetadata()
+}
+
+// killer kills an operator as soon as a patch of a Deployment has arrived. The next operator gets to see that Deployment only
+// after it has decided about another one.
+type killer struct {
+	operator *operator
+
+	mu     sync.Mutex
+	armed  bool
+	killed string // the Deployment that was patched
+	// asked is how often the next operator has asked for each of the other Deployments; nil = it has not started.
+	asked   map[string]int
+	decided chan struct{} // closed when it has decided about one of them
+	late    bool          // it has asked for the patched one after that
+}
+
+func (k *killer) arm() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.armed = true
+}
+
+// delay begins to keep the patched Deployment back.
+func (k *killer) delay() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked, k.decided = map[string]int{}, make(chan struct{})
+}
+
+func (k *killer) patched() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.killed
+}
+
+func (k *killer) isLate() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.late
+}
+
+func (k *killer) meddle(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+	_, app, isDeployment := strings.Cut(req.URL.Path, "/deployments/")
+	if !isDeployment {
+		return next.RoundTrip(req)
+	}
+	if err := k.wait(req, app); err != nil {
+		return nil, err
+	}
+	response, err := next.RoundTrip(req)
+	if err == nil && req.Method == http.MethodPatch {
+		k.kill(app)
+	}
+	return response, err
+}
+
+// wait holds back a request for the Deployment that was patched.
+func (k *killer) wait(req *http.Request, app string) error {
+	if app != k.patched() {
+		k.count(req.Method, app)
+		return nil
+	}
+	k.mu.Lock()
+	decided := k.decided
+	k.mu.Unlock()
+	if decided == nil {
+		return nil
+	}
+	select {
+	case <-decided:
+	case <-req.Context().Done():
+		return req.Context().Err()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.late = true
+	return nil
+}
+
+// count notes a request for another Deployment. What is asked for again was decided about before.
+func (k *killer) count(method, app string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.asked == nil {
+		return
+	}
+	k.asked[app]++
+	again := k.asked[app] > 1 || method == http.MethodPatch
+	select {
+	case <-k.decided:
+	default:
+		if again {
+			close(k.decided)
+		}
+	}
+}
+
+func (k *killer) kill(app string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.armed {
+		k.armed, k.killed = false, app
+		k.operator.dies()
 	}
 }
 

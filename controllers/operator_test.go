@@ -162,6 +162,13 @@ func (o *operator) killAfter(writes int) <-chan struct{} {
 	return o.life.killed
 }
 
+// dies kills the operator: nothing that it sends from now on arrives. stop ends its goroutines.
+func (o *operator) dies() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.life.dead = true
+}
+
 // sent returns the requests since a mark, without the bookkeeping.
 func (o *operator) sent(since int, match func(request) bool) []request {
 	o.mu.Lock()

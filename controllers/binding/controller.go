@@ -181,6 +181,7 @@ func (r *reconciler) pass(ctx context.Context, key Key) (reconcile.Result, error
 	case !p.Turn && !o.NotItsTurn:
 		r.turns.leave(key)
 	}
+	r.turns.meet(key, len(o.Bindings) > 0)
 	held, err := r.applyStatuses(ctx, o, p.Statuses)
 	if apierrors.IsConflict(err) {
 		// The cache has not seen our last write yet. This is not an error.

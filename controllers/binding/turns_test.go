@@ -4,6 +4,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bindery-dev/bindery/api/v1alpha1"
 )
 
 func TestTurns(t *testing.T) {
@@ -80,6 +83,53 @@ func TestTurns(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.called, called); diff != "" {
 				t.Errorf("who is called (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Who has not been looked at may be in the middle of a rollout that an earlier operator began, and did not live to tell of.
+func TestWhoIsRolledBesideAWorkload(t *testing.T) {
+	b := Key{Namespace: "shop", Kind: "Deployment", Name: "b"}
+	of := func(name string, current *v1alpha1.Attachment) v1alpha1.Binding {
+		return v1alpha1.Binding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+			Spec:       v1alpha1.BindingSpec{WorkloadRef: v1alpha1.WorkloadReference{Kind: "Deployment", Name: name}},
+			Status:     v1alpha1.BindingStatus{Current: current},
+		}
+	}
+	rolling := &v1alpha1.Attachment{Service: "visits", Content: "second", State: v1alpha1.AttachmentRollingOut}
+	settled := &v1alpha1.Attachment{Service: "visits", Content: "second", State: v1alpha1.AttachmentSettled}
+	behind := &v1alpha1.Attachment{Service: "visits", Content: "first", State: v1alpha1.AttachmentSettled}
+	leaving := func(binding v1alpha1.Binding) v1alpha1.Binding {
+		binding.DeletionTimestamp = new(metav1.Now())
+		return binding
+	}
+	know := func(s *turns) { s.meet(b, true) }
+	for name, test := range map[string]struct {
+		before  func(*turns)
+		binding v1alpha1.Binding
+		want    []Key
+	}{
+		"one whose status says so":                             {know, of("b", rolling), []Key{b}},
+		"one that has today's content":                         {nil, of("b", settled), nil},
+		"one that has an earlier content, and is known":        {know, of("b", behind), nil},
+		"one that has an earlier content, and is not known":    {nil, of("b", behind), []Key{b}},
+		"one that was known, and had no Binding then":          {func(s *turns) { know(s); s.meet(b, false) }, of("b", behind), []Key{b}},
+		"one that is not attached":                             {nil, of("b", nil), nil},
+		"itself":                                               {nil, of("a", rolling), nil},
+		"one whose Binding is being deleted, and says so":      {know, leaving(of("b", rolling)), nil},
+		"one whose Binding is being deleted, and is not known": {nil, leaving(of("b", behind)), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTurns(1, func(Key) {})
+			if test.before != nil {
+				test.before(s)
+			}
+			a := Key{Namespace: "shop", Kind: "Deployment", Name: "a"}
+			got := s.beside(a, []v1alpha1.Binding{test.binding}, map[string]*v1alpha1.Handle{"visits": {Content: "second"}})
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("who is rolled (-want +got):\n%s", diff)
 			}
 		})
 	}

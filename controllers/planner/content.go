@@ -132,6 +132,16 @@ func IsRolling(status *v1alpha1.BindingStatus) bool {
 		(current.State == v1alpha1.AttachmentRollingOut || current.State == v1alpha1.AttachmentSettling)
 }
 
+// IsBehind says whether an attachment has an earlier content than its service, as far as its status shows. handles are those
+// of the services, by name.
+func IsBehind(status *v1alpha1.BindingStatus, handles map[string]*v1alpha1.Handle) bool {
+	if status.Current == nil {
+		return false
+	}
+	h := handles[status.Current.Service]
+	return h != nil && h.Content != status.Current.Content
+}
+
 func anyRolling(statuses map[string]v1alpha1.BindingStatus) bool {
 	for _, status := range statuses {
 		if IsRolling(&status) {

@@ -330,3 +330,25 @@ func TestTheEventForAChangedSecret(t *testing.T) {
 		t.Errorf("the Events are %+v", events)
 	}
 }
+
+func TestIsBehind(t *testing.T) {
+	handles := map[string]*v1alpha1.Handle{"visits": {Content: "second"}, "plain": {}, "new": nil}
+	for name, test := range map[string]struct {
+		current *v1alpha1.Attachment
+		want    bool
+	}{
+		"nothing is attached":              {},
+		"an earlier content":               {&v1alpha1.Attachment{Service: "visits", Content: "first"}, true},
+		"what was there before any change": {&v1alpha1.Attachment{Service: "visits"}, true},
+		"the content of today":             {&v1alpha1.Attachment{Service: "visits", Content: "second"}, false},
+		"a Secret that is not followed":    {&v1alpha1.Attachment{Service: "plain"}, false},
+		"a service without a handle":       {&v1alpha1.Attachment{Service: "new"}, false},
+		"a service that is gone":           {&v1alpha1.Attachment{Service: "gone", Content: "first"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := IsBehind(&v1alpha1.BindingStatus{Current: test.current}, handles); got != test.want {
+				t.Errorf("it says %t", got)
+			}
+		})
+	}
+}

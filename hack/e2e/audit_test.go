@@ -54,6 +54,11 @@ func (r request) isLeadership() bool {
 	return r.Object.Resource == "leases" && r.Object.Group == "coordination.k8s.io" && r.Object.Namespace == operatorNamespace
 }
 
+// readsSecrets says whether a request may be answered with a Secret that is there: it does not create or delete one.
+func (r request) readsSecrets() bool {
+	return r.Object.Resource == "secrets" && r.Verb != "create" && r.Verb != "delete"
+}
+
 // what is verb and resource.
 func (r request) what() string {
 	name := r.Object.Resource

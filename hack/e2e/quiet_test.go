@@ -96,6 +96,9 @@ func (s *scene) requireQuiet(log *auditLog) {
 	for _, r := range written {
 		s.Errorf("it wrote: %s", r)
 	}
+	for _, r := range log.choose(request.readsSecrets) {
+		s.Errorf("it asked for Secrets: %s", r)
+	}
 	// With streaming, which is how informers of today list, the first list comes through a watch.
 	lists := map[string]int{}
 	for _, r := range log.choose(func(r request) bool {

@@ -75,7 +75,7 @@ keeps_import api/v1alpha1/types_test.go k8s.io/api/core/v1
 
 # What only decides has no client, logger, network, environment, chance or clock.
 for file in controllers/internal/{catalog,condition,engine,handle,ledger,podtemplate,proof,rollout,slim}/pure.go \
-	controllers/{backingservice/plan_redis,planner/decide}.go; do
+	controllers/{backingservice/plan_redis,internal/follow/sighting,planner/decide}.go; do
 	breaks_import "$file" pure "$client" k8s.io/client-go/kubernetes os net/http log log/slog crypto/rand \
 		"$module/controllers/internal/probe"
 	breaks "$file" 'take now as an argument' <<<$'import "time"\nfunc f() any { return time.Now() }'
