@@ -24,8 +24,8 @@ verify-lint-rules: $(BIN)/golangci-lint ## Check that the linter reports broken 
 	@hack/verify/lint-rules.sh
 
 .PHONY: verify-vulnerabilities
-verify-vulnerabilities: $(BIN)/govulncheck ## Check for known vulnerabilities that the code can reach.
-	@hack/verify/vulnerabilities.sh
+verify-vulnerabilities: $(BIN)/govulncheck ## Check for known vulnerabilities that the code can reach, with the Go of releases.
+	@GOTOOLCHAIN=$(RELEASE_GO) hack/verify/vulnerabilities.sh
 
 .PHONY: verify-shell
 verify-shell: ## Check the shell scripts.
