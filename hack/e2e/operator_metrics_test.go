@@ -18,19 +18,31 @@ import (
 func (s *scene) operatorMetrics(pod *corev1.Pod) string {
 	s.Helper()
 	url := s.metricsURL(pod)
+	ask := func(token string) (status int, text string) {
+		s.retry("the operator answers", soon, func() string {
+			var err error
+			if status, text, err = s.fetch(url, token); err != nil {
+				url = s.metricsURL(pod) // kubectl forwards no more after a connection that broke
+			}
+			return errorText(err)
+		})
+		return status, text
+	}
 	scraper := s.tokenOf("scraper")
 	for _, refused := range []struct {
 		whose, token string
 		want         int
 	}{{"nobody", "", http.StatusUnauthorized}, {"somebody who may not", scraper, http.StatusForbidden}} {
-		if status, text := s.fetch(url, refused.token); status != refused.want {
+		if status, text := ask(refused.token); status != refused.want {
 			s.Errorf("the metrics for %s: status %d, want %d: %s", refused.whose, status, refused.want, text)
 		}
 	}
 	// Another account: the operator remembers for half a minute who may not.
 	token, revoke := s.metricsReader()
 	defer revoke()
-	return s.metricsFor(url, token)
+	status, text := ask(token)
+	s.requireMetrics(status, text)
+	return text
 }
 
 func (s *scene) metricsURL(pod *corev1.Pod) string {
@@ -54,11 +66,17 @@ func (s *scene) metricsReader() (token string, revoke func()) {
 // metricsFor are the metrics for somebody who may read them.
 func (s *scene) metricsFor(url, token string) string {
 	s.Helper()
-	status, text := s.fetch(url, token)
+	status, text, err := s.fetch(url, token)
+	s.no(err)
+	s.requireMetrics(status, text)
+	return text
+}
+
+func (s *scene) requireMetrics(status int, text string) {
+	s.Helper()
 	if status != http.StatusOK {
 		s.Fatalf("the metrics for somebody who may read them: status %d: %s", status, text)
 	}
-	return text
 }
 
 // tokenOf makes a ServiceAccount, and returns a token of it.
@@ -72,7 +90,7 @@ func (s *scene) tokenOf(name string) string {
 }
 
 // fetch asks for a page whose server has a certificate that nobody has signed.
-func (s *scene) fetch(url, token string) (status int, text string) {
+func (s *scene) fetch(url, token string) (status int, text string, err error) {
 	s.Helper()
 	request, err := http.NewRequestWithContext(s.ctx, http.MethodGet, url, nil)
 	s.no(err)
@@ -81,8 +99,9 @@ func (s *scene) fetch(url, token string) (status int, text string) {
 	}
 	by := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	response, err := by.Do(request)
-	s.no(err)
+	if err != nil {
+		return 0, "", err
+	}
 	body, err := io.ReadAll(response.Body)
-	s.no(errors.Join(err, response.Body.Close()))
-	return response.StatusCode, string(body)
+	return response.StatusCode, string(body), errors.Join(err, response.Body.Close())
 }

@@ -240,23 +240,27 @@ var onlyDefinitions = []string{
 	"namespaces.v1 " + operatorNamespace,
 }
 
-// requireOnly requires that of Bindery these objects are left, of those that are the cluster's or in its own namespace.
+// requireOnly requires that soon, when its Pods have ended, these objects of Bindery are left, of those that are the cluster's or
+// in its own namespace.
 func (s *scene) requireOnly(want []string) {
 	s.Helper()
-	var left []string
 	all, err := kinds()
 	s.no(err)
-	for _, k := range all {
-		switch k.name {
-		case "events.v1", "events.v1.events.k8s.io", "nodes.v1", "csinodes.v1.storage.k8s.io", "apiservices.v1.apiregistration.k8s.io":
-			continue // what Kubernetes itself makes, and a node that has such a name
+	s.retry("what is left in the cluster is what is to be left", soon, func() string {
+		var left []string
+		for _, k := range all {
+			switch k.name {
+			case "events.v1", "events.v1.events.k8s.io", "nodes.v1", "csinodes.v1.storage.k8s.io", "apiservices.v1.apiregistration.k8s.io":
+				continue // what Kubernetes itself makes, and a node that has such a name
+			}
+			left = append(left, s.ofBindery(k)...)
 		}
-		left = append(left, s.ofBindery(k)...)
-	}
-	slices.Sort(left)
-	if diff := cmp.Diff(want, left); diff != "" {
-		s.Errorf("left in the cluster (-want +have):\n%s", diff)
-	}
+		slices.Sort(left)
+		if diff := cmp.Diff(want, left); diff != "" {
+			return "(-want +have)\n" + diff
+		}
+		return ""
+	})
 }
 
 // ofBindery are the objects of a kind whose name is one of Bindery's, and which are the cluster's or in the operator's own
