@@ -3,15 +3,13 @@
 # Packages are tested one after the other where they start servers of their own: the machine may be small.
 TEST_FLAGS ?=
 
-# Side by side, because both wait more than they work. The cluster comes first where both want the CPU: there are apps under load.
 .PHONY: test
-test: ## Run every test: unit, API server, the real cluster, and every command of the documents.
-	@$(MAKE) --jobs=2 test-unit test-e2e
+test: test-unit test-e2e ## Run every test: unit, API server, the real cluster, and every command of the documents.
 
 .PHONY: test-unit
 test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 $(BIN)/mailpit servers ## Run the tests that need no cluster; some start an API server, some another server.
-	PATH=$$PATH:$(BIN) KUBEBUILDER_ASSETS=$(BIN) nice go test -timeout 60m $(TEST_FLAGS) ./...
-	for module in images release gitops scan; do (cd hack/$$module && nice go test $(TEST_FLAGS) ./...) || exit 1; done
+	PATH=$$PATH:$(BIN) KUBEBUILDER_ASSETS=$(BIN) go test -timeout 30m $(TEST_FLAGS) ./...
+	for module in images release gitops scan; do (cd hack/$$module && go test $(TEST_FLAGS) ./...) || exit 1; done
 
 .PHONY: test-e2e
 test-e2e: deploy cluster-load-previous cluster-load-servers $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
