@@ -114,9 +114,9 @@ func TestAURLThatWasAcceptedBeforeTheRuleIsKept(t *testing.T) {
 
 	s.awaitService("old", "False/InvalidSpec")
 	name := handle.ContentName("old", v1alpha1.TypeHTTP, url)
-	before := get(s, &v1alpha1.BackingService{}, "old") // as an earlier version has left it
-	before.Status.Handle = &v1alpha1.Handle{SecretName: name, Key: "uri", Revision: 1}
-	s.must(admin.Status().Update(s.ctx, before))
+	updateStatus(s, &v1alpha1.BackingService{}, "old", func(b *v1alpha1.BackingService) { // as an earlier version has left it
+		b.Status.Handle = &v1alpha1.Handle{SecretName: name, Key: "uri", Revision: 1}
+	})
 	kept := s.awaitService("old", "True/Ready")
 	if text := condition.Find(kept.Status.Conditions, v1alpha1.ConditionReady).Message; !strings.Contains(text, "secretRef") || strings.Contains(text, handletest.Canary) {
 		t.Errorf("it says %q", text)
@@ -128,9 +128,7 @@ func TestAURLThatWasAcceptedBeforeTheRuleIsKept(t *testing.T) {
 
 	update(s, &v1alpha1.BackingService{}, "old", func(b *v1alpha1.BackingService) { b.Spec.DeletionPolicy = v1alpha1.DeletionDelete })
 	s.awaitService("old", "True/Ready")
-	lost := get(s, &v1alpha1.BackingService{}, "old")
-	lost.Status = v1alpha1.BackingServiceStatus{}
-	s.must(admin.Status().Update(s.ctx, lost))
+	updateStatus(s, &v1alpha1.BackingService{}, "old", func(b *v1alpha1.BackingService) { b.Status = v1alpha1.BackingServiceStatus{} })
 	s.awaitService("old", "True/Ready")
 	s.awaitQuiet()
 	if got := s.deployment("app"); got.Generation != generation || refersTo(got, "A") != name {

@@ -318,9 +318,7 @@ func TestARedisWhoseStatusWasLostKeepsItsSecret(t *testing.T) {
 	secret, template := s.secretOf("cache"), s.deployment("app").Spec.Template
 	set := get(s, &appsv1.StatefulSet{}, "cache").Generation
 
-	lost := get(s, &v1alpha1.BackingService{}, "cache")
-	lost.Status = v1alpha1.BackingServiceStatus{}
-	s.must(admin.Status().Update(s.ctx, lost))
+	updateStatus(s, &v1alpha1.BackingService{}, "cache", func(b *v1alpha1.BackingService) { b.Status = v1alpha1.BackingServiceStatus{} })
 	s.awaitService("cache", "True/Ready")
 	s.awaitBinding("b", "True/Ready")
 	s.awaitQuiet()

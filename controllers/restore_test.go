@@ -21,9 +21,7 @@ func TestAServiceWhoseStatusWasLostHoldsNobodyBack(t *testing.T) {
 	}
 	before := s.deployment("app").Generation
 
-	lost := get(s, &v1alpha1.BackingService{}, "one")
-	lost.Status = v1alpha1.BackingServiceStatus{}
-	s.must(admin.Status().Update(s.ctx, lost))
+	updateStatus(s, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) { b.Status = v1alpha1.BackingServiceStatus{} })
 	s.awaitService("one", "True/Ready")
 	s.awaitQuiet()
 	if after := s.deployment("app").Generation; after != before {

@@ -344,13 +344,25 @@ func (s *scene) swap(name, service string) {
 	update(s, &v1alpha1.Binding{}, name, func(b *v1alpha1.Binding) { b.Spec.ServiceRef.Name = service })
 }
 
-// update changes an object. It tries again if somebody else was faster.
+// update changes an object.
 func update[T client.Object](s *scene, object T, name string, change func(T)) {
+	s.Helper()
+	changeBy(s, object, name, change, func() error { return admin.Update(s.ctx, object) })
+}
+
+// updateStatus changes the status of an object, of which the operator may be about to write another part.
+func updateStatus[T client.Object](s *scene, object T, name string, change func(T)) {
+	s.Helper()
+	changeBy(s, object, name, change, func() error { return admin.Status().Update(s.ctx, object) })
+}
+
+// changeBy changes an object by a write. It tries again if somebody else was faster.
+func changeBy[T client.Object](s *scene, object T, name string, change func(T), write func() error) {
 	s.Helper()
 	for {
 		get(s, object, name)
 		change(object)
-		err := admin.Update(s.ctx, object)
+		err := write()
 		if apierrors.IsConflict(err) {
 			continue
 		}

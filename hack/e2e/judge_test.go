@@ -168,14 +168,17 @@ func says(name, reason, mention string) func(*scene) {
 	}
 }
 
+// longSettling is longer than an app needs to crash on a busy machine.
+var longSettling = v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{Duration: 20 * time.Second}}
+
 func trialOfRestart() trial {
-	return trial{name: "restarted", steps: []func(*scene){
+	return trial{name: "restarted", policy: longSettling, steps: []func(*scene){
 		atOnce(swap("restarted", "bad"), begun("restarted", "bad"), runKubectl("rollout", "restart", "deployment/restarted")), isRolledBack("restarted", "good"),
 	}}
 }
 
 func trialOfPolicy() trial {
-	return trial{name: "stamped", steps: []func(*scene){
+	return trial{name: "stamped", policy: longSettling, steps: []func(*scene){
 		func(s *scene) {
 			text, err := os.ReadFile("testdata/stamp.yaml")
 			s.no(err)
@@ -252,7 +255,7 @@ func trialOfQuota() trial {
 // An older Pod that takes longer to end than the Deployment has time for its rollout.
 func trialOfDrain() trial {
 	return trial{name: "drained", manifest: []string{"terminationGracePeriodSeconds: 1\n", "terminationGracePeriodSeconds: 45\n", "replicas: 1\n", "replicas: 1\n  progressDeadlineSeconds: 10\n"}, steps: []func(*scene){
-		swap("drained", "good2"), says("drained", v1alpha1.ReasonDraining, "older Pods have not ended yet"),
+		atOnce(swap("drained", "good2"), says("drained", v1alpha1.ReasonDraining, "older Pods have not ended yet")),
 		endsReady("drained", "good2", v1alpha1.ReasonReady, v1alpha1.SwapSucceeded),
 	}}
 }
@@ -260,10 +263,9 @@ func trialOfDrain() trial {
 // A Pod that somebody deletes while the new ones settle.
 func trialOfDeletion() trial {
 	return trial{name: "deleted", manifest: []string{"replicas: 1\n", "replicas: 2\n"}, policy: v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{Duration: 12 * time.Second}}, steps: []func(*scene){
-		swap("deleted", "good2"), says("deleted", v1alpha1.ReasonSettling, ""),
-		func(s *scene) {
+		atOnce(swap("deleted", "good2"), says("deleted", v1alpha1.ReasonSettling, ""), func(s *scene) {
 			s.kubectl("delete", "pod", s.pods(map[string]string{"app": "deleted"})[0].Name, "--wait=false")
-		},
+		}),
 		endsReady("deleted", "good2", v1alpha1.ReasonReady, v1alpha1.SwapSucceeded),
 	}}
 }

@@ -28,8 +28,9 @@ test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which 
 LONG_TESTS := ^(TestQuickStart|TestSizing|TestKills|TestCatalog|TestSwapOfTypesUnderLoad)$$
 
 .PHONY: test-long
-test-long: deploy cluster-load-servers $(BIN)/helm3 ## Play the second story, follow the quick start with both versions of Helm, kill the operator in more swaps, time the verdict of each type, swap each type alone under load, and measure the operator with thousands of Bindings.
+test-long: deploy cluster-load-servers $(BIN)/helm3 $(BIN)/etcd ## Run what takes long: the second story, the quick start with both versions of Helm, more kills and faults, each type alone, thousands of Bindings.
 	@hack/demo/catalog.sh
+	KUBEBUILDER_ASSETS=$(BIN) BINDERY_FAULT_SCHEDULES=2000 go test -count=1 -timeout 30m -run '^TestFaults$$' ./controllers
 	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 90m -v -run '$(LONG_TESTS)' $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
