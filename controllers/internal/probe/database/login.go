@@ -41,17 +41,18 @@ func Logins(l *handle.Location) []Login {
 	plain := Login{user, password, path}
 	decoded := Login{handle.Decoded(user), handle.Decoded(password), handle.Decoded(path)}
 	trimmed := Login{handle.Decoded(strings.Trim(user, " ")), handle.Decoded(strings.Trim(password, " ")), handle.Decoded(strings.Trim(path, " "))}
+	beforeQuery, _, _ := strings.Cut(l.Tail, "?")
+	whole := handle.Decoded(strings.Trim(strings.TrimPrefix(beforeQuery, "/"), " "))
 	if l.Scheme == "" {
 		decoded.User, decoded.Password = user, password // Go's client of MySQL decodes only the database
 		trimmed = decoded
 	}
-	beforeQuery, _, _ := strings.Cut(l.Tail, "?")
 	readings := []Login{
 		decoded,
 		plain,
 		trimmed,
 		{decoded.User, decoded.Password, strings.Trim(decoded.Database, "/")},
-		{decoded.User, decoded.Password, handle.Decoded(strings.TrimPrefix(beforeQuery, "/"))},
+		{trimmed.User, trimmed.Password, whole},
 	}
 	for i := range readings {
 		readings[i] = readings[i].with(l.Options)
