@@ -53,10 +53,10 @@ cluster-load-servers: cluster-up servers-images ## Build those images and load t
 	@IMAGES=$(BIN)/images/servers hack/cluster/load.sh
 
 $(BIN)/images/redis.rootfs.tar:
-	@hack/images/rootfs.sh redis $@
+	@hack/images/cached-rootfs.sh redis $@
 
-$(BIN)/images/servers/servers.rootfs.tar: hack/images/rootfs.sh hack/images/rootfs/servers.sh $(BIN)/pouchdb-server
-	@hack/images/rootfs.sh servers $@
+$(BIN)/images/servers/servers.rootfs.tar: hack/images/cached-rootfs.sh hack/images/rootfs.sh hack/images/rootfs/servers.sh $(BIN)/pouchdb-server
+	@hack/images/cached-rootfs.sh servers $@
 
 # The local node cannot start a Pod without it.
 $(BIN)/images/pause.tar: hack/images/go.mod $(wildcard hack/images/*.go hack/images/image/*.go) hack/images/pause/main.go
