@@ -14,8 +14,8 @@ import (
 // onNode is the name that docs/types/findings.md gives to what TestCatalog shows.
 const onNode = "`TestCatalog`"
 
-// requireListed requires that all reasons that the document says are shown of a type here were shown. What is shown and not
-// listed is no fault: it can be added.
+// requireListed requires that there are handles for all reasons that the document says are shown of a type here. What is
+// shown and not listed is no fault: it can be added.
 func (s *scene) requireListed(kind v1alpha1.ServiceType, good []attachment, bad []finding) {
 	s.Helper()
 	shown := map[string]bool{}

@@ -45,7 +45,8 @@ func findingsPage() []byte {
 		wrap("For each type, the reasons that the condition `Verified` can have, and a test that shows it. The tests are in `controllers/internal/probe`; "+
 			"`make test-unit` runs them, against real servers where one can be made to show it. When the tests of a package have ended, they compare "+
 			"this list with what they have shown: a reason that is not here fails them, and so does one that no test shows. `TestCatalog` of "+
-			"`hack/e2e` attaches and swaps an app with a service of each type, and refuses it what the last column says; it reads this list too."),
+			"`hack/e2e` attaches and swaps an app with a service of each type, and refuses it what the last column says: "+
+			"three reasons of each type in a usual run, all of them in `make test-long`. It reads this list too."),
 		wrap("What each reason asks of you is in [the guide](../guide.md#when-it-does-not-work). Two reasons depend on no type: "+
 			code(v1alpha1.ReasonHandleMissing)+", which the kubelet finds, and "+code(v1alpha1.ReasonInvalidHandle)+", which an earlier Bindery gave."),
 		wrap("These are found without a connection, of every type whose handle is a URL. The name of the type is in the name of the test, for "+
