@@ -135,6 +135,7 @@ func serviceStates() map[string]testCase {
 	}
 	for _, reason := range []string{
 		v1alpha1.ReasonVerified, v1alpha1.ReasonReachable, v1alpha1.ReasonNotProbed, v1alpha1.ReasonHandleUntrimmed,
+		v1alpha1.ReasonVendorUnavailable,
 	} {
 		cases["verified: "+reason] = testCase{
 			conditions: map[string]says{v1alpha1.ConditionReady: yes(v1alpha1.ReasonReady), v1alpha1.ConditionVerified: yes(reason)},
