@@ -45,7 +45,7 @@ type stage struct {
 	operator *operator
 	// nudge makes the operator try again what was refused; nil = nothing is ever refused.
 	nudge func()
-	// jobsRepeat: a Job that was refused is tried again, so the number of Jobs means nothing.
+	// jobsRepeat: a Job that was refused, or whose operator was killed, is tried again. The number of Jobs means nothing.
 	jobsRepeat bool
 }
 
@@ -527,6 +527,7 @@ var (
 	brief    = v1alpha1.SwapPolicy{Timeout: seconds(4), SettlingTime: seconds(1)}
 	holding  = v1alpha1.SwapPolicy{Timeout: seconds(4), SettlingTime: seconds(1), OnFailure: v1alpha1.FailureHold}
 	settling = v1alpha1.SwapPolicy{SettlingTime: seconds(5)}
+	patient  = v1alpha1.SwapPolicy{Timeout: seconds(15), SettlingTime: seconds(1)} // for a rollout that fails, and one that succeeds
 )
 
 func seconds(n int) *metav1.Duration {
@@ -846,7 +847,7 @@ var scenarios = map[string]scenario{
 		},
 		ready: []string{"BackingService/bad attached=0 Ready=True/Ready Verified=True/Verified", "Deployment/app generation=1"},
 		act: func(s *stage) {
-			s.attach("b", "app", "bad", swapsWith(brief))
+			s.attach("b", "app", "bad", swapsWith(patient))
 			s.awaitLine("Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack", "Deployment/app generation=3")
 			update(s.scene, &v1alpha1.BackingService{}, "bad", func(b *v1alpha1.BackingService) { b.Annotations = nil })
 			s.edit(func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "mended" })
