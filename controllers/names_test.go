@@ -417,10 +417,13 @@ func TestAJobOfSomebodyElsesIsNotBelieved(t *testing.T) {
 	s.await("the forged Job's end", func() string {
 		now := metav1.Now()
 		get(s, forged, forged.Name)
-		forged.Status.StartTime, forged.Status.CompletionTime, forged.Status.Succeeded = &now, &now, 1
-		forged.Status.Conditions = []batchv1.JobCondition{
-			{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue}, {Type: batchv1.JobComplete, Status: corev1.ConditionTrue},
+		begun := forged.Status.StartTime // the Job's controller may have begun
+		if begun == nil {
+			begun = &now
 		}
+		forged.Status = batchv1.JobStatus{StartTime: begun, CompletionTime: &now, Succeeded: 1, Conditions: []batchv1.JobCondition{
+			{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue}, {Type: batchv1.JobComplete, Status: corev1.ConditionTrue},
+		}}
 		if err := admin.Status().Update(s.ctx, forged); err != nil {
 			return err.Error()
 		}

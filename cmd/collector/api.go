@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -18,6 +19,9 @@ import (
 
 // maxBody is the largest body that is stored, in bytes. A batch of Pinger's is less than 10 KiB.
 const maxBody = 1 << 20
+
+// dropped is how much of a body that is too large is read before the answer, in bytes.
+const dropped = 8 * maxBody
 
 const tooLarge = "the body is larger than 1 MiB"
 
@@ -61,7 +65,7 @@ func (a *api) post(w http.ResponseWriter, r *http.Request) {
 		size = maxBody
 	}
 	if size > maxBody {
-		refuse(w, http.StatusRequestEntityTooLarge, tooLarge)
+		refuseLarge(w, r)
 		return
 	}
 	if err := a.memory.take(r.Context(), size); err != nil {
@@ -72,7 +76,7 @@ func (a *api) post(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(w, r, size)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			refuse(w, http.StatusRequestEntityTooLarge, tooLarge)
+			refuseLarge(w, r)
 			return
 		}
 		refuse(w, http.StatusBadRequest, "the body ended early")
@@ -125,6 +129,15 @@ func readBody(w http.ResponseWriter, r *http.Request, size int64) ([]byte, error
 	body := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead)) // it does not grow
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, size))
 	return body.Bytes(), err
+}
+
+// refuseLarge refuses a body that is too large. First it reads what a client sends in any case: a connection that is closed
+// while the client still sends is reset, and the client may lose the answer (RFC 9112, section 9.6).
+func refuseLarge(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Expect") == "" { // otherwise the client sends nothing before it is asked to
+		_, _ = io.CopyN(io.Discard, r.Body, dropped) // whatever comes of it, the answer is the same
+	}
+	refuse(w, http.StatusRequestEntityTooLarge, tooLarge)
 }
 
 // unsupported says what is wrong with the content type, if one is given that is not JSON. None at all passes: the body
