@@ -20,7 +20,7 @@ import (
 // maxBody is the largest body that is stored, in bytes. A batch of Pinger's is less than 10 KiB.
 const maxBody = 1 << 20
 
-// dropped is how much of a body that is too large is read before the answer, in bytes.
+// dropped is how much of a body that is not wanted is read with the answer, in bytes.
 const dropped = 8 * maxBody
 
 const tooLarge = "the body is larger than 1 MiB"
@@ -42,6 +42,9 @@ type refusal struct {
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Expect") == "" { // otherwise the client sends nothing before it is asked to
+		defer drop(r.Body)
+	}
 	switch {
 	case r.URL.Path != "/":
 		refuse(w, http.StatusNotFound, "there is only /: POST / stores an object, GET /?key=<uuid> answers it")
@@ -65,7 +68,7 @@ func (a *api) post(w http.ResponseWriter, r *http.Request) {
 		size = maxBody
 	}
 	if size > maxBody {
-		refuseLarge(w, r)
+		refuse(w, http.StatusRequestEntityTooLarge, tooLarge)
 		return
 	}
 	if err := a.memory.take(r.Context(), size); err != nil {
@@ -76,7 +79,8 @@ func (a *api) post(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(w, r, size)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			refuseLarge(w, r)
+			refuse(w, http.StatusRequestEntityTooLarge, tooLarge)
+			drop(r.Body)
 			return
 		}
 		refuse(w, http.StatusBadRequest, "the body ended early")
@@ -131,13 +135,10 @@ func readBody(w http.ResponseWriter, r *http.Request, size int64) ([]byte, error
 	return body.Bytes(), err
 }
 
-// refuseLarge refuses a body that is too large. First it reads what a client sends in any case: a connection that is closed
-// while the client still sends is reset, and the client may lose the answer (RFC 9112, section 9.6).
-func refuseLarge(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Expect") == "" { // otherwise the client sends nothing before it is asked to
-		_, _ = io.CopyN(io.Discard, r.Body, dropped) // whatever comes of it, the answer is the same
-	}
-	refuse(w, http.StatusRequestEntityTooLarge, tooLarge)
+// drop reads what a client sends although it is not wanted. A connection that is closed while a client still sends is
+// reset, and the client may lose the answer (RFC 9112, section 9.6). That of net/http is kept open for 256 KiB.
+func drop(body io.Reader) {
+	_, _ = io.CopyN(io.Discard, body, dropped) // whatever comes of it, the answer is the same
 }
 
 // unsupported says what is wrong with the content type, if one is given that is not JSON. None at all passes: the body

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -223,4 +226,43 @@ func mustRead(t *testing.T, app *programtest.Instance, key string) map[string]an
 		t.Fatal(err)
 	}
 	return record
+}
+
+// A client that reads nothing before it has sent everything gets the answer, too.
+func TestARefusalIsRead(t *testing.T) {
+	app := programtest.Serve(t, collector, programtest.Env{"REDIS_URL": testredis.Start(t).URL()})
+	for name, tt := range map[string]struct {
+		head string
+		want string
+	}{
+		"too large":         {"POST / HTTP/1.1\r\nHost: c\r\nContent-Type: application/json\r\n", "413"},
+		"of another type":   {"POST / HTTP/1.1\r\nHost: c\r\nContent-Type: text/plain\r\n", "415"},
+		"for another path":  {"POST /logs HTTP/1.1\r\nHost: c\r\n", "404"},
+		"of another method": {"PUT / HTTP/1.1\r\nHost: c\r\n", "405"},
+	} {
+		for framing, body := range map[string]string{
+			"with a length": fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 7<<20, strings.Repeat("a", 7<<20)),
+			"in chunks":     fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", 7<<20, strings.Repeat("a", 7<<20)),
+		} {
+			t.Run(name+", "+framing, func(t *testing.T) {
+				t.Parallel()
+				conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(app.URL, "http://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = conn.Close() })
+				if _, err := conn.Write([]byte(tt.head + body)); err != nil {
+					t.Fatalf("sending: %v", err)
+				}
+				answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatalf("reading the answer: %v", err)
+				}
+				defer func() { _ = answer.Body.Close() }()
+				if !strings.HasPrefix(answer.Status, tt.want) {
+					t.Errorf("the answer is %s, want %s", answer.Status, tt.want)
+				}
+			})
+		}
+	}
 }
