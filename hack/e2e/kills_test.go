@@ -16,7 +16,7 @@ import (
 
 const (
 	// someKills is how many swaps the operator is killed in; manyKills where time does not matter.
-	someKills, manyKills = 6, 20
+	someKills, manyKills = 3, 20
 	// deciding is the beginning of a swap, in which the operator does most of what it writes; swapping is all of it.
 	deciding, swapping = 1500 * time.Millisecond, 6 * time.Second
 )
