@@ -19,6 +19,8 @@ import (
 // +kubebuilder:printcolumn:name="Attached",type=integer,JSONPath=`.status.attachmentCount`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status.handle.secretName`
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.seedFrom) || self.spec.seedFrom.name != self.metadata.name",message="spec.seedFrom.name: a service cannot get its data from itself: name another BackingService"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.spec.seedFrom) || has(self.spec.seedFrom) && self.spec.seedFrom.name == oldSelf.spec.seedFrom.name || !has(oldSelf.status) || !has(oldSelf.status.move) || oldSelf.status.move.step == 'Done' || oldSelf.status.attachmentCount == 0",message="spec.seedFrom.name: apps are attached to this service, and their data is still written at its source: set spec.serviceRef of their Bindings back to that one first, or wait until status.move.step is Done"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name becomes a host name: at most 50 lower case letters, digits and '-', starting with a letter, for example visits"
 type BackingService struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -94,6 +96,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type != 's3' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(http|https|s3|s3a|s3n)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|elasticsearch|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|opensearch|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type s3 must begin with s3://, not with the scheme of another type"
 // +kubebuilder:validation:XValidation:rule="self.type != 'smtp' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(smtp|smtps|submission|submissions)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|elasticsearch|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|opensearch|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type smtp must begin with smtp:// or smtps://, not with the scheme of another type"
 // +kubebuilder:validation:XValidation:rule="!has(self.probe) || !has(self.probe.ask) || self.probe.ask != 'Vendor' || self.type in ['googlemaps', 'lastfm', 'newrelic', 'postmark', 'twitter']",message="spec.probe.ask: Vendor is for a type whose vendor can be asked about a token without a change at the vendor: googlemaps, lastfm, newrelic, postmark, twitter"
+// +kubebuilder:validation:XValidation:rule="!has(self.seedFrom) || has(self.redis)",message="spec.seedFrom is for a Redis that Bindery provisions (spec.redis): remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.retention) || has(self.redis) || has(self.collector)",message="retention is for services that Bindery provisions (redis, collector): remove it, because Bindery does not delete a service that it did not provision"
 type BackingServiceSpec struct {
 	// type is what the app speaks to the service, for example redis. It decides the usual variable (REDIS_URL) and the
@@ -133,6 +136,13 @@ type BackingServiceSpec struct {
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// seedFrom names the service whose data this one gets, and keeps, when the Bindings of that service name this one. Only a
+	// Redis that Bindery provisions can get its data from another one that Bindery provisions. Until all apps of that service
+	// are attached to this one, both handles lead to the data of that service. Then the data is cut over, and from then on
+	// that service keeps what it had. Example: `seedFrom: {name: visits}`.
+	// +optional
+	SeedFrom *SeedFrom `json:"seedFrom,omitempty"`
 
 	// retention says how long a service that Bindery provisions is kept when no app is attached to it any more. Absent =
 	// for ever. Example: `retention: {deprovisionAfter: 72h}`.
@@ -209,6 +219,66 @@ type Retention struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('8760h')",message="must be between 1s and 8760h (a year), for example 72h"
 	DeprovisionAfter metav1.Duration `json:"deprovisionAfter"`
 }
+
+// SeedFrom says where the data of a service comes from.
+type SeedFrom struct {
+	// name of the BackingService, in the same namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=50
+	Name string `json:"name"`
+
+	// method by which the data moves. Replicate: this service follows the source until the cut-over, so that no write is
+	// lost and no app waits for longer than a moment. Auto takes the best that the type has, which is Replicate for a Redis.
+	// Default: Auto.
+	// +optional
+	// +kubebuilder:default=Auto
+	Method SeedMethod `json:"method,omitempty"`
+
+	// replaceData says whether data that this service has already may be replaced. Never: a service that has data is left as
+	// it is, and says so. Always: it is lost. Set it where data is to move back to the service that it came from. Default:
+	// Never.
+	// +optional
+	// +kubebuilder:default=Never
+	ReplaceData ReplaceData `json:"replaceData,omitempty"`
+
+	// timeout for all data to arrive, counted from the first byte. After it, this service is Stalled, and goes on to follow
+	// the source; no app was touched. Default: 1h.
+	// +optional
+	// +kubebuilder:default="1h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('168h')",message="must be between 10s and 168h (a week), for example 1h"
+	Timeout *metav1.Duration `json:"timeout,omitempty"`
+
+	// resources of the container of each Job that moves the data. One of them is the relay through which apps are connected
+	// until the cut-over. Default: requests of 100m cpu and 128Mi memory, and limits of 2 cpu, 256Mi memory and 64Mi
+	// ephemeral-storage.
+	// +optional
+	Resources *Resources `json:"resources,omitempty"`
+}
+
+// SeedMethod is how data moves from one service to another.
+//
+// +kubebuilder:validation:Enum=Auto;Replicate
+type SeedMethod string
+
+const (
+	// SeedAuto takes the best that the type has.
+	SeedAuto SeedMethod = "Auto"
+	// SeedReplicate has the service follow the source until the cut-over.
+	SeedReplicate SeedMethod = "Replicate"
+)
+
+// ReplaceData says whether data that a service has may be replaced by that of another one.
+//
+// +kubebuilder:validation:Enum=Never;Always
+type ReplaceData string
+
+const (
+	// ReplaceDataNever keeps it.
+	ReplaceDataNever ReplaceData = "Never"
+	// ReplaceDataAlways replaces it.
+	ReplaceDataAlways ReplaceData = "Always"
+)
 
 // DeletionPolicy says what happens to a service's data and handle.
 //
@@ -464,7 +534,7 @@ type BackingServiceStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready, Provisioned (of a provisioned service), Verified and Stalled.
+	// conditions: Ready, Provisioned (of a provisioned service), Seeded (of one with spec.seedFrom), Verified and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -500,6 +570,10 @@ type BackingServiceStatus struct {
 	// with the probe, as it happens where something adds a container to it that does not end. Absent = Container.
 	// +optional
 	ProbePlacement ProbePlacement `json:"probePlacement,omitempty"`
+
+	// move is how far the data of spec.seedFrom has come. The condition Seeded says what it waits for.
+	// +optional
+	Move *Move `json:"move,omitempty"`
 
 	// revisions are the Secrets of earlier handles that Bindery made and has kept, because a Pod template of the history
 	// of a workload may name them. The newest first.
@@ -637,6 +711,60 @@ type Verification struct {
 	// +optional
 	PassedAt *metav1.Time `json:"passedAt,omitempty"`
 }
+
+// Move is the data of one service on its way to another one.
+type Move struct {
+	// source is the service that the data comes from.
+	// +required
+	// +kubebuilder:validation:MaxLength=50
+	Source string `json:"source"`
+
+	// sourceUID is the UID of that service. Another one of the same name is the source of another move.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	SourceUID string `json:"sourceUID"`
+
+	// step of the move. Seeding: the data is on its way, and no app is attached here. Attaching: apps are attached, and their
+	// data is still written at the source. CuttingOver: all are attached, and from one moment to the next the data is written
+	// here. Done: it is written here.
+	// +required
+	Step MoveStep `json:"step"`
+
+	// since is when the step began.
+	// +required
+	Since metav1.Time `json:"since"`
+
+	// percent of the data that is here, in steps of ten; an estimate. Absent = not known.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Percent *int32 `json:"percent,omitempty"`
+
+	// job makes the step, or made it last. Bindery believes only this Job.
+	// +optional
+	Job *JobReference `json:"job,omitempty"`
+
+	// attempt counts the Jobs of this step that could not make it, from 1.
+	// +optional
+	Attempt int32 `json:"attempt,omitempty"`
+
+	// endedAt is when the job ended. Absent = it has not.
+	// +optional
+	EndedAt *metav1.Time `json:"endedAt,omitempty"`
+}
+
+// MoveStep is one of a move.
+//
+// +kubebuilder:validation:Enum=Seeding;Attaching;CuttingOver;Done
+type MoveStep string
+
+// The steps, in their order.
+const (
+	MoveSeeding     MoveStep = "Seeding"
+	MoveAttaching   MoveStep = "Attaching"
+	MoveCuttingOver MoveStep = "CuttingOver"
+	MoveDone        MoveStep = "Done"
+)
 
 // ProbePlacement is where in its Pod a probe runs.
 //

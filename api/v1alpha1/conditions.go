@@ -21,6 +21,10 @@ const (
 	// before it touches an app, unless its spec.swap.verify is Never.
 	ConditionVerified = "Verified"
 
+	// ConditionSeeded says whether the data of the service that spec.seedFrom names is in this service, and is written here. It
+	// is absent on a service without spec.seedFrom. A Binding is not Ready before it is True.
+	ConditionSeeded = "Seeded"
+
 	// ConditionServiceReady says whether the service that spec.serviceRef of a Binding names is Ready.
 	ConditionServiceReady = "ServiceReady"
 
@@ -199,4 +203,43 @@ const (
 	ReasonAvailabilityLost = "AvailabilityLost"
 	// ReasonRolledBack: the rollout failed, and the workload has the handle again that it had before.
 	ReasonRolledBack = "RolledBack"
+
+	// ReasonSeeded: the data is here, and is written here.
+	ReasonSeeded = "Seeded"
+	// ReasonSeeding: the data is on its way.
+	ReasonSeeding = "Seeding"
+	// ReasonWaitingForOthers: the data is written at the source until every Binding of the source names this service.
+	ReasonWaitingForOthers = "WaitingForOthers"
+	// ReasonWaitingForClients: the cut-over is tried again, because somebody is connected to the source, or an app is in the
+	// middle of a command.
+	ReasonWaitingForClients = "WaitingForClients"
+	// ReasonSourceNotReady: the source does not exist, or is not Ready.
+	ReasonSourceNotReady = "SourceNotReady"
+	// ReasonSourceInUse: the source is part of another move, or cannot be one: it is a service of another type, is not provisioned
+	// by Bindery, or gets its own data from elsewhere.
+	ReasonSourceInUse = "SourceInUse"
+	// ReasonSourceUnreachable: the Jobs cannot reach the source.
+	ReasonSourceUnreachable = "SourceUnreachable"
+	// ReasonSourceRefuses: the source does not take the password for moves.
+	ReasonSourceRefuses = "SourceRefuses"
+	// ReasonSourceTooOld: nothing can follow the source.
+	ReasonSourceTooOld = "SourceTooOld"
+	// ReasonSourceReadOnly: the source follows another server itself.
+	ReasonSourceReadOnly = "SourceReadOnly"
+	// ReasonTargetInUse: apps are attached to this service, and use its data.
+	ReasonTargetInUse = "TargetInUse"
+	// ReasonTargetNotEmpty: this service has data.
+	ReasonTargetNotEmpty = "TargetNotEmpty"
+	// ReasonTargetTooSmall: the data does not fit.
+	ReasonTargetTooSmall = "TargetTooSmall"
+	// ReasonTargetTooOld: this service runs an older version than the source.
+	ReasonTargetTooOld = "TargetTooOld"
+	// ReasonTargetRefuses: this service does not take the password for moves.
+	ReasonTargetRefuses = "TargetRefuses"
+	// ReasonTargetUnreachable: the Jobs cannot reach this service.
+	ReasonTargetUnreachable = "TargetUnreachable"
+	// ReasonSeedTimeout: the data was not here in spec.seedFrom.timeout.
+	ReasonSeedTimeout = "SeedTimeout"
+	// ReasonDataMoving: the Pods carry the handle, and the data is still written at the service that the app comes from.
+	ReasonDataMoving = "DataMoving"
 )

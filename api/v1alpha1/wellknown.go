@@ -39,6 +39,19 @@ const (
 	// VerifyLabel is on each Job that verifies a handle, and on its Pod: the name of the BackingService.
 	VerifyLabel = "bindery.dev/verify"
 
+	// MoveLabel is on each Job that moves the data of spec.seedFrom, and on its Pod: the name of the BackingService that gets
+	// the data. MoveStepAnnotation is on the Job: what it does.
+	MoveLabel          = "bindery.dev/move"
+	MoveStepAnnotation = "bindery.dev/move-step"
+
+	// RelayLabel is on the Pod that leads apps to the source of a move until the data is cut over: the name of the
+	// BackingService that gets the data.
+	RelayLabel = "bindery.dev/relay"
+
+	// SeededFromAnnotation is on the Service of a BackingService whose data came from another one: which move that was. It
+	// is there from the cut-over on.
+	SeededFromAnnotation = "bindery.dev/seeded-from"
+
 	// ManagedByLabel with the value ManagedBy is on each object that Bindery provisions.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 	// ManagedBy is also the field manager of every write.

@@ -1,5 +1,6 @@
 // Command bindery-job is what the operator runs in Jobs, in the namespaces of the services. It has the clients of the
-// services' protocols, and nothing of the operator. `bindery-job probe` tries a handle.
+// services' protocols, and nothing of the operator. `bindery-job probe` tries a handle; `bindery-job move` moves the data of
+// one service to another.
 package main
 
 import (
@@ -20,6 +21,7 @@ func main() {
 // commands are what the first argument can be.
 var commands = map[string]func(ctx context.Context, args []string, environment func(string) (string, bool), stderr io.Writer) int{
 	probeCommand: probe,
+	moveCommand:  move,
 }
 
 func run(ctx context.Context, args []string, environment func(string) (string, bool), stderr io.Writer) int {
@@ -28,6 +30,7 @@ func run(ctx context.Context, args []string, environment func(string) (string, b
 			return command(ctx, args[1:], environment, stderr)
 		}
 	}
-	_, _ = io.WriteString(stderr, "usage: bindery-job probe --type=TYPE, with the handle in "+handleVariable+"\n")
+	_, _ = io.WriteString(stderr, "usage: bindery-job probe --type=TYPE, with the handle in "+handleVariable+
+		", or bindery-job move STEP\n")
 	return misused
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	abatchv1 "k8s.io/client-go/applyconfigurations/batch/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
@@ -202,6 +203,39 @@ func writeError(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// applyStep deletes the Jobs of a move that nobody waits for, and creates the one of its step.
+func (r *reconciler) applyStep(ctx context.Context, p *plan) error {
+	for i := range p.step.abandon {
+		if err := r.deleteObject(ctx, &p.step.abandon[i]); err != nil {
+			return writeError("deleting Job "+p.step.abandon[i].Name, err)
+		}
+	}
+	if p.step.start == nil {
+		return nil
+	}
+	uid, err := r.createJob(ctx, p.step.start)
+	if err == nil && p.step.record {
+		p.status.Move.Job = &v1alpha1.JobReference{Name: *p.step.start.Name, UID: uid}
+	}
+	return err
+}
+
+// createJob creates a Job under a name that no other Job has.
+func (r *reconciler) createJob(ctx context.Context, desired *abatchv1.JobApplyConfiguration) (uid string, err error) {
+	name := *desired.Name
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	if err != nil {
+		return "", fmt.Errorf("encoding Job %s: %w", name, err)
+	}
+	job := &unstructured.Unstructured{Object: content}
+	if err := r.client.Create(ctx, job, client.FieldOwner(v1alpha1.ManagedBy)); apierrors.IsAlreadyExists(err) {
+		return "", outrun("Job " + name + " exists") // the next pass takes another name
+	} else if err != nil {
+		return "", writeError("creating Job "+name, err)
+	}
+	return string(job.GetUID()), nil
+}
+
 // applyTrial deletes the Jobs of the service that do not belong to the trial in the status, and creates the Job of a
 // trial that starts. The status must name exactly that Job: a Job that somebody else has made is not believed.
 func (r *reconciler) applyTrial(ctx context.Context, p *plan) error {
@@ -218,19 +252,11 @@ func (r *reconciler) applyTrial(ctx context.Context, p *plan) error {
 	if p.trial.start == nil {
 		return nil
 	}
-	name := *p.trial.start.Name
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(p.trial.start)
-	if err != nil {
-		return fmt.Errorf("encoding Job %s: %w", name, err)
+	uid, err := r.createJob(ctx, p.trial.start)
+	if err == nil {
+		p.status.Verification.Job = &v1alpha1.JobReference{Name: *p.trial.start.Name, UID: uid}
 	}
-	job := &unstructured.Unstructured{Object: content}
-	if err := r.client.Create(ctx, job, client.FieldOwner(v1alpha1.ManagedBy)); apierrors.IsAlreadyExists(err) {
-		return outrun("Job " + name + " exists") // the next pass takes another name
-	} else if err != nil {
-		return writeError("creating Job "+name, err)
-	}
-	p.status.Verification.Job = &v1alpha1.JobReference{Name: name, UID: string(job.GetUID())}
-	return nil
+	return err
 }
 
 // applyStatus writes the status if it changed, and then the Events for the change.

@@ -5,7 +5,7 @@
 //	observe.go   reads: the children, the Bindings that use the service, what spec.resourceRef names
 //	plan.go      decides (provision.go: what Bindery runs; attach.go: what somebody else runs; plan_verify.go: whether the
 //	             handle is tried; plan_follow.go: whether a Secret was changed in place; plan_revisions.go,
-//	             plan_retention.go: what is kept, and how long): pure
+//	             plan_retention.go: what is kept, and how long; plan_move.go: how data moves here): pure
 //	apply.go     writes: the handle's Secret, the children, the Job that tries the handle, the status (end.go: deletions)
 //
 // It never reads a Secret. Where it may follow the changes of Secrets, it reads the metadata of those with a label. A handle
@@ -177,6 +177,14 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 		return r.end(ctx, o)
 	}
 	switch err := r.applyObjects(ctx, o, p); {
+	case errors.Is(err, errEnding):
+		return reconcile.Result{}, nil
+	case errors.Is(err, errRefused):
+		return r.refused(ctx, o, err)
+	case err != nil:
+		return reconcile.Result{}, err
+	}
+	switch err := r.applyStep(ctx, &p); {
 	case errors.Is(err, errEnding):
 		return reconcile.Result{}, nil
 	case errors.Is(err, errRefused):

@@ -35,6 +35,9 @@ func (r *reconciler) end(ctx context.Context, o observation) (reconcile.Result, 
 	if attached, named := usersOf(s.Name, bindings); len(attached)+len(named) > 0 {
 		return reconcile.Result{RequeueAfter: staleRetry}, nil // the cache will see them soon
 	}
+	if len(o.moving.away) > 0 {
+		return reconcile.Result{RequeueAfter: staleRetry}, nil
+	}
 	err = r.client.Delete(ctx, s.DeepCopy(), client.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion})
 	if apierrors.IsNotFound(err) {
 		return reconcile.Result{}, nil

@@ -42,6 +42,13 @@ func notesOf(s *v1alpha1.BackingService, now v1alpha1.BackingServiceStatus) []no
 		}
 		notes = append(notes, note{eventType, verified.Reason, "Verify", verified.Message})
 	}
+	if seeded, changed := transition(was, now, v1alpha1.ConditionSeeded); changed && seeded.Reason != "" {
+		eventType := corev1.EventTypeNormal
+		if slices.Contains(needsPerson, seeded.Reason) {
+			eventType = corev1.EventTypeWarning
+		}
+		notes = append(notes, note{eventType, seeded.Reason, "Move", seeded.Message})
+	}
 	return notes
 }
 

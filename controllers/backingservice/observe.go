@@ -31,6 +31,11 @@ func (r *reconciler) observe(ctx context.Context, s v1alpha1.BackingService) (ob
 	if err := r.observeJobs(ctx, &o); err != nil {
 		return o, err
 	}
+	if s.Spec.Redis != nil {
+		if err := r.observeMove(ctx, &o); err != nil {
+			return o, err
+		}
+	}
 	if s.Spec.Redis != nil || s.Spec.Collector != nil {
 		return o, r.observeChildren(ctx, &o)
 	}
@@ -100,6 +105,9 @@ func (r *reconciler) observeChildren(ctx context.Context, o *observation) (err e
 	}
 	// The name of the Service depends on the handle, and which handle it is depends on what else exists.
 	o.children.service, err = observeChild(ctx, r, o, &corev1.Service{}, r.children, o.serviceName())
+	if err == nil && o.service.Spec.SeedFrom != nil {
+		o.children.direct, err = observeChild(ctx, r, o, &corev1.Service{}, r.children, engine.DirectName(&o.service))
+	}
 	return err
 }
 

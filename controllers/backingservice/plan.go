@@ -51,6 +51,8 @@ type observation struct {
 	happened happening
 	children children
 	jobs     jobs
+	// moving is what is known about the data that moves here or away from here.
+	moving moving
 	// nonce is the random part of the names that this pass may create.
 	nonce handle.Nonce
 	// sinceMoved is how long ago the service left a handle; 0 if that was not seen, or was handled already.
@@ -70,6 +72,8 @@ type children struct {
 	statefulSet *appsv1.StatefulSet
 	deployment  *appsv1.Deployment
 	binding     *v1alpha1.Binding
+	// direct is the Service that leads to the Pods of this service past the relay of a move.
+	direct *corev1.Service
 	// store is the BackingService that a collector shall keep its data in; nil if there is none.
 	store *v1alpha1.BackingService
 	// claim is the claim template for a Redis whose StatefulSet does not exist: the template that finds the volume that
@@ -116,7 +120,7 @@ type happening struct {
 
 // plan is what is to be done. If reserve is set, only the name of the Secret is written down, and the next pass makes the
 // Secret. Otherwise the order is: first the Secret, because the other objects refer to it; then the other objects; then
-// the Job that tries the handle; then the status, which describes the state after all of that; last, what the status has
+// the Jobs that try the handle and move the data; then the status, which describes the state after all of that; last, what the status has
 // announced.
 type plan struct {
 	reserve bool
@@ -131,6 +135,7 @@ type plan struct {
 	// withdraw is the Binding of a collector that must not attach anything any more.
 	withdraw *v1alpha1.Binding
 	trial    trial
+	step     step
 	// moved: the service has another handle than before, so there are Secrets to check.
 	moved bool
 	// prune are the Secrets of earlier handles that are to be deleted, if nothing names them any more.
@@ -238,6 +243,9 @@ func (o *observation) setReady(status *v1alpha1.BackingServiceStatus, state cond
 func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 	state := stateOf(condition.Find(status.Conditions, v1alpha1.ConditionReady))
 	stalled := slices.Contains(needsPerson, state.Reason)
+	if seeded := condition.Find(status.Conditions, v1alpha1.ConditionSeeded); !stalled && seeded.Status == metav1.ConditionFalse {
+		state, stalled = stateOf(seeded), slices.Contains(needsPerson, seeded.Reason)
+	}
 	if verified := condition.Find(status.Conditions, v1alpha1.ConditionVerified); !stalled && verified.Status == metav1.ConditionFalse {
 		finding, ok := findingOfReason(verified.Reason)
 		state, stalled = stateOf(verified), ok && finding.NeedsPerson || heldTooOften(status, verified)
@@ -249,6 +257,9 @@ func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 var needsPerson = []string{
 	v1alpha1.ReasonNameConflict, v1alpha1.ReasonRefused, v1alpha1.ReasonInvalidSpec,
 	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested, v1alpha1.ReasonNotServing,
+	v1alpha1.ReasonSourceInUse, v1alpha1.ReasonSourceRefuses, v1alpha1.ReasonSourceTooOld, v1alpha1.ReasonSourceReadOnly,
+	v1alpha1.ReasonTargetInUse, v1alpha1.ReasonTargetNotEmpty, v1alpha1.ReasonTargetTooSmall, v1alpha1.ReasonTargetTooOld,
+	v1alpha1.ReasonTargetRefuses, v1alpha1.ReasonSeedTimeout,
 }
 
 // setProvisioned writes the conditions of a service that Bindery provisions.

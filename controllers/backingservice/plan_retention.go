@@ -60,12 +60,12 @@ func (o *observation) planRetention(p *plan) {
 }
 
 // deprovisionAt is when the service is deleted; nil = not planned now. A Binding that names the service prevents the
-// deletion, even before it has put the handle into a workload.
+// deletion, even before it has put the handle into a workload. So does a service that has not got its data from here yet.
 //
 // A clock may start long after the detachment, because retention was set or shortened only now, or because a Binding has
 // stopped naming the service. Such a clock leaves time for the notice: nothing is deleted without one.
 func (o *observation) deprovisionAt(detached *metav1.Time) *metav1.Time {
-	if detached == nil || o.service.Spec.Retention == nil || len(o.named) > 0 {
+	if detached == nil || o.service.Spec.Retention == nil || len(o.named) > 0 || len(o.moving.away) > 0 {
 		return nil
 	}
 	was, due := o.service.Status.DeprovisionAt, ceilSecond(detached.Add(o.service.Spec.Retention.DeprovisionAfter.Duration))

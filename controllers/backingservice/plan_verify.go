@@ -43,8 +43,13 @@ func (j *jobs) of(v *v1alpha1.Verification) *batchv1.Job {
 	if v == nil || v.Job == nil {
 		return nil
 	}
+	return j.byUID(v.Job.UID)
+}
+
+// byUID returns a Job; nil if it does not exist.
+func (j *jobs) byUID(uid string) *batchv1.Job {
 	for i := range j.present {
-		if string(j.present[i].UID) == v.Job.UID {
+		if string(j.present[i].UID) == uid {
 			return &j.present[i]
 		}
 	}

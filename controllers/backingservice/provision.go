@@ -48,7 +48,15 @@ func (o *observation) planRedis() plan {
 		return o.reserve(name)
 	}
 
-	o.planService(&p, engine.RedisService(s, serviceName))
+	service, course := engine.RedisService(s, serviceName), o.planMove(&p)
+	if course.relayed {
+		engine.LeadToRelay(s, service)
+	}
+	if at := p.status.Move; course.over && at != nil {
+		service.WithAnnotations(map[string]string{v1alpha1.SeededFromAnnotation: at.Source + "." + at.SourceUID})
+	}
+	o.planService(&p, service)
+	o.planDirect(&p, course)
 	statefulSet := engine.RedisStatefulSet(s, o.redisStanding(name), name, o.images)
 	if live := o.children.statefulSet; live == nil {
 		o.putRight(&p, "StatefulSet", s.Name, nil, statefulSet)
@@ -63,6 +71,7 @@ func (o *observation) planRedis() plan {
 		state = o.unlessLate(&p, &live.ObjectMeta, startLasts, state)
 	}
 	o.setProvisioned(&p.status, p.unlessContested(state))
+	o.sayMove(&p.status, course)
 	return p
 }
 

@@ -39,6 +39,8 @@ const (
 	ResourceField = "spec.resourceRef"
 	// StoreField finds the collectors that keep their data in a service.
 	StoreField = "spec.collector.storeRef"
+	// SeedField finds the services that get their data from a service.
+	SeedField = "spec.seedFrom"
 	// SecretField finds the BackingServices whose spec names a Secret of somebody else's. It is there if Secrets are followed.
 	SecretField = "spec.external.secrets"
 )
@@ -71,6 +73,15 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer, followed bool)
 	if err != nil {
 		return fmt.Errorf("indexing BackingServices by %s: %w", StoreField, err)
 	}
+	err = indexer.IndexField(ctx, &v1alpha1.BackingService{}, SeedField, func(object client.Object) []string {
+		if s, ok := object.(*v1alpha1.BackingService); ok && s.Spec.SeedFrom != nil {
+			return []string{s.Spec.SeedFrom.Name}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("indexing BackingServices by %s: %w", SeedField, err)
+	}
 	if !followed {
 		return nil
 	}
@@ -96,6 +107,7 @@ func (r *reconciler) watch(c controller.Controller, mgr manager.Manager, childre
 	sources := []source.Source{
 		source.Kind(mgr.GetCache(), &v1alpha1.BackingService{}, &handler.TypedEnqueueRequestForObject[*v1alpha1.BackingService]{}, serviceChanged()),
 		source.Kind(mgr.GetCache(), &v1alpha1.BackingService{}, handler.TypedEnqueueRequestsFromMapFunc(r.collectorsOf), comesOrGoes()),
+		source.Kind(mgr.GetCache(), &v1alpha1.BackingService{}, handler.TypedEnqueueRequestsFromMapFunc(r.movesWith), serviceChanged()),
 		source.Kind(mgr.GetCache(), &v1alpha1.Binding{}, r.servicesOfBinding()),
 		source.Kind[client.Object](mgr.GetCache(), &v1alpha1.Binding{}, owned(owner)),
 		source.Kind[client.Object](children, &corev1.Service{}, owned(owner)),
@@ -140,28 +152,43 @@ func (r *reconciler) collectorsOf(ctx context.Context, store *v1alpha1.BackingSe
 	return r.servicesBy(ctx, store.Namespace, StoreField, store.Name)
 }
 
+// movesWith are the services at the other end of a move: those that get their data from a service, and the one that it gets
+// its data from.
+func (r *reconciler) movesWith(ctx context.Context, s *v1alpha1.BackingService) []reconcile.Request {
+	requests := r.servicesBy(ctx, s.Namespace, SeedField, s.Name)
+	if s.Spec.SeedFrom == nil {
+		return requests
+	}
+	// Others that want the data of the same source wait for this one.
+	requests = append(requests, r.servicesBy(ctx, s.Namespace, SeedField, s.Spec.SeedFrom.Name)...)
+	return append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: s.Namespace, Name: s.Spec.SeedFrom.Name}})
+}
+
 // servicesOfBinding enqueues the services that a Binding names or has put into a workload, and those that it did before
 // this change.
 func (r *reconciler) servicesOfBinding() handler.TypedEventHandler[*v1alpha1.Binding, reconcile.Request] {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-	enqueue := func(q queue, was, is *v1alpha1.Binding) {
+	enqueue := func(ctx context.Context, q queue, was, is *v1alpha1.Binding) {
 		for service, what := range happeningsOf(was, is) {
 			key := types.NamespacedName{Namespace: cmp.Or(is, was).Namespace, Name: service}
 			r.happenings.add(key, what)
 			q.Add(reconcile.Request{NamespacedName: key})
+			for _, seeded := range r.servicesBy(ctx, key.Namespace, SeedField, service) {
+				q.Add(seeded)
+			}
 		}
 	}
 	return handler.TypedFuncs[*v1alpha1.Binding, reconcile.Request]{
-		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.Binding], q queue) {
+		CreateFunc: func(ctx context.Context, e event.TypedCreateEvent[*v1alpha1.Binding], q queue) {
 			if !e.IsInInitialList { // a restart is no change: each service is looked at anyway
-				enqueue(q, nil, e.Object)
+				enqueue(ctx, q, nil, e.Object)
 			}
 		},
-		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.Binding], q queue) {
-			enqueue(q, e.Object, nil)
+		DeleteFunc: func(ctx context.Context, e event.TypedDeleteEvent[*v1alpha1.Binding], q queue) {
+			enqueue(ctx, q, e.Object, nil)
 		},
-		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.Binding], q queue) {
-			enqueue(q, e.ObjectOld, e.ObjectNew)
+		UpdateFunc: func(ctx context.Context, e event.TypedUpdateEvent[*v1alpha1.Binding], q queue) {
+			enqueue(ctx, q, e.ObjectOld, e.ObjectNew)
 		},
 	}
 }
@@ -200,6 +227,8 @@ type use struct {
 	attached   bool
 	secretName string
 	env        []string
+	// rolledOut: all Pods of the workload carry the handle.
+	rolledOut bool
 }
 
 func useOf(b *v1alpha1.Binding, service string) use {
@@ -215,6 +244,7 @@ func useOf(b *v1alpha1.Binding, service string) use {
 	}
 	if at := b.Status.Current; at != nil && at.Service == service {
 		u.attached, u.secretName, u.env = true, at.SecretName, at.Env
+		u.rolledOut = condition.IsTrue(b.Status.Conditions, v1alpha1.ConditionRolledOut, b.Generation)
 	}
 	return u
 }

@@ -85,7 +85,8 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 		return was.UID != is.UID || was.Generation != is.Generation ||
 			!equality.Semantic.DeepEqual(was.Status.Handle, is.Status.Handle) ||
 			condition.Find(was.Status.Conditions, v1alpha1.ConditionReady) != condition.Find(is.Status.Conditions, v1alpha1.ConditionReady) ||
-			condition.Find(was.Status.Conditions, v1alpha1.ConditionVerified) != condition.Find(is.Status.Conditions, v1alpha1.ConditionVerified)
+			condition.Find(was.Status.Conditions, v1alpha1.ConditionVerified) != condition.Find(is.Status.Conditions, v1alpha1.ConditionVerified) ||
+			condition.Find(was.Status.Conditions, v1alpha1.ConditionSeeded) != condition.Find(is.Status.Conditions, v1alpha1.ConditionSeeded)
 	}}
 }
 

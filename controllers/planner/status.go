@@ -61,6 +61,7 @@ func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 		says := conditions{serviceReady: v.serviceReady, injected: c.alsoWaiting(b, v.obstacle), rolledOut: notInjected,
 			needsPerson: v.needsPerson && v.blocked()}
 		if !v.blocked() {
+			says.moving = sayMoving(v.service)
 			says.injected = condition.True(v1alpha1.ReasonInjected, c.injected(b, v))
 			if status.Current != nil {
 				says.rolledOut = c.sayRolledOut(b, v, status)
@@ -71,6 +72,16 @@ func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 	}
 	boundInjections(statuses)
 	return statuses
+}
+
+// sayMoving says why an app that carries a handle is not Ready yet: its data is not where the handle will lead to. Its
+// zero value says nothing.
+func sayMoving(s *v1alpha1.BackingService) condition.State {
+	if s == nil || s.Spec.SeedFrom == nil || condition.IsTrue(s.Status.Conditions, v1alpha1.ConditionSeeded, s.Generation) {
+		return condition.State{}
+	}
+	return condition.False(v1alpha1.ReasonDataMoving, fmt.Sprintf("BackingService %s: %s", s.Name,
+		present(s, v1alpha1.ConditionSeeded, "Bindery has not looked at its data yet").Message))
 }
 
 // injected returns the condition Injected for what the Pod template carries.
@@ -146,19 +157,22 @@ var notInjected = condition.False(v1alpha1.ReasonNotInjected, "there is no rollo
 // conditions of a Binding, without those that sum up the others.
 type conditions struct {
 	serviceReady, injected, rolledOut condition.State
+	// moving is part of Ready, and has no condition of its own: that is on the service.
+	moving condition.State
 	// needsPerson: the condition Injected needs a person, no matter what its reason is.
 	needsPerson bool
 }
 
-// setConditions writes all conditions of a Binding. Ready repeats the first of Injected and RolledOut that is not true.
+// setConditions writes all conditions of a Binding. Ready repeats the first of Injected and RolledOut that is not true, or
+// else says that data moves.
 // ServiceReady is no part of it: an app whose service restarts has not lost its handle.
 func setConditions(status *v1alpha1.BindingStatus, generation int64, now time.Time, c conditions) {
 	ready := condition.True(v1alpha1.ReasonReady, c.rolledOut.Message)
 	if c.rolledOut.Reason == v1alpha1.ReasonNoPods {
 		ready.Reason = v1alpha1.ReasonNoPods
 	}
-	for _, part := range []condition.State{c.rolledOut, c.injected} {
-		if part.Status != metav1.ConditionTrue {
+	for _, part := range []condition.State{c.moving, c.rolledOut, c.injected} {
+		if part != (condition.State{}) && part.Status != metav1.ConditionTrue {
 			ready = condition.False(part.Reason, part.Message)
 		}
 	}

@@ -75,7 +75,7 @@ func bindingStates() map[string]testCase {
 		v1alpha1.ReasonWorkloadNotFound: progressing, v1alpha1.ReasonServiceNotFound: progressing,
 		v1alpha1.ReasonServiceNotReady: progressing, v1alpha1.ReasonServiceNotVerified: progressing,
 		v1alpha1.ReasonNotInjected: progressing, v1alpha1.ReasonRollingOut: progressing,
-		v1alpha1.ReasonSettling: progressing, v1alpha1.ReasonDraining: progressing,
+		v1alpha1.ReasonSettling: progressing, v1alpha1.ReasonDraining: progressing, v1alpha1.ReasonDataMoving: progressing,
 		// The owner of the app holds it.
 		v1alpha1.ReasonRolloutPaused: suspended, v1alpha1.ReasonRolloutPartitioned: suspended, v1alpha1.ReasonRolloutOnDelete: suspended,
 	} {
@@ -110,6 +110,11 @@ func serviceStates() map[string]testCase {
 			v1alpha1.ConditionProvisioned: yes(v1alpha1.ReasonProvisioned),
 			v1alpha1.ConditionVerified:    yes(v1alpha1.ReasonVerified),
 		}, want: health{healthy, "Ready says Ready"}},
+		"its data has come from another service": {conditions: map[string]says{
+			v1alpha1.ConditionReady:    yes(v1alpha1.ReasonReady),
+			v1alpha1.ConditionSeeded:   yes(v1alpha1.ReasonSeeded),
+			v1alpha1.ConditionVerified: yes(v1alpha1.ReasonVerified),
+		}, want: health{healthy, "Ready says Ready"}},
 		"nobody has looked at it": {want: health{progressing, "Bindery has not looked at this generation yet"}},
 		"its Job is held for too long": {conditions: map[string]says{
 			v1alpha1.ConditionReady: yes(v1alpha1.ReasonReady), v1alpha1.ConditionVerified: no(v1alpha1.ReasonProbeHeld),
@@ -118,7 +123,8 @@ func serviceStates() map[string]testCase {
 	}
 	for _, reason := range []string{
 		v1alpha1.ReasonProvisioning, v1alpha1.ReasonStoreNotAttached, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretUnknown,
-		v1alpha1.ReasonResourceNotFound, v1alpha1.ReasonResourceNotBindable,
+		v1alpha1.ReasonResourceNotFound, v1alpha1.ReasonResourceNotBindable, v1alpha1.ReasonSeeding, v1alpha1.ReasonSourceNotReady,
+		v1alpha1.ReasonSourceUnreachable, v1alpha1.ReasonTargetUnreachable, v1alpha1.ReasonWaitingForOthers, v1alpha1.ReasonWaitingForClients,
 	} {
 		cases["not ready: "+reason] = testCase{
 			conditions: map[string]says{
@@ -129,7 +135,10 @@ func serviceStates() map[string]testCase {
 	}
 	for _, reason := range []string{
 		v1alpha1.ReasonNameConflict, v1alpha1.ReasonRefused, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonResourceKindNotFound,
-		v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested, v1alpha1.ReasonNotServing,
+		v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested, v1alpha1.ReasonNotServing, v1alpha1.ReasonSourceInUse,
+		v1alpha1.ReasonSourceRefuses, v1alpha1.ReasonSourceTooOld, v1alpha1.ReasonSourceReadOnly, v1alpha1.ReasonTargetInUse,
+		v1alpha1.ReasonTargetNotEmpty, v1alpha1.ReasonTargetTooSmall, v1alpha1.ReasonTargetTooOld, v1alpha1.ReasonTargetRefuses,
+		v1alpha1.ReasonSeedTimeout,
 	} {
 		cases["a person is needed: "+reason] = stalled(reason)
 	}

@@ -47,6 +47,7 @@ var sources = []source{
 	{name: "pinger", tag: "dev", module: ".", pkg: "./cmd/pinger"},
 	{name: "collector", tag: "dev", module: ".", pkg: "./cmd/collector"},
 	{name: "storefront", tag: "dev", module: ".", pkg: "./cmd/storefront", onlyByName: true},
+	{name: "writer", tag: "dev", module: ".", pkg: "./hack/writer", onlyByName: true},
 	{name: "load", tag: "dev", module: ".", pkg: "./hack/load"},
 	{name: "pause", tag: "dev", module: "hack/images", pkg: "./pause"},
 	{name: "redis", tag: "7.0", rootfs: image.Redis},

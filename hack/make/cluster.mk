@@ -46,7 +46,7 @@ images: ## Build the images of this tree into bin/images.
 # nothing else needs them.
 .PHONY: servers-images
 servers-images: $(BIN)/mailpit $(BIN)/versitygw $(BIN)/miniflux ## Build the images of the servers that e2e tests start, and of two apps for them, into bin/images/servers.
-	@cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images/servers -missing '$(MISSING)' servers vendor mailpit versitygw miniflux storefront
+	@cd hack/images && go run . -root $(CURDIR) -out $(BIN)/images/servers -missing '$(MISSING)' servers vendor mailpit versitygw miniflux storefront writer
 
 .PHONY: cluster-load-servers
 cluster-load-servers: cluster-up servers-images ## Build those images and load them into the development cluster, which is brought up if it is not.
@@ -55,7 +55,7 @@ cluster-load-servers: cluster-up servers-images ## Build those images and load t
 $(BIN)/images/redis.rootfs.tar:
 	@hack/images/cached-rootfs.sh redis $@
 
-$(BIN)/images/servers/servers.rootfs.tar: hack/images/cached-rootfs.sh hack/images/rootfs.sh hack/images/rootfs/servers.sh $(BIN)/pouchdb-server
+$(BIN)/images/servers/servers.rootfs.tar: hack/images/cached-rootfs.sh hack/images/rootfs.sh hack/images/rootfs/servers.sh $(BIN)/pouchdb-server $(BIN)/clients
 	@hack/images/cached-rootfs.sh servers $@
 
 # The local node cannot start a Pod without it.

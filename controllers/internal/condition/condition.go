@@ -53,6 +53,11 @@ func SetStalled(conditions *[]metav1.Condition, stalled bool, s State, generatio
 	Set(conditions, v1alpha1.ConditionStalled, True(s.Reason, s.Message), generation, now)
 }
 
+// Remove takes a condition away that says nothing about this spec.
+func Remove(conditions *[]metav1.Condition, conditionType string) {
+	meta.RemoveStatusCondition(conditions, conditionType)
+}
+
 // IsTrue says whether a condition is true for this generation of the spec. A condition about an older generation does not
 // count: nobody has looked at the new one yet.
 func IsTrue(conditions []metav1.Condition, conditionType string, generation int64) bool {

@@ -50,7 +50,9 @@ func (i Images) pullSecrets() []*acorev1.LocalObjectReferenceApplyConfiguration 
 }
 
 // Internal says whether a key of a handle's Secret is only for Bindery's own Pods, and not for an app.
-func Internal(key string) bool { return key == RedisACLKey || key == RedisProbeKey }
+func Internal(key string) bool {
+	return key == RedisACLKey || key == RedisProbeKey || key == RedisMoveKey
+}
 
 // labels of every object of a service. The name is one that no other software uses for its objects: the charts of Redis
 // use the name redis, with the release as the instance, and their selectors must not select Bindery's Pods.

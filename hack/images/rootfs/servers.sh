@@ -12,9 +12,11 @@ PARTS='usr/lib/*/libLLVM* usr/lib/llvm* usr/lib/*/libz3* usr/lib/postgresql/*/li
   usr/lib/erlang/lib/*/src usr/lib/erlang/lib/*/examples'
 
 # PostgreSQL asks for the name of the user that it runs as. A CouchDB is in no package: see hack/testcouchdb.
+# The clients of apps in JavaScript write to a Redis while something happens to it: see hack/clients.
 finish() {
   echo 'server:x:65532:65532:server:/data:/bin/sh' >>etc/passwd
   echo 'server:x:65532:' >>etc/group
   mkdir -p data opt
   cp -R "$(realpath "$root/bin/couchdb")" opt/couchdb
+  cp -R "$(realpath "$root/bin/clients")" opt/clients
 }

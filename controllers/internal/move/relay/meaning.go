@@ -184,6 +184,53 @@ func (m meaning) again(passed time.Duration) []byte {
 	return resp.NewCommand(args...)
 }
 
+// said is a part of an introduction as it is said to a server that takes other passwords.
+func (m meaning) said(passwords map[string]string) []byte {
+	command, err := resp.NewReader(bytes.NewReader(m.raw)).Command()
+	if err != nil {
+		return m.raw
+	}
+	return translate(command, passwords)
+}
+
+// translate is a command with the password that a server takes, in place of what the client has sent.
+func translate(command resp.Command, passwords map[string]string) []byte {
+	at := passwordIn(command.Args)
+	if at == 0 || !command.Whole {
+		return command.Raw
+	}
+	password, ok := passwords[string(command.Args[at])]
+	if !ok {
+		return command.Raw
+	}
+	args := make([]string, len(command.Args))
+	for i, arg := range command.Args {
+		args[i] = string(arg)
+	}
+	args[at] = password
+	return resp.NewCommand(args...)
+}
+
+// passwordIn is the place of the password in a command that logs in; 0 = it does not.
+func passwordIn(args [][]byte) int {
+	switch word(args, 0) {
+	case "AUTH":
+		return len(args) - 1
+	case "HELLO":
+		for i := 2; i < len(args); i++ {
+			switch word(args, i) {
+			case "AUTH":
+				if i+2 < len(args) {
+					return i + 2
+				}
+			case "SETNAME":
+				i++
+			}
+		}
+	}
+	return 0
+}
+
 // bodyOf is the body of a script that a command has.
 func bodyOf(command resp.Command) (string, bool) {
 	at := 1
@@ -205,6 +252,7 @@ type introduction struct {
 // learn takes in what a server has agreed to.
 func (i *introduction) learn(m meaning) {
 	switch m.kind {
+	default: // nothing that outlasts it
 	case introduces:
 		if at := slices.IndexFunc(i.parts, func(part meaning) bool { return part.slot == m.slot }); at >= 0 {
 			i.parts[at] = m

@@ -25,8 +25,14 @@ import (
 // replies. Nothing has changed.
 var ErrBusy = errors.New("a client is in the middle of a command or a transaction")
 
-// Dial opens a connection to a server.
-type Dial func(ctx context.Context) (net.Conn, error)
+// Server is where a relay leads to.
+type Server struct {
+	// Dial opens a connection to it.
+	Dial func(ctx context.Context) (net.Conn, error)
+
+	// Passwords are what this server takes, where clients send something else. The key is what they send.
+	Passwords map[string]string
+}
 
 const (
 	// introductionTime is how long one client may take to be introduced to the next server.
@@ -39,7 +45,7 @@ const (
 // Relay passes on what clients send, to one server at a time.
 type Relay struct {
 	mu       sync.Mutex
-	dial     Dial
+	server   Server
 	sessions map[*session]struct{}
 	opened   chan struct{} // closed while clients are let in
 	cutting  bool
@@ -48,10 +54,10 @@ type Relay struct {
 }
 
 // New is a relay that leads to a server.
-func New(dial Dial) *Relay {
+func New(server Server) *Relay {
 	opened := make(chan struct{})
 	close(opened)
-	return &Relay{dial: dial, sessions: map[*session]struct{}{}, opened: opened}
+	return &Relay{server: server, sessions: map[*session]struct{}{}, opened: opened}
 }
 
 // Serve takes the clients of a listener until the context ends, which ends their connections, too. It closes the listener.
@@ -63,7 +69,7 @@ func (r *Relay) Serve(ctx context.Context, listener net.Listener) error {
 	for {
 		conn, err := listener.Accept()
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was to end
+			return nil
 		}
 		var temporary net.Error
 		if errors.As(err, &temporary) && temporary.Timeout() {
@@ -78,39 +84,46 @@ func (r *Relay) Serve(ctx context.Context, listener net.Listener) error {
 
 func (r *Relay) serve(ctx context.Context, conn net.Conn) {
 	defer func() { _ = conn.Close() }()
-	s, dial, ok := r.admit(ctx, conn)
+	s, server, ok := r.admit(ctx, conn)
 	if !ok {
 		return
 	}
 	defer r.leave(s)
 	stop := context.AfterFunc(ctx, s.end)
 	defer stop()
-	upstream, err := dial(ctx)
+	upstream, err := server.Dial(ctx)
 	if err != nil {
 		s.end()
 		return
 	}
-	s.run(newUpstream(upstream))
+	s.run(newUpstream(upstream, server.Passwords))
 }
 
 // admit registers a client. During a cut it waits for its end.
-func (r *Relay) admit(ctx context.Context, conn net.Conn) (*session, Dial, bool) {
+func (r *Relay) admit(ctx context.Context, conn net.Conn) (*session, Server, bool) {
 	for {
-		r.mu.Lock()
-		if !r.cutting {
-			s := newSession(conn, &r.scripts)
-			r.sessions[s] = struct{}{}
-			defer r.mu.Unlock()
-			return s, r.dial, true
+		s, server, opened := r.tryAdmit(conn)
+		if s != nil {
+			return s, server, true
 		}
-		opened := r.opened
-		r.mu.Unlock()
 		select {
 		case <-opened:
 		case <-ctx.Done():
-			return nil, nil, false
+			return nil, Server{}, false
 		}
 	}
+}
+
+// tryAdmit registers a client, or returns what to wait for.
+func (r *Relay) tryAdmit(conn net.Conn) (*session, Server, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cutting {
+		return nil, Server{}, r.opened
+	}
+	s := newSession(conn, &r.scripts)
+	r.sessions[s] = struct{}{}
+	return s, r.server, nil
 }
 
 func (r *Relay) leave(s *session) {
@@ -157,8 +170,8 @@ func (s *scripts) all() []string {
 
 // Cut is what happens between the last command to the one server and the first to the other.
 type Cut struct {
-	// Target opens connections to the other server.
-	Target Dial
+	// Target is the other server.
+	Target Server
 
 	// Quiet is how long the clients may take to come to rest. So long do those that have come to rest wait.
 	Quiet time.Duration
@@ -197,7 +210,7 @@ func (r *Relay) Cut(ctx context.Context, cut Cut) (Outcome, error) {
 		return Outcome{Held: time.Since(began)}, fmt.Errorf("making the other server the one that is written to: %w", err)
 	}
 	r.mu.Lock()
-	r.dial = cut.Target
+	r.server = cut.Target
 	r.mu.Unlock()
 	outcome := Outcome{}
 	waiting := 0
@@ -273,7 +286,7 @@ type moved struct {
 // together is how many clients are introduced at the same time.
 const together = 64
 
-func move(ctx context.Context, sessions []*session, target Dial) []moved {
+func move(ctx context.Context, sessions []*session, target Server) []moved {
 	results := make([]moved, len(sessions))
 	places := make(chan struct{}, together)
 	var all sync.WaitGroup

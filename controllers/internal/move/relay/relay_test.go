@@ -27,17 +27,16 @@ type stage struct {
 	relay    *Relay
 	address  string
 	old, new *redis.Client
-	target   Dial
+	target   Server
 	password string
 }
 
-// Both servers take the same password of the app, as the operator sees to.
+// The app sends the password of the second server also to the first.
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	first, second := testredis.Start(t, "repl-diskless-sync-delay 0"), testredis.Start(t)
-	s := &stage{T: t, old: direct(t, first), new: direct(t, second), target: dialer(second.Addr()), password: first.Password}
+	s := &stage{T: t, old: direct(t, first), new: direct(t, second), target: Server{Dial: dialer(second.Addr())}, password: second.Password}
 	ctx := t.Context()
-	s.no(s.new.Do(ctx, "ACL", "SETUSER", "default", ">"+first.Password).Err())
 	s.no(s.new.ConfigSet(ctx, "masterauth", first.Password).Err())
 	host, port, err := net.SplitHostPort(first.Addr())
 	s.no(err)
@@ -45,7 +44,7 @@ func newStage(t *testing.T) *stage {
 	s.await("the second follows the first", func() bool {
 		return strings.Contains(s.new.Info(ctx, "replication").Val(), "master_link_status:up")
 	})
-	s.relay = New(dialer(first.Addr()))
+	s.relay = New(Server{Dial: dialer(first.Addr()), Passwords: map[string]string{second.Password: first.Password}})
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	s.no(err)
 	s.address = listener.Addr().String()
@@ -68,7 +67,7 @@ func direct(t *testing.T, server *testredis.Server) *redis.Client {
 	return client
 }
 
-func dialer(address string) Dial {
+func dialer(address string) func(ctx context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
@@ -159,12 +158,13 @@ func TestCutUnderLoad(t *testing.T) {
 				all.Go(func() {
 					for n := 0; running.Err() == nil; n++ {
 						began := time.Now()
-						if err := one(t.Context(), fmt.Sprintf("%s:%d:%d", what, i, n)); err != nil {
+						if err := one(context.WithoutCancel(running), fmt.Sprintf("%s:%d:%d", what, i, n)); err != nil {
 							t.Errorf("%s: %v", what, err)
 							return
 						}
 						took := int64(time.Since(began))
-						for before := longest.Load(); took > before && !longest.CompareAndSwap(before, took); before = longest.Load() {
+						for before := longest.Load(); took > before; before = longest.Load() {
+							longest.CompareAndSwap(before, took)
 						}
 					}
 				})
@@ -290,7 +290,9 @@ func TestWaitingClients(t *testing.T) {
 		got, err := client.BLPop(ctx, 0, "list").Result()
 		return strings.Join(got, "="), err
 	})
-	ask("move", func() (string, error) { return client.BLMove(ctx, "from", "to", "LEFT", "RIGHT", 30*time.Second).Result() })
+	ask("move", func() (string, error) {
+		return client.BLMove(ctx, "from", "to", "LEFT", "RIGHT", 30*time.Second).Result()
+	})
 	ask("stream", func() (string, error) {
 		got, err := client.XRead(ctx, &redis.XReadArgs{Streams: []string{"stream", "$"}, Block: 20 * time.Second}).Result()
 		if err != nil {
@@ -540,7 +542,7 @@ func TestANewServerThatRefuses(t *testing.T) {
 	s := newStage(t)
 	client := s.raw()
 	client.want("+OK", "SET", "k", "v")
-	s.no(s.new.Do(t.Context(), "ACL", "SETUSER", "default", "<"+s.password).Err())
+	s.no(s.new.Do(t.Context(), "ACL", "SETUSER", "default", "resetpass", ">another").Err())
 	if outcome := s.cut(); outcome.Closed != 1 || outcome.Moved != 0 {
 		t.Errorf("%+v", outcome)
 	}

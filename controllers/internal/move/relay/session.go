@@ -54,6 +54,8 @@ type upstream struct {
 	source *hooked
 	in     *resp.Reader
 	out    *bufio.Writer
+
+	passwords map[string]string
 }
 
 // hooked does something before each read, which may take long: it writes out what was collected until then.
@@ -71,9 +73,11 @@ func (h *hooked) Read(p []byte) (int, error) {
 	return h.conn.Read(p) //nolint:wrapcheck // io.EOF is the usual end
 }
 
-func newUpstream(conn net.Conn) *upstream {
+func newUpstream(conn net.Conn, passwords map[string]string) *upstream {
 	source := &hooked{conn: conn}
-	return &upstream{conn: conn, source: source, in: resp.NewReader(source), out: bufio.NewWriterSize(conn, resp.MaxCommand)}
+	return &upstream{
+		conn: conn, source: source, in: resp.NewReader(source), out: bufio.NewWriterSize(conn, resp.MaxCommand), passwords: passwords,
+	}
 }
 
 func newSession(client net.Conn, scripts *scripts) *session {
@@ -131,7 +135,7 @@ func (s *session) commands() {
 		if up = s.begin(command); up == nil {
 			return
 		}
-		_, err = up.out.Write(command.Raw)
+		_, err = up.out.Write(translate(command, up.passwords))
 		if err == nil && !command.Whole {
 			err = in.Rest(up.out)
 		}
@@ -182,10 +186,6 @@ func (s *session) note(command resp.Command) {
 	switch p.kind {
 	case watches:
 		s.watch++
-	case unwatches:
-		if !s.multi {
-			s.watch = 0
-		}
 	case begins:
 		p.nested, s.multi = s.multi, true
 	case executes, discards, resets:
@@ -202,6 +202,19 @@ func (s *session) note(command resp.Command) {
 		if body, ok := bodyOf(command); ok && command.Whole {
 			s.scripts.keep(body)
 		}
+	default:
+		s.noteInside(&p)
+	}
+	s.pending = append(s.pending, p)
+}
+
+// noteInside does so for what is something else inside of a transaction.
+func (s *session) noteInside(p *pending) {
+	switch p.kind {
+	case unwatches:
+		if !s.multi {
+			s.watch = 0
+		}
 	case waits:
 		if s.multi {
 			p.kind = plain // it does not wait there
@@ -214,8 +227,8 @@ func (s *session) note(command resp.Command) {
 		if s.multi {
 			s.queued = append(s.queued, p.meaning)
 		}
+	default:
 	}
-	s.pending = append(s.pending, p)
 }
 
 // sent says that the command is written. One that waits for others is on its way at once: it may be asked again.
@@ -248,29 +261,27 @@ func (s *session) replies() {
 			return
 		}
 		up.source.before = out.Flush
-		err := s.repliesOf(up, out)
+		s.repliesOf(up, out)
 		s.mu.Lock()
 		another := s.up != up && !s.ended
 		s.mu.Unlock()
-		if err != nil && !another {
-			_ = out.Flush()
+		if !another {
+			_ = out.Flush() // the client may be gone
 			return
 		}
 	}
 }
 
-// errMoved ends the replies of a server that the client has left.
-var errMoved = errors.New("the client has moved")
-
-func (s *session) repliesOf(up *upstream, out *bufio.Writer) error {
+// repliesOf passes on the replies of one server, until its connection ends, or the client has left it.
+func (s *session) repliesOf(up *upstream, out *bufio.Writer) {
 	for {
 		reply, err := up.in.Reply()
 		if err != nil {
-			return err //nolint:wrapcheck // the connection is closed for every error
+			return
 		}
-		fence, err := s.arrives(up, reply)
-		if err != nil {
-			return err
+		fence, ok := s.arrives(up, reply)
+		if !ok {
+			return
 		}
 		if fence {
 			_, err = up.in.Skip()
@@ -278,20 +289,17 @@ func (s *session) repliesOf(up *upstream, out *bufio.Writer) error {
 			err = up.in.Pass(out)
 		}
 		if err != nil {
-			return err //nolint:wrapcheck // the connection is closed for every error
+			return
 		}
 		s.arrived(reply)
 	}
 }
 
-// arrives is the beginning of a reply.
-func (s *session) arrives(up *upstream, reply resp.Reply) (fence bool, err error) {
+// arrives is the beginning of a reply; false if the client has left the server.
+func (s *session) arrives(up *upstream, reply resp.Reply) (fence, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.up != up {
-		return false, errMoved
-	}
-	return s.answers(reply) && s.pending[0].fence, nil
+	return s.up == up && s.answers(reply) && s.pending[0].fence, s.up == up
 }
 
 // answers says whether a reply is that of the first pending command, rather than a message that is out of band.
@@ -327,22 +335,32 @@ func (s *session) arrived(reply resp.Reply) {
 	if !s.answers(reply) {
 		return
 	}
-	p := &s.pending[0]
 	failed := reply.Kind == '-' || reply.Kind == '!'
-	if (p.kind == subscribes || p.kind == unsubscribes) && !failed {
-		wanted := s.known.confirmations(p.meaning)
-		if p.meaning.kind == unsubscribes && len(p.names) == 0 {
-			if p.confirmed++; p.confirmed < wanted {
-				return
-			}
-			s.known.confirm(p.meaning, 0)
-		} else if s.known.confirm(p.meaning, p.confirmed); p.confirmed+1 < wanted {
-			p.confirmed++
-			return
-		}
+	if !failed && !s.confirms(&s.pending[0]) {
+		return
 	}
-	done := *p
+	done := s.pending[0]
 	s.pending = slices.Delete(s.pending, 0, 1)
+	s.finish(done, failed, reply.Null)
+}
+
+// confirms takes in a reply to a command that gets one for each channel, and says whether it was the last. Any other command
+// has only one.
+func (s *session) confirms(p *pending) (last bool) {
+	if p.kind != subscribes && p.kind != unsubscribes {
+		return true
+	}
+	wanted := s.known.confirmations(p.meaning)
+	p.confirmed++
+	last = p.confirmed >= wanted
+	if all := p.kind == unsubscribes && len(p.names) == 0; !all || last {
+		s.known.confirm(p.meaning, p.confirmed-1)
+	}
+	return last
+}
+
+// finish takes in what an answered command says about the client.
+func (s *session) finish(done pending, failed, null bool) {
 	switch {
 	case failed && done.kind == watches && !done.inside:
 		s.watch = max(s.watch-1, 0)
@@ -351,7 +369,7 @@ func (s *session) arrived(reply resp.Reply) {
 	case !failed && !done.inside:
 		s.known.learn(done.meaning)
 	}
-	if done.kind == executes && !failed && !reply.Null {
+	if done.kind == executes && !failed && !null {
 		for _, m := range done.queued {
 			s.known.learn(m)
 		}
@@ -417,13 +435,13 @@ func (s *session) fence() {
 var errStays = errors.New("the client can't go on at another server")
 
 // move introduces a client that has come to rest to another server, and asks again what it waits for.
-func (s *session) move(ctx context.Context, target Dial) (asked bool, err error) {
+func (s *session) move(ctx context.Context, target Server) (asked bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended || s.stays {
 		return false, errStays
 	}
-	conn, err := target(ctx)
+	conn, err := target.Dial(ctx)
 	if err != nil {
 		return false, fmt.Errorf("connecting to the other server: %w", err)
 	}
@@ -437,7 +455,7 @@ func (s *session) move(ctx context.Context, target Dial) (asked bool, err error)
 			return false, fmt.Errorf("setting a deadline: %w", err)
 		}
 	}
-	next := newUpstream(conn)
+	next := newUpstream(conn, target.Passwords)
 	if err := s.introduce(next); err != nil {
 		return false, err
 	}
@@ -466,7 +484,7 @@ const forget = ">2\r\n$10\r\ninvalidate\r\n_\r\n"
 func (s *session) introduce(next *upstream) error {
 	var said bytes.Buffer
 	for _, part := range s.known.parts {
-		said.Write(part.raw)
+		said.Write(part.said(next.passwords))
 	}
 	for family, names := range s.known.subscriptions {
 		if len(names) > 0 {
@@ -497,7 +515,9 @@ func (s *session) introduce(next *upstream) error {
 }
 
 // isCourtesy is what a client tells about itself, without which it gets the same replies.
-func isCourtesy(part meaning) bool { return len(part.slot) > 6 && part.slot[:6] == "CLIENT" && !part.tracking }
+func isCourtesy(part meaning) bool {
+	return len(part.slot) > 6 && part.slot[:6] == "CLIENT" && !part.tracking
+}
 
 func (s *session) subscriptions() int {
 	n := 0

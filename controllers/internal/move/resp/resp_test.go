@@ -36,6 +36,7 @@ func TestCommands(t *testing.T) {
 	}
 	want := []seen{{"GET|k", true}, {"PING|hello", true}, {"", true}, {"SET|k", false}, {"QUIT", true}, {"SET", false}, {"", true}, {"GET|", true}}
 	streams(t, stream, func(t *testing.T, r *Reader) {
+		t.Helper()
 		var got []seen
 		var passed bytes.Buffer
 		for {
@@ -95,6 +96,7 @@ func TestReplies(t *testing.T) {
 		stream.WriteString(reply.bytes)
 	}
 	streams(t, stream.String(), func(t *testing.T, r *Reader) {
+		t.Helper()
 		for i, reply := range replies {
 			got, err := r.Reply()
 			if err != nil {
@@ -183,7 +185,7 @@ func (f *flushing) Read(p []byte) (int, error) {
 func TestAFlushInTheMiddle(t *testing.T) {
 	value := make([]byte, 5*MaxCommand)
 	for i := range value {
-		value[i] = byte(i >> 8 ^ i)
+		value[i] = byte(i>>8 ^ i)
 	}
 	var got bytes.Buffer
 	out := bufio.NewWriterSize(&got, MaxCommand)
