@@ -448,3 +448,30 @@ func TestGoRedisFindsEverythingItWants(t *testing.T) {
 		})
 	}
 }
+
+// The user of moves follows another server and is followed. It reads and changes no key but the marks of a move, gives nobody
+// any right, and does not end the server.
+func TestTheUserOfMoves(t *testing.T) {
+	p := run(t, v1alpha1.RedisSource{}, nil)
+	ctx := t.Context()
+	if err := p.app(t).Set(ctx, "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	client := p.connect(t, RedisMoveUser, p.secret[RedisMoveKey])
+	for _, command := range []string{
+		"GET k", "SET k w", "DEL k", "KEYS *", "RANDOMKEY", "EVAL return(1) 0", "FLUSHALL", "ACL LIST", "ACL SETUSER default +@all", "SHUTDOWN NOSAVE",
+		"MODULE LIST", "MONITOR", "PUBLISH news hello", "CONFIG REWRITE", "SAVE", "CLIENT KILL TYPE normal", "FAILOVER",
+	} {
+		if err := client.Do(ctx, arguments(command)...).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOPERM") {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	for _, command := range []string{
+		"INFO", "CONFIG GET appendfsync", "CONFIG SET appendfsync always", "CLIENT LIST", "CLIENT PAUSE 1 WRITE", "CLIENT UNPAUSE",
+		"SET bindery:move:1:over x", "PUBLISH bindery:move:1 cut", "REPLICAOF NO ONE",
+	} {
+		if err := client.Do(ctx, arguments(command)...).Err(); err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
