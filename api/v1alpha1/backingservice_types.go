@@ -714,6 +714,11 @@ type Verification struct {
 
 // Move is the data of one service on its way to another one.
 type Move struct {
+	// id of the move: no other move has it, also not a later one between the same two services.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+
 	// source is the service that the data comes from.
 	// +required
 	// +kubebuilder:validation:MaxLength=50

@@ -40,9 +40,10 @@ const (
 	VerifyLabel = "bindery.dev/verify"
 
 	// MoveLabel is on each Job that moves the data of spec.seedFrom, and on its Pod: the name of the BackingService that gets
-	// the data. MoveStepAnnotation is on the Job: what it does.
+	// the data. MoveStepAnnotation and MoveIDAnnotation are on the Job: what it does, and for which move.
 	MoveLabel          = "bindery.dev/move"
 	MoveStepAnnotation = "bindery.dev/move-step"
+	MoveIDAnnotation   = "bindery.dev/move-id"
 
 	// RelayLabel is on the Pod that leads apps to the source of a move until the data is cut over: the name of the
 	// BackingService that gets the data.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,6 +54,8 @@ type observation struct {
 	jobs     jobs
 	// moving is what is known about the data that moves here or away from here.
 	moving moving
+	// relay is the Job that leads apps to the source of the move; nil = none is there.
+	relay *batchv1.Job
 	// nonce is the random part of the names that this pass may create.
 	nonce handle.Nonce
 	// sinceMoved is how long ago the service left a handle; 0 if that was not seen, or was handled already.

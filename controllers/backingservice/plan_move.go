@@ -99,14 +99,19 @@ func (o *observation) planMove(p *plan) course {
 	if refused && (!relayed || len(o.attached) == 0) {
 		return course{relayed: relayed, ready: !relayed, seeded: refusal}
 	}
+	if at := o.service.Status.Move; at != nil {
+		o.relay = o.relayOf(at.ID)
+	}
 	if !o.redisServes() || refused {
 		if !refused {
-			refusal = condition.False(v1alpha1.ReasonSeeding, "the data is copied when the Redis of this service serves: see the condition Provisioned")
+			refusal = condition.False(v1alpha1.ReasonSeeding, "the data is copied, and cut over, while the Redis of this service serves: "+
+				"see the condition Provisioned")
 		}
 		return course{relayed: relayed, ready: relayed && o.relayIsReady(), seeded: refusal}
 	}
 	o.beginMove(&p.status)
 	o.readStep(&p.status)
+	o.relay = o.relayOf(p.status.Move.ID)
 	state := o.stepOn(p)
 	if p.status.Move.Step == v1alpha1.MoveDone {
 		o.endMove(p)
@@ -140,7 +145,7 @@ func (o *observation) endMove(p *plan) {
 		if o.moving.source != nil {
 			uid = string(o.moving.source.UID)
 		}
-		at = &v1alpha1.Move{Source: o.service.Spec.SeedFrom.Name, SourceUID: uid}
+		at = &v1alpha1.Move{ID: string(o.nonce), Source: o.service.Spec.SeedFrom.Name, SourceUID: uid}
 	}
 	at = at.DeepCopy()
 	if at.Step != v1alpha1.MoveDone {
@@ -155,10 +160,12 @@ func (o *observation) seeded() condition.State {
 	return condition.True(v1alpha1.ReasonSeeded, fmt.Sprintf("the data of BackingService %s is here, and is written here", o.service.Spec.SeedFrom.Name))
 }
 
-// leadsToRelay says whether the Service leads to the relay, or is to. A Service that apps of this service use stays as it is.
+// leadsToRelay says whether the Service leads to the relay, or is to. A Service that apps of this service use stays as it is:
+// if it is gone, it is made again as it was.
 func (o *observation) leadsToRelay() bool {
-	live := o.children.service
-	return live == nil || engine.LeadsToRelay(&o.service, live) || len(o.attached) == 0
+	live, at := o.children.service, o.service.Status.Move
+	began := o.relayOf("") != nil || at != nil && at.Step != v1alpha1.MoveDone
+	return live == nil && began || live != nil && engine.LeadsToRelay(&o.service, live) || len(o.attached) == 0
 }
 
 // refuseMove says why a move cannot begin, or go on.
@@ -222,9 +229,12 @@ func (o *observation) beginMove(status *v1alpha1.BackingServiceStatus) {
 		status.Move = at.DeepCopy()
 		return
 	}
-	status.Move = &v1alpha1.Move{Source: source.Name, SourceUID: string(source.UID), Step: v1alpha1.MoveSeeding, Since: o.second()}
-	if o.relay() != nil {
-		status.Move.Step = v1alpha1.MoveAttaching
+	lost := status.Move == nil
+	status.Move = &v1alpha1.Move{
+		ID: string(o.nonce), Source: source.Name, SourceUID: string(source.UID), Step: v1alpha1.MoveSeeding, Since: o.second(),
+	}
+	if relay := o.relayOf(""); lost && relay != nil {
+		status.Move.ID, status.Move.Step = relay.Annotations[v1alpha1.MoveIDAnnotation], v1alpha1.MoveAttaching
 	}
 }
 
@@ -310,10 +320,12 @@ func (o *observation) stepOn(p *plan) condition.State {
 	if at.Step == v1alpha1.MoveDone {
 		return o.seeded()
 	}
-	if o.relay() == nil {
-		job := o.move().RelayJob(handle.JobName(o.service.Name, o.nonce))
-		p.step.start = job
-		return condition.False(v1alpha1.ReasonSeeding, "all data is here; the relay to the source is being started")
+	if o.relay == nil {
+		p.step.start = o.move(at).RelayJob(handle.JobName(o.service.Name, o.nonce))
+	}
+	if !o.relayIsReady() {
+		return condition.False(v1alpha1.ReasonSeeding, fmt.Sprintf("all data is here; the relay to BackingService %s does not run yet: "+
+			"see `kubectl describe jobs -l %s=%s` if it takes long", at.Source, v1alpha1.MoveLabel, o.service.Name))
 	}
 	waits := o.awaitsOthers()
 	switch {
@@ -367,7 +379,7 @@ func (o *observation) startStep(p *plan, what string) {
 		}
 	}
 	at.Job, at.EndedAt = nil, nil
-	p.step.start, p.step.record = o.move().StepJob(what, handle.JobName(o.service.Name, o.nonce)), true
+	p.step.start, p.step.record = o.move(at).StepJob(what, handle.JobName(o.service.Name, o.nonce)), true
 }
 
 // movePause after a Job that could not make its step, or has seen that the data is on its way.
@@ -381,9 +393,9 @@ func movePause(attempt int32) time.Duration {
 	return pause
 }
 
-func (o *observation) move() *engine.Move {
+func (o *observation) move(at *v1alpha1.Move) *engine.Move {
 	return &engine.Move{
-		Service: &o.service, Source: o.moving.source, Secret: o.secretName(), SourceSecret: o.moving.source.Status.Handle.SecretName, Images: o.images,
+		ID: at.ID, Service: &o.service, Source: o.moving.source, Secret: o.secretName(), SourceSecret: o.moving.source.Status.Handle.SecretName, Images: o.images,
 	}
 }
 
@@ -440,9 +452,11 @@ func someOf(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// relay is the Job that is the relay; nil if none is there. Of several, the first counts.
-func (o *observation) relay() *batchv1.Job {
-	relays := o.movesOf(func(job *batchv1.Job) bool { return stepOf(job) == engine.MoveRelay })
+// relayOf is the Job that is the relay of a move; "" = of any. It is nil if none is there. Of several, the first counts.
+func (o *observation) relayOf(id string) *batchv1.Job {
+	relays := o.movesOf(func(job *batchv1.Job) bool {
+		return stepOf(job) == engine.MoveRelay && (id == "" || job.Annotations[v1alpha1.MoveIDAnnotation] == id)
+	})
 	if len(relays) == 0 {
 		return nil
 	}
@@ -457,7 +471,7 @@ func (o *observation) relay() *batchv1.Job {
 
 // relayIsReady says whether apps get to the source through the relay.
 func (o *observation) relayIsReady() bool {
-	job := o.relay()
+	job := o.relay
 	return job != nil && job.Status.Ready != nil && *job.Status.Ready > 0
 }
 
@@ -476,10 +490,10 @@ func stepOf(job *batchv1.Job) string { return job.Annotations[v1alpha1.MoveStepA
 
 // abandonSteps ends the Jobs that nobody waits for: of a pass that did not reach its end, or of another source.
 func (o *observation) abandonSteps(p *plan) {
-	at, relay := p.status.Move, o.relay()
+	at, relay := p.status.Move, o.relay
 	p.step.abandon = o.movesOf(func(job *batchv1.Job) bool {
 		if stepOf(job) == engine.MoveRelay {
-			return job.UID != relay.UID
+			return relay == nil || job.UID != relay.UID
 		}
 		return at.Job == nil || string(job.UID) != at.Job.UID
 	})

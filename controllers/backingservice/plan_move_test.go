@@ -49,7 +49,7 @@ func ownService(annotation string) *corev1.Service {
 // moveAt is a status.
 func moveAt(step v1alpha1.MoveStep, job string) func(*observation) {
 	return func(o *observation) {
-		o.service.Status.Move = &v1alpha1.Move{Source: "old", SourceUID: "uid-old", Step: step, Since: metav1.NewTime(noon)}
+		o.service.Status.Move = &v1alpha1.Move{ID: "1", Source: "old", SourceUID: "uid-old", Step: step, Since: metav1.NewTime(noon)}
 		if job != "" {
 			o.service.Status.Move.Job = &v1alpha1.JobReference{Name: job, UID: string(uidOf(job))}
 		}
@@ -58,7 +58,7 @@ func moveAt(step v1alpha1.MoveStep, job string) func(*observation) {
 
 func moveJob(step string, job batchv1.Job) func(*observation) {
 	return func(o *observation) {
-		job.Annotations = map[string]string{v1alpha1.MoveStepAnnotation: step}
+		job.Annotations = map[string]string{v1alpha1.MoveStepAnnotation: step, v1alpha1.MoveIDAnnotation: "1"}
 		o.moving.jobs.present = append(o.moving.jobs.present, job)
 	}
 }
@@ -151,7 +151,7 @@ func TestWhereAMoveIs(t *testing.T) {
 		"all data is here": {[]func(*observation){moveAt(v1alpha1.MoveSeeding, "s"), moveJob("seed", complete("s"))},
 			"Attaching: Seeding/Seeding, to the relay, relay"},
 		"the relay starts": {[]func(*observation){moveAt(v1alpha1.MoveAttaching, ""), withRelay(0)},
-			"Attaching: WaitingForOthers/WaitingForOthers, to the relay, -"},
+			"Attaching: Seeding/Seeding, to the relay, -"},
 		"the relay is ready": {[]func(*observation){moveAt(v1alpha1.MoveAttaching, ""), withRelay(1)},
 			"Attaching: WaitingForOthers/Provisioned, to the relay, -"},
 		"the status was lost": {[]func(*observation){withRelay(1), here}, "CuttingOver: WaitingForClients/Provisioned, to the relay, cut"},
@@ -168,6 +168,10 @@ func TestWhereAMoveIs(t *testing.T) {
 			"CuttingOver: WaitingForClients/Provisioned, to the relay, cut"},
 		"the relay is gone in the middle": {[]func(*observation){moveAt(v1alpha1.MoveCuttingOver, ""), here},
 			"CuttingOver: Seeding/Seeding, to the relay, relay"},
+		"the relay is not ready": {[]func(*observation){moveAt(v1alpha1.MoveCuttingOver, ""), withRelay(0), here},
+			"CuttingOver: Seeding/Seeding, to the relay, -"},
+		"another source, and the relay of the first": {[]func(*observation){moveAt(v1alpha1.MoveAttaching, ""), withRelay(1),
+			func(o *observation) { o.moving.source.UID = "uid-another" }}, "Seeding: Seeding/Seeding, to the relay, seed"},
 		"an app goes back": {[]func(*observation){moveAt(v1alpha1.MoveCuttingOver, ""), withRelay(1), bindings(bindingOn("a", "old", "visits", true))},
 			"Attaching: WaitingForOthers/Provisioned, to the relay, -"},
 		"somebody else is on the source": {[]func(*observation){moveAt(v1alpha1.MoveCuttingOver, "c"), withRelay(1), here,
@@ -205,6 +209,10 @@ func TestWhereAMoveIs(t *testing.T) {
 			rival.Spec.SeedFrom, rival.Status.Move = &v1alpha1.SeedFrom{Name: "old"}, &v1alpha1.Move{Source: "old", Step: v1alpha1.MoveSeeding}
 			o.moving.rivals = append(o.moving.rivals, rival)
 		}}, "-: SourceInUse/SourceInUse, to the relay, -"},
+		"the Service is gone in the middle": {[]func(*observation){moveAt(v1alpha1.MoveAttaching, ""), withRelay(1), here,
+			func(o *observation) { o.children.service = nil }}, "Attaching: Seeding/Provisioning, to the relay, -"},
+		"apps use its own data, and its Service is gone": {[]func(*observation){here, func(o *observation) { o.children.service = nil }},
+			"-: TargetInUse/Provisioning, to its Pods, -"},
 		"apps use its own data": {[]func(*observation){here, func(o *observation) { o.children.service = ownService("") }},
 			"-: TargetInUse/Provisioned, to its Pods, -"},
 	} {

@@ -45,15 +45,14 @@ const (
 
 // Move is the data of one service on its way to another one.
 type Move struct {
+	// ID of the move. No other move has it: the marks of an earlier one between the same two servers may still be there.
+	ID string
 	// Service is the target, and Source the service that the data comes from.
 	Service, Source *v1alpha1.BackingService
 	// Secret and SourceSecret have the passwords.
 	Secret, SourceSecret string
 	Images               Images
 }
-
-// ID of the move. Another source, or another service of the same name, is another move.
-func (m *Move) ID() string { return string(m.Service.UID) + "." + string(m.Source.UID) }
 
 // DirectService leads to the Pods of the target while the Service of the handle leads to the relay. A Pod that follows
 // another server is ready as soon as it answers.
@@ -134,7 +133,7 @@ func (m *Move) job(step, name string, args []string) (*abatchv1.JobApplyConfigur
 	container := acorev1.Container().
 		WithName(moveContainer).
 		WithImage(m.Images.Probe).
-		WithArgs("move", step, "--id="+m.ID(), "--from="+m.Source.Status.Endpoint,
+		WithArgs("move", step, "--id="+m.ID, "--from="+m.Source.Status.Endpoint,
 			"--to="+net.JoinHostPort(handle.Host(DirectName(s), s.Namespace), strconv.Itoa(int(RedisPort)))).
 		WithArgs(args...).
 		WithEnv(password(MoveFromVariable, m.SourceSecret, RedisMoveKey), password(MoveToVariable, m.Secret, RedisMoveKey),
@@ -155,7 +154,7 @@ func (m *Move) job(step, name string, args []string) (*abatchv1.JobApplyConfigur
 	onJob := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.MoveLabel: s.Name, v1alpha1.ServiceLabel: s.Name}
 	return abatchv1.Job(name, s.Namespace).
 		WithLabels(onJob).
-		WithAnnotations(map[string]string{v1alpha1.MoveStepAnnotation: step}).
+		WithAnnotations(map[string]string{v1alpha1.MoveStepAnnotation: step, v1alpha1.MoveIDAnnotation: m.ID}).
 		WithOwnerReferences(Owner(s)).
 		WithSpec(abatchv1.JobSpec().WithTemplate(pod)), pod
 }
