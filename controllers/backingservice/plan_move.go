@@ -395,7 +395,8 @@ func movePause(attempt int32) time.Duration {
 
 func (o *observation) move(at *v1alpha1.Move) *engine.Move {
 	return &engine.Move{
-		ID: at.ID, Service: &o.service, Source: o.moving.source, Secret: o.secretName(), SourceSecret: o.moving.source.Status.Handle.SecretName, Images: o.images,
+		ID: at.ID, Service: &o.service, Source: o.moving.source, Images: o.images,
+		Secret: o.secretName(), SourceSecret: o.moving.source.Status.Handle.SecretName,
 	}
 }
 
