@@ -59,6 +59,8 @@ trap - ERR
     etc/*- etc/hostname etc/resolv.conf usr/share/{doc,doc-base,man,locale,info,lintian,bug} usr/lib/*/perl-base \
     usr/lib/*/gconv usr/bin/perl* dev/* run/* tmp/*
 )
+# It is still mounted where somebody looked into it when debootstrap was to take it away.
+umount -l "$rootfs/proc" "$rootfs/sys" 2>/dev/null || true
 tar --create --file "$work/tar" --directory "$rootfs" --format=gnu --sort=name --mtime=@0 --numeric-owner .
 [ -z "${SUDO_UID:-}" ] || chown "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$work/tar"
 chmod 0644 "$work/tar"
