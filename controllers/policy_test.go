@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -29,6 +30,7 @@ func TestPolicies(t *testing.T) {
 	p := startPoliced(t)
 	for name, test := range map[string]func(*policedScene){
 		"a service in use stays":                        serviceInUse,
+		"the source of a move stays":                    sourceOfAMove,
 		"a collection goes without the service in use":  collectionInUse,
 		"a namespace goes with the service in use":      namespaceInUse,
 		"who creates a Binding may patch the workload":  bindingAuthor,
@@ -417,6 +419,53 @@ func (s *policedScene) overridden(service string) {
 	s.Helper()
 	ok(s, s.Patch(s.ctx, s.serviceNamed(service), client.RawPatch("application/merge-patch+json",
 		fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.DeleteInUseAnnotation))))
+}
+
+// sourceOfAMove: a service whose data is on its way is kept while apps write to it through the service that gets the data.
+func sourceOfAMove(s *policedScene) {
+	at := func(step v1alpha1.MoveStep, attached int32) v1alpha1.BackingServiceStatus {
+		return v1alpha1.BackingServiceStatus{AttachmentCount: attached, Move: &v1alpha1.Move{
+			ID: "1", Source: "visits", SourceUID: "2", Step: step, Since: metav1.Now(),
+		}}
+	}
+	for name, test := range map[string]struct {
+		target v1alpha1.BackingServiceStatus
+		user   string
+		kept   bool
+	}{
+		"no app is attached":                  {target: at(v1alpha1.MoveAttaching, 0)},
+		"an app is attached":                  {target: at(v1alpha1.MoveAttaching, 1), kept: true},
+		"the data is cut over":                {target: at(v1alpha1.MoveCuttingOver, 1), kept: true},
+		"the data is copied once more":        {target: at(v1alpha1.MoveSeeding, 1), kept: true},
+		"the data is there":                   {target: at(v1alpha1.MoveDone, 1)},
+		"the namespace is deleted":            {target: at(v1alpha1.MoveAttaching, 1), user: "system:serviceaccount:kube-system:namespace-controller"},
+		"the other service never saw Bindery": {target: v1alpha1.BackingServiceStatus{}},
+	} {
+		s.run(name, func(s *policedScene) {
+			s.service("visits", `{type: redis, redis: {}}`, v1alpha1.BackingServiceStatus{})
+			s.service("visits-big", `{type: redis, redis: {}, seedFrom: {name: visits}}`, test.target)
+			s.service("other", `{type: redis, redis: {}}`, v1alpha1.BackingServiceStatus{})
+			// The policy learns of services in the order of their writes.
+			s.service("looked-at", `{type: redis, redis: {}}`, v1alpha1.BackingServiceStatus{})
+			s.service("marker", `{type: redis, redis: {}, seedFrom: {name: looked-at}}`, at(v1alpha1.MoveAttaching, 1))
+			s.await("the services in the policy", func() string {
+				if s.Delete(s.ctx, s.serviceNamed("looked-at"), client.DryRunAll) == nil {
+					return "the source of a move can be deleted"
+				}
+				return ""
+			})
+			ok(s, s.Delete(s.ctx, s.serviceNamed("other")))
+			want := ""
+			if test.kept {
+				want = "BackingService visits has the data of the apps that are attached to BackingService visits-big, until it is cut over"
+			}
+			s.answers(s.as(cmp.Or(test.user, "somebody"), "system:masters").Delete(s.ctx, s.serviceNamed("visits")), want)
+			if test.kept {
+				s.overridden("visits")
+				ok(s, s.Delete(s.ctx, s.serviceNamed("visits")))
+			}
+		})
+	}
 }
 
 func collectionInUse(s *policedScene) {
