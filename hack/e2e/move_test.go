@@ -32,6 +32,7 @@ const someMoves, manyMoves = 1, 20
 // The data moves with the swap, under writes of clients with their default settings: no write that was acknowledged is
 // lost, and none fails.
 func TestMove(t *testing.T) {
+	t.Parallel()
 	moves := someMoves
 	if isLong() {
 		moves = manyMoves
@@ -39,6 +40,7 @@ func TestMove(t *testing.T) {
 	suite.Test(t, features.New("the data of a Redis").
 		Setup(in(func(s *scene) {
 			s.provision("visits-0", stored("1Gi", "128Mi", ""))
+			s.kubectl("create", "configmap", "writer", "--from-file=../clients/writer.js")
 			s.kubectl("apply", "-f", "testdata/writers.yaml")
 			for _, name := range writers {
 				s.bind(name, name, "visits-0")

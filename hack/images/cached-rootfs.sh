@@ -8,7 +8,7 @@ name=${1:?usage: cached-rootfs.sh NAME TAR}
 out=$(realpath -m "${2:?usage: cached-rootfs.sh NAME TAR}")
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/bindery
-made_from=(hack/images/rootfs.sh "hack/images/rootfs/$name.sh" hack/testcouchdb/package-lock.json hack/clients/package-lock.json hack/clients/writer.js)
+made_from=(hack/images/rootfs.sh "hack/images/rootfs/$name.sh" hack/testcouchdb/package-lock.json hack/clients/package-lock.json)
 kept=$cache/$name-$(date +%G-W%V)-$(cat "${made_from[@]}" | sha256sum | cut -c1-16).tar
 
 # copy FROM TO: whole, or not at all.

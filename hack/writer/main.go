@@ -40,7 +40,7 @@ func main() {
 	collects := flag.String("collect", "", "Be the server that writers report to, at this `address`.")
 	to := flag.String("report", "", "The `URL` that reports are sent to.")
 	loops := flag.Int("loops", 4, "How `many` commands are under way at once.")
-	pause := flag.Duration("pause", 2*time.Millisecond, "How `long` each loop waits after a command.")
+	pause := flag.Duration("pause", 10*time.Millisecond, "How `long` each loop waits after a command.")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	var err error
