@@ -13,7 +13,7 @@ func TestMoveEndsWithWhatItFound(t *testing.T) {
 	redis := testredis.Start(t)
 	whole := "--id=1 --from=" + redis.Addr() + " --to=" + redis.Addr() + " --timeout=1s"
 	passwords := map[string]string{
-		"BINDERY_MOVE_FROM": canary, "BINDERY_MOVE_TO": canary, "BINDERY_MOVE_APP": canary, "BINDERY_MOVE_SOURCE": canary,
+		"BINDERY_MOVE_FROM": canary, "BINDERY_MOVE_REPLICA": canary, "BINDERY_MOVE_TO": canary, "BINDERY_MOVE_APP": canary, "BINDERY_MOVE_SOURCE": canary,
 	}
 	for name, tt := range map[string]struct {
 		args    string

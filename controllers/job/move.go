@@ -45,6 +45,9 @@ func Move(ctx context.Context, o MoveOptions, stderr io.Writer) int32 {
 	if m.FromPassword, ok = o.Password(engine.MoveFromVariable); !ok {
 		return tell(stderr, outcome.SourceTooOld, "the source's Secret has no password for moves")
 	}
+	if m.ReplicaPassword, ok = o.Password(engine.MoveReplicaVariable); !ok {
+		return tell(stderr, outcome.SourceTooOld, "the source's Secret has no password for replicas")
+	}
 	if m.AppPassword, ok = o.Password(engine.MoveAppVariable); !ok {
 		return tell(stderr, outcome.TargetRefuses, "the target's Secret has no password for apps")
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,7 +52,7 @@ func (i Images) pullSecrets() []*acorev1.LocalObjectReferenceApplyConfiguration 
 
 // Internal says whether a key of a handle's Secret is only for Bindery's own Pods, and not for an app.
 func Internal(key string) bool {
-	return key == RedisACLKey || key == RedisProbeKey || key == RedisMoveKey
+	return slices.Contains([]string{RedisACLKey, RedisProbeKey, RedisMoveKey, RedisReplicaKey}, key)
 }
 
 // labels of every object of a service. The name is one that no other software uses for its objects: the charts of Redis

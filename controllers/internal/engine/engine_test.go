@@ -93,7 +93,7 @@ func quantity(text string) *resource.Quantity {
 }
 
 func TestRedisSecretHasEveryKeyAndTheAccessListADigest(t *testing.T) {
-	passwords := []string{"p4ss", "pr0be", "m0ve"}
+	passwords := []string{"p4ss", "pr0be", "m0ve", "r3plica"}
 	content := RedisSecret(redis(v1alpha1.RedisSource{}), "bindery-visits", func() string {
 		next := passwords[0]
 		passwords = passwords[1:]
@@ -102,13 +102,14 @@ func TestRedisSecretHasEveryKeyAndTheAccessListADigest(t *testing.T) {
 	want := map[string]string{
 		"type": "redis", "provider": "bindery", "host": "bindery-visits.shop.svc", "port": "6379", "username": "default",
 		"password": "p4ss", "uri": "redis://default:p4ss@bindery-visits.shop.svc:6379/0",
-		"probe-password": "pr0be", "move-password": "m0ve",
+		"probe-password": "pr0be", "move-password": "m0ve", "replica-password": "r3plica",
 		// The digests are what `printf p4ss | sha256sum` prints, and the same for the others.
 		"users.acl": "user default on #bfadce1a771b84e26389a63eb21e48e007a843f20de798df70ec1cb399b4b422 ~* &* " +
 			"+@all -@admin +role +config|get +client|list\n" +
 			"user probe on #512e1c8519956ee0ef910fd06d4663c9ee652e72ac686aa0326d08a570c76b0a resetkeys resetchannels -@all +ping\n" +
-			"user bindery-move on #13d33ea953ed50b672de978342445d4797807a03270e3c7cd30b2b1908f70cea resetkeys resetchannels ~bindery:move:* &bindery:move:* -@all +ping +info +psync +replconf +replicaof " +
-			"+config|get +config|set +client|list +client|pause +client|unpause +script|load +get +set +del +publish +subscribe +unsubscribe\n",
+			"user bindery-move on #13d33ea953ed50b672de978342445d4797807a03270e3c7cd30b2b1908f70cea resetkeys resetchannels ~bindery:move:* &bindery:move:* -@all +ping +info +replicaof " +
+			"+config|get +config|set +client|list +client|pause +client|unpause +script|load +get +set +del +publish +subscribe +unsubscribe\n" +
+			"user bindery-replica on #284572a43b83602318d2e6c914d7b68a9b8eefd7fee9c084fa8dbbda95eac1b1 resetkeys resetchannels -@all +ping +psync +replconf\n",
 	}
 	if diff := cmp.Diff(want, content); diff != "" {
 		t.Errorf("content (-want +got):\n%s", diff)

@@ -26,8 +26,10 @@ const (
 // The variables that carry the passwords of a move.
 const (
 	MoveFromVariable = "BINDERY_MOVE_FROM"
-	MoveToVariable   = "BINDERY_MOVE_TO"
-	MoveAppVariable  = "BINDERY_MOVE_APP"
+	// MoveReplicaVariable is the password as whom the target follows the source.
+	MoveReplicaVariable = "BINDERY_MOVE_REPLICA"
+	MoveToVariable      = "BINDERY_MOVE_TO"
+	MoveAppVariable     = "BINDERY_MOVE_APP"
 	// MoveSourceVariable is the password that apps have for the source.
 	MoveSourceVariable = "BINDERY_MOVE_SOURCE"
 )
@@ -136,7 +138,8 @@ func (m *Move) job(step, name string, args []string) (*abatchv1.JobApplyConfigur
 		WithArgs("move", step, "--id="+m.ID, "--from="+m.Source.Status.Endpoint,
 			"--to="+net.JoinHostPort(handle.Host(DirectName(s), s.Namespace), strconv.Itoa(int(RedisPort)))).
 		WithArgs(args...).
-		WithEnv(password(MoveFromVariable, m.SourceSecret, RedisMoveKey), password(MoveToVariable, m.Secret, RedisMoveKey),
+		WithEnv(password(MoveFromVariable, m.SourceSecret, RedisMoveKey), password(MoveReplicaVariable, m.SourceSecret, RedisReplicaKey),
+			password(MoveToVariable, m.Secret, RedisMoveKey),
 			password(MoveAppVariable, m.Secret, v1alpha1.KeyPassword), password(MoveSourceVariable, m.SourceSecret, v1alpha1.KeyPassword),
 			goMemory(*granted.Limits)).
 		WithResources(granted).

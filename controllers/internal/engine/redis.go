@@ -38,9 +38,16 @@ const (
 	// version has made does not have it.
 	RedisMoveKey = "move-password"
 
-	// RedisMoveUser is the user as whom the Jobs work that move the data of a Redis to another one. It sees no data except
-	// all of it, as a replica does.
+	// RedisMoveUser is the user as whom the Jobs work that move the data of a Redis to another one. It sees no data.
 	RedisMoveUser = "bindery-move"
+
+	// RedisReplicaKey is the key of the handle's Secret that holds the password of RedisReplicaUser. It is there where
+	// RedisMoveKey is.
+	RedisReplicaKey = "replica-password"
+
+	// RedisReplicaUser is the user as whom another Redis follows this one. That Redis shows the password to its own apps, in
+	// its configuration (masterauth). So this user can get the data, as apps can, and do nothing else.
+	RedisReplicaUser = "bindery-replica"
 
 	// redisUID is the user "redis" of Redis's own image, and of Debian's package in ours.
 	redisUID int64 = 999
@@ -65,24 +72,25 @@ const (
 // only those that read: clients and their frameworks send them to every server, and their answers are not secret here.
 const redisAppRights = "+@all -@admin +role +config|get +client|list"
 
-// redisMoveRights are what moves need: to follow a server and to be followed, to hold writes back, to see who is connected,
+// redisMoveRights are what moves need: to follow a server, to hold writes back, to see who is connected,
 // to make scripts known, and the marks and messages of a move.
-const redisMoveRights = "resetkeys resetchannels ~bindery:move:* &bindery:move:* -@all +ping +info +psync +replconf +replicaof " +
+const redisMoveRights = "resetkeys resetchannels ~bindery:move:* &bindery:move:* -@all +ping +info +replicaof " +
 	"+config|get +config|set +client|list +client|pause +client|unpause +script|load +get +set +del +publish +subscribe +unsubscribe"
 
 // RedisSecret returns the content of the handle's Secret of a provisioned Redis: the well-known keys, the access list
-// that the server itself starts with, and the passwords of its two other users. The list has only the SHA-256 of the
+// that the server itself starts with, and the passwords of its other users. The list has only the SHA-256 of the
 // passwords. So the app's password is not in the arguments, not in the environment and not in a file of the Pod. The
 // second user can only ask whether the server is there: the readiness probe runs as this user. It has a password because
-// Redis limits what a client may send only until the client has logged in. The third one moves data. serviceName
-// is the Service that the handle leads to.
+// Redis limits what a client may send only until the client has logged in. The others move data.
+// serviceName is the Service that the handle leads to.
 func RedisSecret(s *v1alpha1.BackingService, serviceName string, newPassword func() string) map[string]string {
-	password, probePassword, movePassword := newPassword(), newPassword(), newPassword()
+	password, probePassword, movePassword, replicaPassword := newPassword(), newPassword(), newPassword(), newPassword()
 	content := handle.Redis(handle.Host(serviceName, s.Namespace), RedisPort, RedisUser, password)
-	content[RedisACLKey] = fmt.Sprintf("user %s on #%s ~* &* %s\nuser %s on #%s resetkeys resetchannels -@all +ping\nuser %s on #%s %s\n",
+	content[RedisACLKey] = fmt.Sprintf("user %s on #%s ~* &* %s\nuser %s on #%s resetkeys resetchannels -@all +ping\nuser %s on #%s %s\n"+
+		"user %s on #%s resetkeys resetchannels -@all +ping +psync +replconf\n",
 		RedisUser, digestOf(password), redisAppRights, redisProbeUser, digestOf(probePassword),
-		RedisMoveUser, digestOf(movePassword), redisMoveRights)
-	content[RedisProbeKey], content[RedisMoveKey] = probePassword, movePassword
+		RedisMoveUser, digestOf(movePassword), redisMoveRights, RedisReplicaUser, digestOf(replicaPassword))
+	content[RedisProbeKey], content[RedisMoveKey], content[RedisReplicaKey] = probePassword, movePassword, replicaPassword
 	return content
 }
 

@@ -35,6 +35,7 @@ type session struct {
 	changed *sync.Cond
 	up      *upstream
 	pending []pending
+	blocked int // those of them that wait for others: one at most
 	held    bool
 	ended   bool
 	sending bool // a command is being written
@@ -160,7 +161,7 @@ func (s *session) waiting() bool {
 		return true
 	}
 	// What comes behind a command that waits for others is answered after it in any case.
-	return slices.ContainsFunc(s.pending, func(p pending) bool { return p.kind == waits })
+	return s.blocked > 0
 }
 
 // begin notes a command, when it may begin, and returns where to. It returns nil if the connection has ended.
@@ -218,6 +219,8 @@ func (s *session) noteInside(p *pending) {
 	case waits:
 		if s.multi {
 			p.kind = plain // it does not wait there
+		} else {
+			s.blocked++
 		}
 	case subscribes, unsubscribes:
 		if s.multi {
@@ -340,7 +343,11 @@ func (s *session) arrived(reply resp.Reply) {
 		return
 	}
 	done := s.pending[0]
-	s.pending = slices.Delete(s.pending, 0, 1)
+	s.pending[0] = pending{} // a client may have sent thousands, so the others are not moved
+	s.pending = s.pending[1:]
+	if done.kind == waits {
+		s.blocked--
+	}
 	s.finish(done, failed, reply.Null)
 }
 

@@ -45,6 +45,8 @@ type Move struct {
 	// From and To are the addresses of the two servers, past any relay. The passwords are those of the user for moves.
 	From, To                 string
 	FromPassword, ToPassword string
+	// ReplicaPassword is that of the source's user for replicas.
+	ReplicaPassword string
 	// AppPassword is the password that apps get with the handle of the target, and SourcePassword that of the source.
 	AppPassword, SourcePassword string
 }
@@ -147,7 +149,7 @@ func (m *Move) follow(ctx context.Context, to *redis.Client) error {
 		return fmt.Errorf("the address of the source: %w", err)
 	}
 	for name, value := range map[string]string{
-		"masteruser": engine.RedisMoveUser, "masterauth": m.FromPassword,
+		"masteruser": engine.RedisReplicaUser, "masterauth": m.ReplicaPassword,
 		// Data that arrives goes into the memory, and not first into a file: a cache has no room for one.
 		"repl-diskless-load": "on-empty-db",
 	} {

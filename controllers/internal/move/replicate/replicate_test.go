@@ -61,7 +61,8 @@ func newStageWith(t *testing.T, change func(secret map[string]string), source, t
 	s := &stage{T: t, source: provision(t, change, source...), target: provision(t, nil, target...)}
 	s.Move = Move{
 		ID: "1234", From: s.source.Addr(), To: s.target.Addr(), FromPassword: s.source.secret[engine.RedisMoveKey],
-		ToPassword: s.target.secret[engine.RedisMoveKey], AppPassword: s.target.Password, SourcePassword: s.source.Password,
+		ToPassword: s.target.secret[engine.RedisMoveKey], AppPassword: s.target.Password, ReplicaPassword: s.source.secret[engine.RedisReplicaKey],
+		SourcePassword: s.source.Password,
 	}
 	return s
 }
