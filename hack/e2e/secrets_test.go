@@ -32,7 +32,13 @@ func TestSecrets(t *testing.T) {
 			s.awaitService("visits", "logs")
 			s.awaitBinding("pinger-visits", "pinger-logs")
 			canaries["of a Redis that Bindery provisioned"] = s.password("visits")
-			canaries[ofProbes] = string(get[corev1.Secret](s, s.secretOf("visits")).Data["probe-password"])
+			kept := get[corev1.Secret](s, s.secretOf("visits")).Data
+			canaries[ofProbes] = string(kept["probe-password"])
+			canaries["of moves"], canaries["of replicas"] = string(kept["move-password"]), string(kept["replica-password"])
+			s.provision("visits-big", v1alpha1.BackingServiceSpec{
+				Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}, SeedFrom: &v1alpha1.SeedFrom{Name: "visits"},
+			})
+			s.awaitSeeded("visits-big", metav1.ConditionFalse, v1alpha1.ReasonWaitingForOthers)
 		})).
 		Setup(in(func(s *scene) {
 			canary := newCanary()
