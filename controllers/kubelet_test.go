@@ -22,10 +22,16 @@ import (
 )
 
 // There are no nodes. What a kubelet would report about Pods is written into their status here: each Pod that verifies a
-// handle ends at once; other Pods run if their namespace has nodes.
+// handle, or moves data, ends at once, but a relay runs; other Pods run if their namespace has nodes.
 const (
 	// verifyLabel is on each Pod that verifies a handle: the name of its BackingService.
 	verifyLabel = "bindery.dev/verify"
+
+	// moveLabel is on each Pod that moves data: the name of the BackingService that gets it.
+	moveLabel = "bindery.dev/move"
+
+	// moveCodeAnnotation of a BackingService is the exit code of the Pods that copy its data. Default: 0.
+	moveCodeAnnotation = "test/move-exit-code"
 
 	// exitCodeAnnotation of a BackingService is the exit code of the Pods that verify it. Default: 0.
 	exitCodeAnnotation = "test/exit-code"
@@ -155,7 +161,10 @@ func fateOf(pod *corev1.Pod, services []v1alpha1.BackingService, nodes bool, now
 		return fate{}
 	}
 	if service, ok := pod.Labels[verifyLabel]; ok {
-		return fate{status: ended(pod, exitCode(services, service), now)}
+		return fate{status: ended(pod, exitCode(services, service, exitCodeAnnotation), now)}
+	}
+	if service, ok := pod.Labels[moveLabel]; ok {
+		return fateOfMove(pod, services, service, now)
 	}
 	if !nodes {
 		return fate{}
@@ -186,9 +195,23 @@ func fateOf(pod *corev1.Pod, services []v1alpha1.BackingService, nodes bool, now
 	}
 }
 
-func exitCode(services []v1alpha1.BackingService, name string) int32 {
+// fateOfMove: a relay runs, and each step succeeds, unless the service says otherwise.
+func fateOfMove(pod *corev1.Pod, services []v1alpha1.BackingService, service string, now time.Time) fate {
+	switch step := pod.Spec.Containers[0].Args[1]; {
+	case step != "relay" && step != "seed":
+		return fate{status: ended(pod, 0, now)}
+	case step == "seed":
+		return fate{status: ended(pod, exitCode(services, service, moveCodeAnnotation), now)}
+	case !readySince(pod).IsZero():
+		return fate{}
+	default:
+		return fate{status: running(pod, true, now)}
+	}
+}
+
+func exitCode(services []v1alpha1.BackingService, name, annotation string) int32 {
 	for _, s := range services {
-		if code, err := strconv.ParseInt(s.Annotations[exitCodeAnnotation], 10, 32); s.Name == name && err == nil {
+		if code, err := strconv.ParseInt(s.Annotations[annotation], 10, 32); s.Name == name && err == nil {
 			return int32(code)
 		}
 	}

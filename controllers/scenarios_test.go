@@ -22,6 +22,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
+	"github.com/bindery-dev/bindery/controllers/internal/move/outcome"
 )
 
 // A scenario is a story with one end. The tests of crashes, faults and quiet play it again and again.
@@ -238,10 +239,13 @@ func describeObject(object client.Object) string {
 	case *corev1.Secret:
 		return "Secret/" + o.Name
 	case *corev1.Service:
-		return "Service/" + o.Name
+		return fmt.Sprintf("Service/%s leads=%v", o.Name, o.Spec.Selector)
 	case *batchv1.Job:
 		if service, ok := o.Spec.Template.Labels[verifyLabel]; ok && o.Status.Succeeded > 0 { // a handle that fails is tried again
 			return "Job that verified " + service
+		}
+		if o.Spec.Template.Labels[v1alpha1.RelayLabel] != "" && o.Status.Active > 0 {
+			return "Job that relays " + o.Labels[v1alpha1.ServiceLabel]
 		}
 	}
 	return ""
@@ -337,6 +341,27 @@ func (s *stage) attach(name, workload, service string, change ...func(*v1alpha1.
 		c(&b.Spec)
 	}
 	s.must(admin.Create(s.ctx, b))
+}
+
+// onRedis has an app on a Redis that is provisioned.
+func onRedis(s *stage) {
+	s.runPods()
+	s.deploy("app")
+	s.service("one", v1alpha1.BackingServiceSpec{Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}})
+	s.attach("b", "app", "one")
+}
+
+var readyOnRedis = []string{"Binding/b service=one Ready=True/Ready", "BackingService/one attached=1 Ready=True/Ready"}
+
+// seeded creates a Redis that gets the data of another one. The Jobs that copy it end with this exit code.
+func (s *stage) seeded(name, from string, code int32) {
+	s.Helper()
+	s.must(admin.Create(s.ctx, &v1alpha1.BackingService{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name, Annotations: map[string]string{moveCodeAnnotation: fmt.Sprint(code)}},
+		Spec: v1alpha1.BackingServiceSpec{
+			Type: v1alpha1.TypeRedis, Redis: &v1alpha1.RedisSource{}, SeedFrom: &v1alpha1.SeedFrom{Name: from},
+		},
+	}))
 }
 
 // carries sets the variable of a Binding.
@@ -692,6 +717,52 @@ var scenarios = map[string]scenario{
 			"BackingService/two attached=1 Ready=True/Ready",
 			"no BackingService/one", "no StatefulSet/one", "no Service/bindery-one", "Secret/@old:one", "no Job that verified one",
 		},
+	},
+	"the data moves with the swap": {
+		setUp: onRedis, ready: readyOnRedis,
+		act: func(s *stage) {
+			s.seeded("two", "one", 0)
+			s.awaitLine("BackingService/two attached=0 Ready=True/Ready Provisioned=True/Provisioned Seeded=False/WaitingForOthers Verified=True/Verified")
+			s.swap("b", "two")
+		},
+		end: []string{
+			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready", "Service/bindery-one leads=map[bindery.dev/service:one]",
+			"BackingService/two attached=1 Ready=True/Ready Provisioned=True/Provisioned Seeded=True/Seeded Verified=True/Verified",
+			"Service/bindery-two leads=map[bindery.dev/service:two]", "Job that relays two",
+		},
+	},
+	"the data moves there and back": {
+		setUp: onRedis, ready: readyOnRedis,
+		act: func(s *stage) {
+			s.seeded("two", "one", 0)
+			s.swap("b", "two")
+			s.awaitLine("BackingService/two attached=1 Ready=True/Ready Provisioned=True/Provisioned Seeded=True/Seeded Verified=True/Verified",
+				"Binding/b service=two Ready=True/Ready")
+			update(s.scene, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) {
+				b.Spec.SeedFrom = &v1alpha1.SeedFrom{Name: "two", ReplaceData: v1alpha1.ReplaceDataAlways}
+			})
+			s.swap("b", "one")
+		},
+		end: []string{
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=one Ready=True/Ready",
+			"BackingService/one attached=1 Ready=True/Ready Provisioned=True/Provisioned Seeded=True/Seeded Verified=True/Verified",
+			"Service/bindery-one leads=map[bindery.dev/service:one]",
+			"BackingService/two attached=0 Ready=True/Ready", "Service/bindery-two leads=map[bindery.dev/service:two]",
+		},
+	},
+	"data that does not fit": {
+		setUp: onRedis, ready: readyOnRedis,
+		act: func(s *stage) {
+			s.seeded("two", "one", outcome.TargetTooSmall)
+			s.swap("b", "two")
+		},
+		end: []string{
+			"Deployment/app generation=2 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=two Ready=False/ServiceNotReady",
+			"BackingService/one attached=1 Ready=True/Ready", "Service/bindery-two leads=map[bindery.dev/relay:two]", "no Job that relays two",
+			"BackingService/two attached=0 Ready=False/TargetTooSmall Provisioned=True/Provisioned Seeded=False/TargetTooSmall Stalled=True/TargetTooSmall",
+		},
+		retries: true,
 	},
 	"swap of a StatefulSet": {
 		setUp: onOneOf(statefulSet(2), quick, "one", "two"), ready: readyOnOne,

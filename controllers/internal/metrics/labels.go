@@ -23,7 +23,7 @@ var (
 		v1alpha1.ConditionReady, v1alpha1.ConditionServiceReady, v1alpha1.ConditionInjected, v1alpha1.ConditionRolledOut, v1alpha1.ConditionStalled,
 	}
 	serviceConditions = []string{
-		v1alpha1.ConditionReady, v1alpha1.ConditionProvisioned, v1alpha1.ConditionVerified, v1alpha1.ConditionStalled,
+		v1alpha1.ConditionReady, v1alpha1.ConditionProvisioned, v1alpha1.ConditionSeeded, v1alpha1.ConditionVerified, v1alpha1.ConditionStalled,
 	}
 
 	statuses = []string{string(metav1.ConditionTrue), string(metav1.ConditionFalse), string(metav1.ConditionUnknown)}
@@ -37,6 +37,7 @@ var (
 		v1alpha1.ReasonRolloutPaused, v1alpha1.ReasonRolloutPartitioned, v1alpha1.ReasonRolloutOnDelete,
 		v1alpha1.ReasonRolloutQuotaExceeded, v1alpha1.ReasonNoPods, v1alpha1.ReasonDraining,
 		v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonAvailabilityLost, v1alpha1.ReasonRolledBack,
+		v1alpha1.ReasonDataMoving,
 	}
 	serviceReasons = slices.Concat(findings, []string{
 		unobserved, v1alpha1.ReasonReady, v1alpha1.ReasonProvisioned, v1alpha1.ReasonProvisioning, v1alpha1.ReasonNotServing,
@@ -44,7 +45,16 @@ var (
 		v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretUnknown, v1alpha1.ReasonResourceNotFound,
 		v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonResourceNotBindable,
 		v1alpha1.ReasonVerifying, v1alpha1.ReasonVerifyOff, v1alpha1.ReasonServiceNotServing, v1alpha1.ReasonContested,
-	})
+	}, moves)
+
+	// moves are where the data of a service can be on its way to it.
+	moves = []string{
+		v1alpha1.ReasonSeeded, v1alpha1.ReasonSeeding, v1alpha1.ReasonWaitingForOthers, v1alpha1.ReasonWaitingForClients,
+		v1alpha1.ReasonSourceNotReady, v1alpha1.ReasonSourceInUse, v1alpha1.ReasonSourceUnreachable, v1alpha1.ReasonSourceRefuses,
+		v1alpha1.ReasonSourceTooOld, v1alpha1.ReasonSourceReadOnly, v1alpha1.ReasonTargetInUse, v1alpha1.ReasonTargetNotEmpty,
+		v1alpha1.ReasonTargetTooSmall, v1alpha1.ReasonTargetTooOld, v1alpha1.ReasonTargetRefuses, v1alpha1.ReasonTargetUnreachable,
+		v1alpha1.ReasonSeedTimeout,
+	}
 
 	// findings are what a trial of a handle can end with: what the probe found out, or that it found nothing out.
 	findings = allFindings()
