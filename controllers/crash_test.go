@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 )
@@ -11,6 +12,9 @@ import (
 func TestCrashAfterEveryWrite(t *testing.T) {
 	alone(t)
 	for name, sc := range scenarios {
+		if sc.long && os.Getenv("LONG") == "" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, want, writes := sc.play(t, "whole")

@@ -38,6 +38,8 @@ type scenario struct {
 	end []string
 	// retries: something is tried again from time to time, for as long as it fails.
 	retries bool
+	// long: it has so many writes that a crash after each of them is only tried where there is time.
+	long bool
 }
 
 // stage is a namespace with its own operator.
@@ -750,6 +752,7 @@ var scenarios = map[string]scenario{
 			"Service/bindery-one leads=map[bindery.dev/service:one]",
 			"BackingService/two attached=0 Ready=True/Ready", "Service/bindery-two leads=map[bindery.dev/service:two]",
 		},
+		long: true,
 	},
 	"data that does not fit": {
 		setUp: onRedis, ready: readyOnRedis,

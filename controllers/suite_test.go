@@ -75,7 +75,8 @@ func runSuite(m *testing.M) (code int, err error) {
 
 	authn = &envtest.Environment{CRDDirectoryPaths: []string{"../config/crd/bases"}, ErrorIfCRDPathMissing: true}
 	// The servers run alone on this machine and have one client: these tests do not need fairness and a small heap.
-	authn.ControlPlane.GetAPIServer().Configure().Set("enable-priority-and-fairness", "false")
+	authn.ControlPlane.GetAPIServer().Configure().Set("enable-priority-and-fairness", "false").
+		Set("service-cluster-ip-range", "10.96.0.0/16") // the usual one has 254 addresses
 	if err := os.Setenv("GOGC", "300"); err != nil {
 		return 1, err
 	}
