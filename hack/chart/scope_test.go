@@ -65,8 +65,8 @@ func TestPoliciesInScope(t *testing.T) {
 	inScope := map[string]any{"key": "kubernetes.io/metadata.name", "operator": "In", "values": []any{"a", "b"}}
 	scoped := render(t, "--set", "scope.namespaces={a,b}", bornAttached)
 	bindings := scoped.of("ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding")
-	if len(bindings) != 9 {
-		t.Errorf("%d policies, want 9", len(bindings))
+	if len(bindings) != 10 {
+		t.Errorf("%d policies, want 10", len(bindings))
 	}
 	for _, o := range bindings {
 		expressions := listAt(t, o, "spec", "matchResources", "namespaceSelector", "matchExpressions")
