@@ -43,7 +43,7 @@ async function loop(client, number) {
       counts.error = error.message;
     }
     counts.longestMs = Math.max(counts.longestMs, Date.now() - began);
-    await sleep(10);
+    await sleep(Number(process.env.PAUSE));
   }
 }
 
