@@ -397,6 +397,7 @@ func (o *observation) move(at *v1alpha1.Move) *engine.Move {
 	return &engine.Move{
 		ID: at.ID, Service: &o.service, Source: o.moving.source, Images: o.images,
 		Secret: o.secretName(), SourceSecret: o.moving.source.Status.Handle.SecretName,
+		Again: o.relay != nil || at.Percent != nil,
 	}
 }
 

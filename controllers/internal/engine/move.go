@@ -54,6 +54,8 @@ type Move struct {
 	// Secret and SourceSecret have the passwords.
 	Secret, SourceSecret string
 	Images               Images
+	// Again: what data the target has is a copy that this move has made. A Redis that was started again follows nobody.
+	Again bool
 }
 
 // DirectService leads to the Pods of the target while the Service of the handle leads to the relay. A Pod that follows
@@ -85,7 +87,7 @@ func relaySelector(s *v1alpha1.BackingService) map[string]string {
 func (m *Move) StepJob(step, name string) *abatchv1.JobApplyConfiguration {
 	args := []string{"--timeout=" + strconv.Itoa(moveStepSeconds) + "s"}
 	if step == MoveSeed {
-		if m.Service.Spec.SeedFrom.ReplaceData == v1alpha1.ReplaceDataAlways {
+		if m.Again || m.Service.Spec.SeedFrom.ReplaceData == v1alpha1.ReplaceDataAlways {
 			args = append(args, "--replace-data")
 		}
 		if storage := m.Service.Spec.Redis.Storage; storage != nil {
