@@ -33,7 +33,7 @@ import (
 const (
 	// schedules is how many schedules of faults are played. BINDERY_FAULT_SCHEDULES sets another number (make test-long: 2000), and
 	// BINDERY_FAULT_SEED starts with another seed than 1. A story uses as many schedules as it has steps.
-	schedules = 400
+	schedules = 240
 
 	// faultProbability is how often one of the first attempts of a request gets a fault. faultAttempts is how many
 	// attempts that are: later attempts succeed.

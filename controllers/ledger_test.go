@@ -135,8 +135,7 @@ func TestANamespaceDoesNotHoldUpAnother(t *testing.T) {
 			})
 			took = append(took, time.Since(began))
 		}
-		slices.Sort(took)
-		return took[samples/2]
+		return slices.Min(took) // who is held up is so each time
 	}
 	alone := attach()
 
