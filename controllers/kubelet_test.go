@@ -198,9 +198,9 @@ func fateOf(pod *corev1.Pod, services []v1alpha1.BackingService, nodes bool, now
 // fateOfMove: a relay runs, and each step succeeds, unless the service says otherwise.
 func fateOfMove(pod *corev1.Pod, services []v1alpha1.BackingService, service string, now time.Time) fate {
 	switch step := pod.Spec.Containers[0].Args[1]; {
-	case step != "relay" && step != "seed":
+	case step != "relay" && step != "seed" && step != "copy":
 		return fate{status: ended(pod, 0, now)}
-	case step == "seed":
+	case step != "relay":
 		return fate{status: ended(pod, exitCode(services, service, moveCodeAnnotation), now)}
 	case !readySince(pod).IsZero():
 		return fate{}

@@ -366,6 +366,18 @@ func (s *stage) seeded(name, from string, code int32) {
 	}))
 }
 
+// copied creates a service of somebody else's that gets a copy of the data of another one. The Jobs that copy it end with
+// this exit code.
+func (s *stage) copied(name, from string, code int32) {
+	s.Helper()
+	spec := urlSpec(name)
+	spec.SeedFrom = &v1alpha1.SeedFrom{Name: from, Method: v1alpha1.SeedCopy}
+	s.must(admin.Create(s.ctx, &v1alpha1.BackingService{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name, Annotations: map[string]string{moveCodeAnnotation: fmt.Sprint(code)}},
+		Spec:       spec,
+	}))
+}
+
 // carries sets the variable of a Binding.
 func carries(env string) func(*v1alpha1.BindingSpec) {
 	return func(spec *v1alpha1.BindingSpec) { spec.Env = []v1alpha1.EnvVar{{Name: env}} }
@@ -449,6 +461,12 @@ func (s *stage) workload(example client.Object) {
 func replicated(replicas int32) *appsv1.Deployment {
 	d := deploymentOf("", "app")
 	d.Spec.Replicas = &replicas
+	return d
+}
+
+// endsSoon gives the Pods of a Deployment one second to end: its status may not say when they have.
+func endsSoon(d *appsv1.Deployment) *appsv1.Deployment {
+	d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(1))
 	return d
 }
 
@@ -754,6 +772,34 @@ var scenarios = map[string]scenario{
 		},
 		long: true,
 	},
+	"the data is copied with the swap": {
+		setUp: onOneOf(endsSoon(replicated(2)), quick, "one"), ready: readyOnRedis,
+		act: func(s *stage) {
+			s.copied("two", "one", 0)
+			s.awaitLine("BackingService/two attached=0 Ready=True/Ready Seeded=False/WaitingForOthers Verified=True/Verified")
+			s.swap("b", "two")
+		},
+		end: []string{
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"BackingService/one attached=0 Ready=True/Ready",
+			"BackingService/two attached=1 Ready=True/Ready Seeded=True/Seeded Verified=True/Verified",
+		},
+	},
+	"a copy that does not fit": {
+		setUp: onOneOf(endsSoon(replicated(2)), quick, "one"), ready: readyOnRedis,
+		act: func(s *stage) {
+			s.copied("two", "one", outcome.TargetTooSmall)
+			s.swap("b", "two")
+			s.awaitGeneration(4) // stopped, and started again
+			s.awaitPods(2)
+		},
+		end: []string{
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@one/uri]", "Binding/b service=two Ready=False/DataMoving",
+			"BackingService/one attached=1 Ready=True/Ready",
+			"BackingService/two attached=0 Ready=True/Ready Seeded=False/TargetTooSmall Stalled=True/TargetTooSmall Verified=True/Verified",
+		},
+		long: true,
+	},
 	"data that does not fit": {
 		setUp: onRedis, ready: readyOnRedis,
 		act: func(s *stage) {
@@ -826,7 +872,9 @@ var scenarios = map[string]scenario{
 	},
 	"swap to where the app crashes, held": {
 		setUp: func(s *stage) {
-			onOneOf(replicated(1), quick, "one")(s)
+			d := replicated(1)
+			d.Spec.ProgressDeadlineSeconds = new(int32(86_400)) // the cluster's own word on the rollout would come while later tests run
+			onOneOf(d, quick, "one")(s)
 			s.bad("bad", podsCrash)
 		},
 		ready: readyOnOneOrBad,

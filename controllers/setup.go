@@ -42,6 +42,9 @@ type Options struct {
 	CollectorImage string
 	// ProbeImage has the operator's own program. The Jobs that verify a handle run it.
 	ProbeImage string
+	// PostgreSQLToolsImage and MySQLToolsImage have the tools that dump and load these databases: pg_dump and psql, and
+	// mariadb-dump and mariadb. The Jobs that copy data run them.
+	PostgreSQLToolsImage, MySQLToolsImage string
 	// ProbeResources of these Jobs, as JSON in the form of spec.probe.resources; "" = the default.
 	ProbeResources string
 	// ImagePullSecrets are the names of the Secrets to pull these images with, in the namespace of each service; none = those
@@ -80,6 +83,7 @@ type Options struct {
 func NewManager(ctx context.Context, cluster *rest.Config, options Options) (manager.Manager, error) {
 	images := engine.Images{
 		Redis: options.RedisImage, Collector: options.CollectorImage, Probe: options.ProbeImage, PullSecrets: options.ImagePullSecrets,
+		PostgreSQLTools: options.PostgreSQLToolsImage, MySQLTools: options.MySQLToolsImage,
 	}
 	if err := yaml.UnmarshalStrict([]byte(options.ProbeResources), &images.ProbeResources); err != nil {
 		return nil, fmt.Errorf("reading the resources of the probe: %w", err)

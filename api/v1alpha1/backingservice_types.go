@@ -21,6 +21,7 @@ import (
 // +kubebuilder:printcolumn:name="Secret",type=string,priority=1,JSONPath=`.status.handle.secretName`
 // +kubebuilder:validation:XValidation:rule="!has(self.spec.seedFrom) || self.spec.seedFrom.name != self.metadata.name",message="spec.seedFrom.name: a service cannot get its data from itself: name another BackingService"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.spec.seedFrom) || has(self.spec.seedFrom) && self.spec.seedFrom.name == oldSelf.spec.seedFrom.name || !has(oldSelf.status) || !has(oldSelf.status.move) || oldSelf.status.move.step == 'Done' || oldSelf.status.attachmentCount == 0",message="spec.seedFrom.name: apps are attached to this service, and their data is still written at its source: set spec.serviceRef of their Bindings back to that one first, or wait until status.move.step is Done"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.spec.seedFrom) || !has(self.spec.seedFrom) || self.spec.seedFrom.method == oldSelf.spec.seedFrom.method || !has(oldSelf.status) || !has(oldSelf.status.move) || oldSelf.status.move.step == 'Seeding' || oldSelf.status.move.step == 'Checking' || oldSelf.status.move.step == 'GivenUp' || oldSelf.status.move.step == 'Done'",message="spec.seedFrom.method: the data is being moved: set spec.serviceRef of the Bindings back to the source first, or wait until status.move.step is Done"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name becomes a host name: at most 50 lower case letters, digits and '-', starting with a letter, for example visits"
 type BackingService struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -96,7 +97,9 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type != 's3' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(http|https|s3|s3a|s3n)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|elasticsearch|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|opensearch|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type s3 must begin with s3://, not with the scheme of another type"
 // +kubebuilder:validation:XValidation:rule="self.type != 'smtp' || !has(self.external) || !has(self.external.url) || self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(smtp|smtps|submission|submissions)([+:][a-z0-9+.:-]*)?://') || !self.external.url.matches('(?i)^([a-z0-9+.:-]*[+:])?(amqp|amqps|beanstalk|beanstalkd|couchdb|couchdbs|elasticsearch|http|https|librabbitmq|mariadb|memcache|memcached|memcacheds|mysql|mysql2|mysqls|opensearch|pg|pgsql|postgis|postgres|postgresql|psql|pyamqp|pylibmc|pymemcache|rabbitmq|redis|redis-cluster|redis-sentinel|redis-socket|rediss|rediss-cluster|rediss-sentinel|s3|s3a|s3n|sentinel|smtp|smtps|submission|submissions|trilogy|valkey|valkeys)([+:][a-z0-9+.:-]*)?://')",message="spec.external.url of type smtp must begin with smtp:// or smtps://, not with the scheme of another type"
 // +kubebuilder:validation:XValidation:rule="!has(self.probe) || !has(self.probe.ask) || self.probe.ask != 'Vendor' || self.type in ['googlemaps', 'lastfm', 'newrelic', 'postmark', 'twitter']",message="spec.probe.ask: Vendor is for a type whose vendor can be asked about a token without a change at the vendor: googlemaps, lastfm, newrelic, postmark, twitter"
-// +kubebuilder:validation:XValidation:rule="!has(self.seedFrom) || has(self.redis)",message="spec.seedFrom is for a Redis that Bindery provisions (spec.redis): remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.seedFrom) || has(self.redis) || has(self.seedFrom.method) && self.seedFrom.method == 'Copy'",message="spec.seedFrom.method must be Copy, which stops the apps of the source while their data is copied: only a Redis that Bindery provisions (spec.redis) can follow another one"
+// +kubebuilder:validation:XValidation:rule="!has(self.seedFrom) || self.type in ['mysql', 'postgresql', 'redis']",message="spec.seedFrom is for services of the types mysql, postgresql and redis: remove it, and move the data with the tools of the service"
+// +kubebuilder:validation:XValidation:rule="!has(self.seedFrom) || !has(self.seedFrom.capacity) || has(self.seedFrom.method) && self.seedFrom.method == 'Copy'",message="spec.seedFrom.capacity is for the method Copy: remove it, because the memory and the storage of a Redis that Bindery provisions are known"
 // +kubebuilder:validation:XValidation:rule="!has(self.retention) || has(self.redis) || has(self.collector)",message="retention is for services that Bindery provisions (redis, collector): remove it, because Bindery does not delete a service that it did not provision"
 type BackingServiceSpec struct {
 	// type is what the app speaks to the service, for example redis. It decides the usual variable (REDIS_URL) and the
@@ -137,10 +140,10 @@ type BackingServiceSpec struct {
 	// +kubebuilder:default=Retain
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// seedFrom names the service whose data this one gets, and keeps, when the Bindings of that service name this one. Only a
-	// Redis that Bindery provisions can get its data from another one that Bindery provisions. Until all apps of that service
-	// are attached to this one, both handles lead to the data of that service. Then the data is cut over, and from then on
-	// that service keeps what it had. Example: `seedFrom: {name: visits}`.
+	// seedFrom names the service whose data this one gets, and keeps, when the Bindings of that service name this one. That
+	// service keeps what it had. A Redis that Bindery provisions gets the data of another one without a pause: until all apps
+	// are attached here, both handles lead to the data of that service. Other databases (mysql, postgresql, redis) get a copy
+	// while the apps are stopped. Example: `seedFrom: {name: visits}`.
 	// +optional
 	SeedFrom *SeedFrom `json:"seedFrom,omitempty"`
 
@@ -229,8 +232,9 @@ type SeedFrom struct {
 	Name string `json:"name"`
 
 	// method by which the data moves. Replicate: this service follows the source until the cut-over, so that no write is
-	// lost and no app waits for longer than a moment. Auto takes the best that the type has, which is Replicate for a Redis.
-	// Default: Auto.
+	// lost and no app waits for longer than a moment; both are a Redis that Bindery provisions. Copy: the apps are scaled to
+	// 0, the data is copied and compared, and the apps are attached here and scaled back; it is never done without being
+	// asked for. Auto: Replicate. Default: Auto.
 	// +optional
 	// +kubebuilder:default=Auto
 	Method SeedMethod `json:"method,omitempty"`
@@ -242,12 +246,19 @@ type SeedFrom struct {
 	// +kubebuilder:default=Never
 	ReplaceData ReplaceData `json:"replaceData,omitempty"`
 
-	// timeout for all data to arrive, counted from the first byte. After it, this service is Stalled, and goes on to follow
-	// the source; no app was touched. Default: 1h.
+	// timeout for all data to arrive. Replicate: it counts from the first byte; after it, this service is Stalled, and goes on
+	// to follow the source. Copy: it counts from the moment from which the apps are stopped; after it, the move is given up,
+	// and the apps are started again with what they had. Default: 1h.
 	// +optional
 	// +kubebuilder:default="1h"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('168h')",message="must be between 10s and 168h (a week), for example 1h"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
+
+	// capacity is how much data this service can hold, for the method Copy: no client can ask a database for that. A source
+	// whose data, with a tenth more, does not fit is refused before an app is stopped. Default: only what a client can ask is
+	// checked (maxmemory of a Redis). Example: 20Gi.
+	// +optional
+	Capacity *resource.Quantity `json:"capacity,omitempty"`
 
 	// resources of the container of each Job that moves the data. One of them is the relay through which apps are connected
 	// until the cut-over. Default: requests of 100m cpu and 128Mi memory, and limits of 2 cpu, 256Mi memory and 64Mi
@@ -258,7 +269,8 @@ type SeedFrom struct {
 
 // SeedMethod is how data moves from one service to another.
 //
-// +kubebuilder:validation:Enum=Auto;Replicate
+// +kubebuilder:validation:MaxLength=16
+// +kubebuilder:validation:Enum=Auto;Replicate;Copy
 type SeedMethod string
 
 const (
@@ -266,6 +278,8 @@ const (
 	SeedAuto SeedMethod = "Auto"
 	// SeedReplicate has the service follow the source until the cut-over.
 	SeedReplicate SeedMethod = "Replicate"
+	// SeedCopy stops the apps, and copies what the source has.
+	SeedCopy SeedMethod = "Copy"
 )
 
 // ReplaceData says whether data that a service has may be replaced by that of another one.
@@ -731,7 +745,9 @@ type Move struct {
 
 	// step of the move. Seeding: the data is on its way, and no app is attached here. Attaching: apps are attached, and their
 	// data is still written at the source. CuttingOver: all are attached, and from one moment to the next the data is written
-	// here. Done: it is written here.
+	// here. Of a copy: Checking: whether the data can be copied, and whether all apps are to move, is found out, and no app was
+	// touched. Stopping: the apps are scaled to 0. Copying: the data is copied and compared. GivenUp: it could not be, and the
+	// apps are as they were. Done: it is written here.
 	// +required
 	Step MoveStep `json:"step"`
 
@@ -756,11 +772,16 @@ type Move struct {
 	// endedAt is when the job ended. Absent = it has not.
 	// +optional
 	EndedAt *metav1.Time `json:"endedAt,omitempty"`
+
+	// observedGeneration of the spec that a copy was last tried with. One that was given up is tried again with another spec.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 }
 
 // MoveStep is one of a move.
 //
-// +kubebuilder:validation:Enum=Seeding;Attaching;CuttingOver;Done
+// +kubebuilder:validation:MaxLength=16
+// +kubebuilder:validation:Enum=Seeding;Attaching;CuttingOver;Checking;Stopping;Copying;GivenUp;Done
 type MoveStep string
 
 // The steps, in their order.
@@ -769,6 +790,14 @@ const (
 	MoveAttaching   MoveStep = "Attaching"
 	MoveCuttingOver MoveStep = "CuttingOver"
 	MoveDone        MoveStep = "Done"
+)
+
+// The steps of a copy before it is Done.
+const (
+	MoveChecking MoveStep = "Checking"
+	MoveStopping MoveStep = "Stopping"
+	MoveCopying  MoveStep = "Copying"
+	MoveGivenUp  MoveStep = "GivenUp"
 )
 
 // ProbePlacement is where in its Pod a probe runs.

@@ -121,7 +121,25 @@ type SwapPolicy struct {
 	// +kubebuilder:default="10s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="must be between 0s and 1h, for example 30s"
 	SettlingTime *metav1.Duration `json:"settlingTime,omitempty"`
+
+	// maintenance says whether the workload may be stopped (scaled to 0) while data is copied to the service that it is to
+	// move to: spec.seedFrom.method: Copy of that service. Never: the copy does not begin. Default: Allow.
+	// +optional
+	// +kubebuilder:default=Allow
+	Maintenance MaintenancePolicy `json:"maintenance,omitempty"`
 }
+
+// MaintenancePolicy says whether a workload may be stopped for a while.
+//
+// +kubebuilder:validation:Enum=Allow;Never
+type MaintenancePolicy string
+
+const (
+	// MaintenanceAllow allows it.
+	MaintenanceAllow MaintenancePolicy = "Allow"
+	// MaintenanceNever forbids it.
+	MaintenanceNever MaintenancePolicy = "Never"
+)
 
 // EnvPreset says which variables an app gets by the type of its service.
 //
@@ -238,11 +256,36 @@ type BindingStatus struct {
 	// +optional
 	Injection *Injection `json:"injection,omitempty"`
 
+	// stopped says that the workload is scaled to 0, while data is copied to the service that it is to move to. Absent = it
+	// is not.
+	// +optional
+	Stopped *Stop `json:"stopped,omitempty"`
+
 	// history are the last ten attachments and swaps, the newest first.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10
 	History []Swap `json:"history,omitempty"`
+}
+
+// Stop is a workload that is scaled to 0 for a while.
+type Stop struct {
+	// move that the workload is stopped for: status.move.id of the service that it is to move to.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Move string `json:"move"`
+
+	// replicas that the workload had, and gets back.
+	// +required
+	Replicas int32 `json:"replicas"`
+
+	// since is when it was scaled to 0.
+	// +required
+	Since metav1.Time `json:"since"`
+
+	// endedAt is when its last Pod had ended. Absent = not yet.
+	// +optional
+	EndedAt *metav1.Time `json:"endedAt,omitempty"`
 }
 
 // Attachment is a handle in a Pod template.

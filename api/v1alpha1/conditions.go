@@ -240,6 +240,20 @@ const (
 	ReasonTargetUnreachable = "TargetUnreachable"
 	// ReasonSeedTimeout: the data was not here in spec.seedFrom.timeout.
 	ReasonSeedTimeout = "SeedTimeout"
-	// ReasonDataMoving: the Pods carry the handle, and the data is still written at the service that the app comes from.
+	// ReasonDataDiffers: what was copied is not what the source has.
+	ReasonDataDiffers = "DataDiffers"
+	// ReasonToolFailed: a tool of the database is missing, is too old, or could not do its work.
+	ReasonToolFailed = "ToolFailed"
+	// ReasonTargetReadOnly: this service does not take writes.
+	ReasonTargetReadOnly = "TargetReadOnly"
+	// ReasonCopying: the apps are stopped, and the data is copied.
+	ReasonCopying = "Copying"
+	// ReasonAppsNotStopped: an app could not be stopped, or was started again while its data was copied.
+	ReasonAppsNotStopped = "AppsNotStopped"
+	// ReasonDataMoving: the data is still written at the service that the app comes from.
 	ReasonDataMoving = "DataMoving"
+	// ReasonMaintenanceRefused: the data can only be copied while the app is stopped, and it must not, or cannot, be stopped.
+	ReasonMaintenanceRefused = "MaintenanceRefused"
+	// ReasonScaledUp: something has scaled the app up while its data was copied.
+	ReasonScaledUp = "ScaledUp"
 )

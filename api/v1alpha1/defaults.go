@@ -36,3 +36,9 @@ func (v *Verification) IsOf(h *Handle) bool {
 
 // ForApps says whether an app can have the handle itself, and not only single keys of its Secret.
 func (h *Handle) ForApps() bool { return h.ComposeFor != ComposeForProbe }
+
+// MayStop says whether the workload may be scaled to 0 while its data is copied.
+func (p *SwapPolicy) MayStop() bool { return p == nil || p.Maintenance != MaintenanceNever }
+
+// Copies says whether the service gets its data by a copy, for which apps are stopped.
+func (s *BackingServiceSpec) Copies() bool { return s.SeedFrom != nil && s.SeedFrom.Method == SeedCopy }

@@ -39,6 +39,9 @@ const (
 	// VerifyLabel is on each Job that verifies a handle, and on its Pod: the name of the BackingService.
 	VerifyLabel = "bindery.dev/verify"
 
+	// StoppedAnnotation is on a workload that is scaled to 0 while its data is copied: the replicas that it had.
+	StoppedAnnotation = "bindery.dev/stopped"
+
 	// MoveLabel is on each Job that moves the data of spec.seedFrom, and on its Pod: the name of the BackingService that gets
 	// the data. MoveStepAnnotation and MoveIDAnnotation are on the Job: what it does, and for which move.
 	MoveLabel          = "bindery.dev/move"

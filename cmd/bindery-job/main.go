@@ -1,6 +1,6 @@
 // Command bindery-job is what the operator runs in Jobs, in the namespaces of the services. It has the clients of the
 // services' protocols, and nothing of the operator. `bindery-job probe` tries a handle; `bindery-job move` moves the data of
-// one service to another.
+// one service to another; `bindery-job install` puts the program where a container with other tools can run it.
 package main
 
 import (
@@ -20,8 +20,9 @@ func main() {
 
 // commands are what the first argument can be.
 var commands = map[string]func(ctx context.Context, args []string, environment func(string) (string, bool), stderr io.Writer) int{
-	probeCommand: probe,
-	moveCommand:  move,
+	probeCommand:   probe,
+	moveCommand:    move,
+	installCommand: install,
 }
 
 func run(ctx context.Context, args []string, environment func(string) (string, bool), stderr io.Writer) int {
@@ -31,6 +32,6 @@ func run(ctx context.Context, args []string, environment func(string) (string, b
 		}
 	}
 	_, _ = io.WriteString(stderr, "usage: bindery-job probe --type=TYPE, with the handle in "+handleVariable+
-		", or bindery-job move STEP\n")
+		", or bindery-job move STEP, or bindery-job install FILE\n")
 	return misused
 }

@@ -56,6 +56,10 @@ func addFlags(flags *flag.FlagSet, options *controllers.Options) {
 		"The `image` of a provisioned collector that names none.")
 	flags.StringVar(&options.ProbeImage, "probe-image", "ghcr.io/bindery-dev/job:"+version,
 		"The `image` of the Jobs that verify a handle.")
+	flags.StringVar(&options.PostgreSQLToolsImage, "postgresql-tools-image", "docker.io/library/postgres:18.1-alpine3.22",
+		"An `image` with pg_dump and psql, of the version of the latest PostgreSQL whose data is copied, or later.")
+	flags.StringVar(&options.MySQLToolsImage, "mysql-tools-image", "docker.io/library/mariadb:11.8.3",
+		"An `image` with mariadb-dump and mariadb.")
 	flags.StringVar(&options.ProbeResources, "probe-resources", "",
 		"The `resources` of these Jobs as JSON, for what spec.probe.resources of a BackingService leaves out; "+
 			`for example {"requests":{"cpu":"50m"},"limits":{"cpu":"50m"}}.`)

@@ -31,10 +31,8 @@ func (r *reconciler) observe(ctx context.Context, s v1alpha1.BackingService) (ob
 	if err := r.observeJobs(ctx, &o); err != nil {
 		return o, err
 	}
-	if s.Spec.Redis != nil {
-		if err := r.observeMove(ctx, &o); err != nil {
-			return o, err
-		}
+	if err := r.observeMove(ctx, &o); err != nil {
+		return o, err
 	}
 	if s.Spec.Redis != nil || s.Spec.Collector != nil {
 		return o, r.observeChildren(ctx, &o)

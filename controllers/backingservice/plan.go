@@ -209,6 +209,7 @@ func makePlan(o observation) plan {
 	o.planFollowed(&p)
 	o.setAttachments(&p.status)
 	o.planVerification(&p)
+	o.planCopy(&p)
 	o.planRevisions(&p)
 	o.planRetention(&p)
 	o.setStalled(&p.status)
@@ -247,7 +248,7 @@ func (o *observation) setStalled(status *v1alpha1.BackingServiceStatus) {
 	state := stateOf(condition.Find(status.Conditions, v1alpha1.ConditionReady))
 	stalled := slices.Contains(needsPerson, state.Reason)
 	if seeded := condition.Find(status.Conditions, v1alpha1.ConditionSeeded); !stalled && seeded.Status == metav1.ConditionFalse {
-		state, stalled = stateOf(seeded), slices.Contains(needsPerson, seeded.Reason)
+		state, stalled = stateOf(seeded), slices.Contains(needsPerson, seeded.Reason) || status.Move != nil && status.Move.Step == v1alpha1.MoveGivenUp
 	}
 	if verified := condition.Find(status.Conditions, v1alpha1.ConditionVerified); !stalled && verified.Status == metav1.ConditionFalse {
 		finding, ok := findingOfReason(verified.Reason)
@@ -262,7 +263,8 @@ var needsPerson = []string{
 	v1alpha1.ReasonResourceKindNotFound, v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested, v1alpha1.ReasonNotServing,
 	v1alpha1.ReasonSourceInUse, v1alpha1.ReasonSourceRefuses, v1alpha1.ReasonSourceTooOld, v1alpha1.ReasonSourceReadOnly,
 	v1alpha1.ReasonTargetInUse, v1alpha1.ReasonTargetNotEmpty, v1alpha1.ReasonTargetTooSmall, v1alpha1.ReasonTargetTooOld,
-	v1alpha1.ReasonTargetRefuses, v1alpha1.ReasonSeedTimeout,
+	v1alpha1.ReasonTargetRefuses, v1alpha1.ReasonSeedTimeout, v1alpha1.ReasonTargetReadOnly, v1alpha1.ReasonToolFailed,
+	v1alpha1.ReasonDataDiffers, v1alpha1.ReasonAppsNotStopped,
 }
 
 // setProvisioned writes the conditions of a service that Bindery provisions.

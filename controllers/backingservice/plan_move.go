@@ -85,6 +85,9 @@ type course struct {
 // the handle is known.
 func (o *observation) planMove(p *plan) course {
 	from := o.service.Spec.SeedFrom
+	if o.service.Spec.Copies() { // see planCopy
+		return course{over: true, ready: true}
+	}
 	if from == nil {
 		p.status.Move = nil
 		p.step.abandon = o.movesOf(func(job *batchv1.Job) bool { return stepOf(job) != engine.MoveRelay })
@@ -181,7 +184,8 @@ func (o *observation) refuseMove(relayed bool) (condition.State, bool) {
 	case source == nil:
 		return no(v1alpha1.ReasonSourceNotReady, "BackingService %s does not exist: create it, or correct spec.seedFrom.name", from)
 	case source.Spec.Redis == nil:
-		return no(v1alpha1.ReasonSourceInUse, "BackingService %s is not a Redis that Bindery provisions: name one, or move the data yourself", from)
+		return no(v1alpha1.ReasonSourceInUse, "BackingService %s is not a Redis that Bindery provisions: name one, or set spec.seedFrom.method "+
+			"to Copy, which stops the apps while their data is copied", from)
 	case source.Spec.SeedFrom != nil && !isDone(source):
 		return no(v1alpha1.ReasonSourceInUse, "BackingService %s gets its own data from BackingService %s, and has not got it yet: wait for that, "+
 			"or name the latter", from, source.Spec.SeedFrom.Name)
@@ -225,7 +229,7 @@ func (o *observation) redisServes() bool {
 // beginMove begins the move, or the move from another source. A relay is only there when the data is.
 func (o *observation) beginMove(status *v1alpha1.BackingServiceStatus) {
 	source := o.moving.source
-	if at := status.Move; at != nil && at.Source == source.Name && at.SourceUID == string(source.UID) {
+	if at := status.Move; at != nil && at.Source == source.Name && at.SourceUID == string(source.UID) && !ofCopy(at.Step) {
 		status.Move = at.DeepCopy()
 		return
 	}
@@ -240,27 +244,32 @@ func (o *observation) beginMove(status *v1alpha1.BackingServiceStatus) {
 
 // readStep reads what the Job of the step has come to.
 func (o *observation) readStep(status *v1alpha1.BackingServiceStatus) {
-	at := status.Move
+	if code, has := o.codeOf(status.Move, moveLasts); has {
+		status.Move.EndedAt = new(o.second())
+		o.conclude(status, code)
+	}
+}
+
+// codeOf is the exit code of the Job of a step: -1 if it is lost, or has none, or has not ended in time. It is false if there
+// is no Job, or it is under way.
+func (o *observation) codeOf(at *v1alpha1.Move, lasts time.Duration) (int32, bool) {
 	if at.Job == nil || at.EndedAt != nil {
-		return
+		return 0, false
 	}
 	job := o.moving.jobs.byUID(at.Job.UID)
-	code := int32(-1)
 	switch {
-	case job == nil && !o.moving.jobs.lost:
-		return // it is too new for the cache
 	case job == nil:
+		return -1, o.moving.jobs.lost // or it is too new for the cache
 	case jobCondition(job, batchv1.JobComplete) != nil:
-		code = outcome.Done
+		return outcome.Done, true
 	case ended(job):
-		if read, ok := exitCode(jobCondition(job, batchv1.JobFailed)); ok {
-			code = read
+		if code, ok := exitCode(jobCondition(job, batchv1.JobFailed)); ok {
+			return code, true
 		}
-	case o.now.Sub(job.CreationTimestamp.Time) < moveLasts:
-		return // it is under way
+		return -1, true
+	default:
+		return -1, o.now.Sub(job.CreationTimestamp.Time) >= lasts
 	}
-	at.EndedAt = new(o.second())
-	o.conclude(status, code)
 }
 
 // conclude takes in what a Job has come to.
@@ -367,19 +376,28 @@ func (o *observation) seedOn(p *plan) condition.State {
 
 // startStep starts a Job, if none runs, and the pause after the last one is over.
 func (o *observation) startStep(p *plan, what string) {
+	if !o.mayStart(p, moveLasts) {
+		return
+	}
+	at := p.status.Move
+	p.step.start, p.step.record = o.move(at).StepJob(what, handle.JobName(o.service.Name, o.nonce)), true
+}
+
+// mayStart says whether a Job may be started: none runs, and the pause after the last one is over.
+func (o *observation) mayStart(p *plan, lasts time.Duration) bool {
 	at := p.status.Move
 	if at.Job != nil && at.EndedAt == nil {
-		p.lookAgain(moveLasts)
-		return
+		p.lookAgain(lasts)
+		return false
 	}
 	if at.EndedAt != nil {
 		if wait := at.EndedAt.Add(movePause(at.Attempt)).Sub(o.now); wait > 0 {
 			p.lookAgain(wait)
-			return
+			return false
 		}
 	}
 	at.Job, at.EndedAt = nil, nil
-	p.step.start, p.step.record = o.move(at).StepJob(what, handle.JobName(o.service.Name, o.nonce)), true
+	return true
 }
 
 // movePause after a Job that could not make its step, or has seen that the data is on its way.
@@ -508,6 +526,9 @@ func (o *observation) setSeeded(status *v1alpha1.BackingServiceStatus, state con
 
 // sayMove writes what the status says about the move. It is called where Ready is set.
 func (o *observation) sayMove(status *v1alpha1.BackingServiceStatus, c course) {
+	if o.service.Spec.Copies() {
+		return
+	}
 	if o.service.Spec.SeedFrom == nil {
 		condition.Remove(&status.Conditions, v1alpha1.ConditionSeeded)
 		return

@@ -49,7 +49,7 @@ func endedJob(name string, code int32) batchv1.Job {
 
 func runningJob(name string) batchv1.Job {
 	return batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uidOf(name)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uidOf(name), CreationTimestamp: metav1.NewTime(noon)},
 		Status:     batchv1.JobStatus{StartTime: new(metav1.NewTime(noon)), Active: 1},
 	}
 }

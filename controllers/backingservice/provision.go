@@ -52,7 +52,7 @@ func (o *observation) planRedis() plan {
 	if course.relayed {
 		engine.LeadToRelay(s, service)
 	}
-	if at := p.status.Move; course.over && at != nil {
+	if at := p.status.Move; course.over && at != nil && !s.Spec.Copies() {
 		service.WithAnnotations(map[string]string{v1alpha1.SeededFromAnnotation: at.Source + "." + at.SourceUID})
 	}
 	o.planService(&p, service)

@@ -223,7 +223,9 @@ type use struct {
 	named, verifies bool
 	// awaits is the Binding's message if it may wait for a younger proof. It names the proof, so each new wait is
 	// noticed.
-	awaits     string
+	awaits string
+	// copying is what a copy of the service's data waits for: the app has nothing else in its way, has stopped, or was started.
+	copying    string
 	attached   bool
 	secretName string
 	env        []string
@@ -241,12 +243,26 @@ func useOf(b *v1alpha1.Binding, service string) use {
 		if proof.Awaits(b) {
 			u.awaits = condition.Find(b.Status.Conditions, v1alpha1.ConditionInjected).Message
 		}
+		u.copying = copyingOf(b)
 	}
 	if at := b.Status.Current; at != nil && at.Service == service {
 		u.attached, u.secretName, u.env = true, at.SecretName, at.Env
 		u.rolledOut = condition.IsTrue(b.Status.Conditions, v1alpha1.ConditionRolledOut, b.Generation)
 	}
 	return u
+}
+
+func copyingOf(b *v1alpha1.Binding) string {
+	injected := condition.Find(b.Status.Conditions, v1alpha1.ConditionInjected)
+	switch injected.Reason {
+	case v1alpha1.ReasonDataMoving, v1alpha1.ReasonScaledUp, v1alpha1.ReasonMaintenanceRefused:
+		move, ended := "", false
+		if at := b.Status.Stopped; at != nil {
+			move, ended = at.Move, at.EndedAt != nil
+		}
+		return fmt.Sprint(injected.Reason, injected.ObservedGeneration == b.Generation, move, ended)
+	}
+	return ""
 }
 
 func (r *reconciler) servicesOfResource(ctx context.Context, u *unstructured.Unstructured) []reconcile.Request {

@@ -131,6 +131,13 @@ func (r *reconciler) recordPatch(ctx context.Context, after *planner.Workload, o
 		r.events.Eventf(object, nil, corev1.EventTypeNormal, planner.EventStarted, "Start",
 			"%s starts: it carries all Bindings that it waited for", o.Key)
 	}
+	switch {
+	case p.Stops:
+		r.events.Eventf(object, nil, corev1.EventTypeNormal, planner.EventStopped, "Stop",
+			"%s is scaled to 0 while its data is copied; annotation %s says how many replicas it gets back", o.Key, v1alpha1.StoppedAnnotation)
+	case p.StartsAgain:
+		r.events.Eventf(object, nil, corev1.EventTypeNormal, planner.EventStarted, "Start", "%s is scaled back to the replicas that it had", o.Key)
+	}
 	for _, binding := range slices.Sorted(maps.Keys(p.Detached)) {
 		r.events.Eventf(object, nil, corev1.EventTypeNormal, planner.EventDetached, "Detach",
 			"removed %s: Binding %s was deleted", strings.Join(p.Detached[binding], ", "), binding)

@@ -86,8 +86,17 @@ func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 			!equality.Semantic.DeepEqual(was.Status.Handle, is.Status.Handle) ||
 			condition.Find(was.Status.Conditions, v1alpha1.ConditionReady) != condition.Find(is.Status.Conditions, v1alpha1.ConditionReady) ||
 			condition.Find(was.Status.Conditions, v1alpha1.ConditionVerified) != condition.Find(is.Status.Conditions, v1alpha1.ConditionVerified) ||
-			condition.Find(was.Status.Conditions, v1alpha1.ConditionSeeded) != condition.Find(is.Status.Conditions, v1alpha1.ConditionSeeded)
+			condition.Find(was.Status.Conditions, v1alpha1.ConditionSeeded) != condition.Find(is.Status.Conditions, v1alpha1.ConditionSeeded) ||
+			stepOf(was) != stepOf(is)
 	}}
+}
+
+// stepOf is the step of the move that brings a service its data.
+func stepOf(s *v1alpha1.BackingService) v1alpha1.MoveStep {
+	if s.Status.Move == nil {
+		return ""
+	}
+	return s.Status.Move.Step
 }
 
 // provedAgain passes the event that a handle which had passed has passed again, even if nothing else has changed.

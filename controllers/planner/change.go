@@ -18,6 +18,8 @@ type change struct {
 	// detached are the variables that are removed because their Binding is gone, by the name of the Binding.
 	detached map[string][]string
 	patch    []podtemplate.Op
+	// halt is what happens to the replicas.
+	halt halt
 	// waits says what a Deployment that has not started waits for; "" = it does not wait.
 	waits string
 	// awaits: what a Binding that is gone has left stays until another Binding, which waits for a proof, takes it over.
@@ -30,6 +32,7 @@ type change struct {
 func (d *decision) change() *change {
 	c := &change{decision: d}
 	c.ledger, c.detached = c.nextLedger()
+	c.halt = c.plansHalt()
 	c.patch = c.makePatch()
 	return c
 }
@@ -157,6 +160,7 @@ func (c *change) makePatch() []podtemplate.Op {
 	}
 	ops = append(ops, podtemplate.PatchAnnotation(c.Workload.Object, v1alpha1.AttachmentsAnnotation, next.String())...)
 	ops = append(ops, c.start()...)
+	ops = append(ops, c.patchReplicas()...)
 	if len(ops) == 0 {
 		return nil
 	}

@@ -55,7 +55,7 @@ func (d *decision) judge(owners map[podtemplate.Slot]string) map[string]verdict 
 		v := d.judgeService(b)
 		d.checkOwner(b, &v)
 		for _, check := range []func(v1alpha1.Binding, *verdict, map[podtemplate.Slot]string){
-			d.checkEnv, d.checkContainers, d.checkType, d.checkSlots, d.checkEnvFrom, d.checkProof,
+			d.checkEnv, d.checkContainers, d.checkType, d.checkSlots, d.checkEnvFrom, d.checkMoving, d.checkProof,
 		} {
 			if !v.blocked() {
 				check(b, &v, owners)

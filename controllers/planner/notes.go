@@ -22,6 +22,8 @@ const (
 	// EventWaiting and EventStarted are recorded on a Deployment that waits for its Bindings.
 	EventWaiting = "WaitingForBindings"
 	EventStarted = "Started"
+	// EventStopped is recorded on a workload that is scaled to 0 while its data is copied.
+	EventStopped = "Stopped"
 )
 
 // Note is an Event to be recorded.

@@ -8,7 +8,8 @@
 //	decide.go    a verdict on each Binding (wishes.go: what it asks for; checks.go: what prevents it; content.go: whether the
 //	             content of a Secret that it carries was changed)
 //	rollback.go  what is rolled back, because the rollout failed
-//	change.go    the next ledger, and the patch (start.go: which starts a Deployment that waits for its Bindings)
+//	change.go    the next ledger, and the patch (start.go: which starts a Deployment that waits for its Bindings; stop.go: which
+//	             stops a workload while its data is copied, and starts it again)
 //	status.go    what the status says (history.go, injection.go), and the Events for it (notes.go)
 package planner
 
@@ -69,6 +70,8 @@ type Plan struct {
 	Reinjects bool
 	// Starts: the patch resumes a Deployment that has waited for its Bindings.
 	Starts bool
+	// Stops: the patch scales the workload to 0 while its data is copied. StartsAgain: it scales it back.
+	Stops, StartsAgain bool
 	// Waits says what a Deployment that has not started waits for; "" = it does not wait.
 	Waits string
 	// Detached are the variables that the patch removes because their Binding is gone, by the name of the Binding.
@@ -119,7 +122,7 @@ func Make(o Observation) Plan {
 		if refusal = cmp.Or(o.Refusal, c.tooMuch()); refusal == "" {
 			return Plan{
 				Patch: c.patch, Detached: c.detached, Reinjects: d.reinjects(), RolledBack: d.rolledBack(), Warnings: d.warnings(), Starts: c.starts(),
-				Turn: d.takesTurn(),
+				Turn: d.takesTurn(), Stops: c.stops(), StartsAgain: c.startsAgain(),
 			}
 		}
 		d.refuse(refusal)

@@ -16,7 +16,7 @@ var needsPerson = []string{
 	v1alpha1.ReasonConflict, v1alpha1.ReasonContainerNotFound, v1alpha1.ReasonKeyNotFound, v1alpha1.ReasonEnvRequired,
 	v1alpha1.ReasonTypeMismatch, v1alpha1.ReasonEnvFrom, v1alpha1.ReasonTimeoutTooShort, v1alpha1.ReasonPatchRefused,
 	v1alpha1.ReasonRolloutQuotaExceeded, v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonAvailabilityLost,
-	v1alpha1.ReasonRolledBack, v1alpha1.ReasonContested,
+	v1alpha1.ReasonRolledBack, v1alpha1.ReasonContested, v1alpha1.ReasonMaintenanceRefused, v1alpha1.ReasonScaledUp,
 }
 
 // absentStatuses are the statuses of Bindings whose workload does not exist.
@@ -26,7 +26,7 @@ func (f *facts) absentStatuses() map[string]v1alpha1.BindingStatus {
 	for _, b := range f.Bindings {
 		_, serviceReady, _ := f.service(b)
 		status := b.Status.DeepCopy()
-		status.Current = nil
+		status.Current, status.Stopped = nil, nil
 		supersede(status)
 		status.Injection = injections[b.Name]
 		setConditions(status, b.Generation, f.Now, conditions{
@@ -58,7 +58,8 @@ func (c *change) statuses() map[string]v1alpha1.BindingStatus {
 		if c.isForeign(b) {
 			status.Injection = nil // a new workload is not born with anything either
 		}
-		says := conditions{serviceReady: v.serviceReady, injected: c.alsoWaiting(b, v.obstacle), rolledOut: notInjected,
+		status.Stopped = c.stopOf(b)
+		says := conditions{serviceReady: v.serviceReady, injected: c.sayScaledUp(b, c.alsoWaiting(b, v.obstacle)), rolledOut: notInjected,
 			needsPerson: v.needsPerson && v.blocked()}
 		if !v.blocked() {
 			says.moving = sayMoving(v.service)

@@ -25,6 +25,8 @@ type Workload struct {
 	Ordered bool
 	// Paused: a Deployment that does not make a ReplicaSet for a new Pod template.
 	Paused bool
+	// Replicas that are asked for. Nil: the workload has none, it is a DaemonSet.
+	Replicas *int32
 
 	digest string // of the template; "" = not computed yet
 }
@@ -33,15 +35,24 @@ type Workload struct {
 func WorkloadOf(object metav1.Object) *Workload {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
-		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfDeployment(o), Paused: o.Spec.Paused}
+		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfDeployment(o), Paused: o.Spec.Paused,
+			Replicas: replicasOf(o.Spec.Replicas)}
 	case *appsv1.StatefulSet:
 		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfStatefulSet(o),
-			Ordered: o.Spec.PodManagementPolicy != appsv1.ParallelPodManagement}
+			Ordered: o.Spec.PodManagementPolicy != appsv1.ParallelPodManagement, Replicas: replicasOf(o.Spec.Replicas)}
 	case *appsv1.DaemonSet:
 		return &Workload{Object: o.ObjectMeta, Template: o.Spec.Template, Rollout: rollout.OfDaemonSet(o)}
 	default:
 		return nil
 	}
+}
+
+// replicasOf are the replicas of a workload: 1 by default.
+func replicasOf(asked *int32) *int32 {
+	if asked == nil {
+		return new(int32(1))
+	}
+	return asked
 }
 
 func (w *Workload) pod() corev1.PodSpec { return w.Template.Spec }

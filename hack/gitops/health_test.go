@@ -88,7 +88,7 @@ func bindingStates() map[string]testCase {
 		v1alpha1.ReasonConflict, v1alpha1.ReasonContainerNotFound, v1alpha1.ReasonKeyNotFound, v1alpha1.ReasonEnvRequired,
 		v1alpha1.ReasonTypeMismatch, v1alpha1.ReasonEnvFrom, v1alpha1.ReasonTimeoutTooShort, v1alpha1.ReasonPatchRefused,
 		v1alpha1.ReasonRolloutQuotaExceeded, v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonAvailabilityLost,
-		v1alpha1.ReasonRolledBack, v1alpha1.ReasonContested,
+		v1alpha1.ReasonRolledBack, v1alpha1.ReasonContested, v1alpha1.ReasonMaintenanceRefused, v1alpha1.ReasonScaledUp,
 	} {
 		cases["a person is needed: "+reason] = stalled(reason)
 	}
@@ -125,6 +125,7 @@ func serviceStates() map[string]testCase {
 		v1alpha1.ReasonProvisioning, v1alpha1.ReasonStoreNotAttached, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretUnknown,
 		v1alpha1.ReasonResourceNotFound, v1alpha1.ReasonResourceNotBindable, v1alpha1.ReasonSeeding, v1alpha1.ReasonSourceNotReady,
 		v1alpha1.ReasonSourceUnreachable, v1alpha1.ReasonTargetUnreachable, v1alpha1.ReasonWaitingForOthers, v1alpha1.ReasonWaitingForClients,
+		v1alpha1.ReasonCopying,
 	} {
 		cases["not ready: "+reason] = testCase{
 			conditions: map[string]says{
@@ -138,7 +139,8 @@ func serviceStates() map[string]testCase {
 		v1alpha1.ReasonResourceForbidden, v1alpha1.ReasonContested, v1alpha1.ReasonNotServing, v1alpha1.ReasonSourceInUse,
 		v1alpha1.ReasonSourceRefuses, v1alpha1.ReasonSourceTooOld, v1alpha1.ReasonSourceReadOnly, v1alpha1.ReasonTargetInUse,
 		v1alpha1.ReasonTargetNotEmpty, v1alpha1.ReasonTargetTooSmall, v1alpha1.ReasonTargetTooOld, v1alpha1.ReasonTargetRefuses,
-		v1alpha1.ReasonSeedTimeout,
+		v1alpha1.ReasonSeedTimeout, v1alpha1.ReasonTargetReadOnly, v1alpha1.ReasonToolFailed, v1alpha1.ReasonDataDiffers,
+		v1alpha1.ReasonAppsNotStopped,
 	} {
 		cases["a person is needed: "+reason] = stalled(reason)
 	}

@@ -3,7 +3,8 @@
 # The servers that tests of the probes start: PROGRAM=PACKAGE of Debian.
 SERVERS := redis-server=redis-server
 SERVERS += /usr/lib/rabbitmq/bin/rabbitmq-server=rabbitmq-server memcached=memcached saslpasswd2=sasl2-bin beanstalkd=beanstalkd
-SERVERS += /usr/sbin/mariadbd=mariadb-server-core my_print_defaults=mariadb-client-core /usr/lib/postgresql/15/bin/postgres=postgresql-15
+SERVERS += /usr/sbin/mariadbd=mariadb-server-core my_print_defaults=mariadb-client-core mariadb-dump=mariadb-client
+SERVERS += /usr/lib/postgresql/15/bin/postgres=postgresql-15
 
 # And those that Debian does not have: an object store in Go, and a CouchDB for Node.js.
 .PHONY: servers

@@ -35,6 +35,9 @@ type Images struct {
 	Collector string
 	// Probe is the image with the operator's own program, with a tag. The Jobs that verify a handle run it.
 	Probe string
+	// PostgreSQLTools and MySQLTools are images with the tools that dump and load these databases: pg_dump and psql, and
+	// mariadb-dump and mariadb, in their PATH.
+	PostgreSQLTools, MySQLTools string
 	// ProbeResources of these Jobs, instead of the default ones.
 	ProbeResources v1alpha1.Resources
 	// PullSecrets are the names of the Secrets to pull all of these with, in the namespace of each service. None = those of

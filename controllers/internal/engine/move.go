@@ -21,6 +21,9 @@ const (
 	MoveSeed  = "seed"
 	MoveRelay = "relay"
 	MoveCut   = "cut"
+	// MoveCheck and MoveCopy are those of a copy.
+	MoveCheck = "check"
+	MoveCopy  = "copy"
 )
 
 // The variables that carry the passwords of a move.
@@ -99,12 +102,17 @@ func (m *Move) StepJob(step, name string) *abatchv1.JobApplyConfiguration {
 	job.Spec.WithBackoffLimit(0).
 		WithActiveDeadlineSeconds(moveDeadlineSeconds).
 		WithTTLSecondsAfterFinished(verifyKeepSeconds).
-		WithPodFailurePolicy(abatchv1.PodFailurePolicy().WithRules(ignoreDisruption(),
-			abatchv1.PodFailurePolicyRule().WithAction(batchv1.PodFailurePolicyActionFailJob).
-				WithOnExitCodes(abatchv1.PodFailurePolicyOnExitCodesRequirement().
-					WithContainerName(moveContainer).
-					WithOperator(batchv1.PodFailurePolicyOnExitCodesOpNotIn).WithValues(0))))
+		WithPodFailurePolicy(saysItsCode())
 	return job
+}
+
+// saysItsCode has the exit code of a step in the condition of its Job.
+func saysItsCode() *abatchv1.PodFailurePolicyApplyConfiguration {
+	return abatchv1.PodFailurePolicy().WithRules(ignoreDisruption(),
+		abatchv1.PodFailurePolicyRule().WithAction(batchv1.PodFailurePolicyActionFailJob).
+			WithOnExitCodes(abatchv1.PodFailurePolicyOnExitCodesRequirement().
+				WithContainerName(moveContainer).
+				WithOperator(batchv1.PodFailurePolicyOnExitCodesOpNotIn).WithValues(0)))
 }
 
 // RelayJob stands in front of both servers. It ends by itself when the move is over and no app is connected to it any more,
@@ -154,6 +162,14 @@ func (m *Move) job(step, name string, args []string) (*abatchv1.JobApplyConfigur
 		WithSecurityContext(podSecurity(probeUID)).
 		WithTerminationGracePeriodSeconds(1).
 		WithContainers(container)
+	return m.jobWith(step, name, spec)
+}
+
+// jobWith is a Job of the move with this Pod.
+func (m *Move) jobWith(step, name string, spec *acorev1.PodSpecApplyConfiguration) (
+	*abatchv1.JobApplyConfiguration, *acorev1.PodTemplateSpecApplyConfiguration,
+) {
+	s := m.Service
 	onPod := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.MoveLabel: s.Name}
 	pod := acorev1.PodTemplateSpec().WithLabels(onPod).WithLabels(outsideMeshLabels).WithAnnotations(outsideMeshAnnotations).WithSpec(spec)
 	onJob := map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.MoveLabel: s.Name, v1alpha1.ServiceLabel: s.Name}

@@ -36,7 +36,6 @@ const (
 
 	// The file with the certificates of a private authority.
 	authorityVolume = "authority"
-	authorityFolder = "/etc/bindery/authority"
 	authorityFile   = "ca.crt"
 )
 
@@ -130,7 +129,7 @@ func verifyPod(
 			WithResources(granted).
 			WithSecurityContext(containerSecurity())
 	}
-	env, composed := probeHandle(h)
+	env, composed := handleTo(h, ProbeVariable, probeParts, "")
 	probe := container(probeContainer, append(probeArguments(&s.Spec), composed...)...).
 		WithEnv(env...).WithEnv(goMemory(*granted.Limits))
 	pod := acorev1.PodSpec().
@@ -142,9 +141,7 @@ func verifyPod(
 		WithSecurityContext(podSecurity(probeUID)).
 		WithTerminationGracePeriodSeconds(1)
 	if h.Authority != nil {
-		pod.WithVolumes(authorityOf(h.Authority))
-		probe.WithArgs("--ca-file=" + authorityFolder + "/" + authorityFile).
-			WithVolumeMounts(acorev1.VolumeMount().WithName(authorityVolume).WithMountPath(authorityFolder).WithReadOnly(true))
+		trust(h.Authority, "", pod, probe)
 	}
 	if placement == v1alpha1.ProbeInitContainer {
 		// A Pod must also have a container.
@@ -153,35 +150,44 @@ func verifyPod(
 	return pod.WithContainers(probe)
 }
 
-// probeHandle gives the handle to the probe: one key of the Secret, or several that the kubelet composes as it does for an
-// app. The probe also gets the parts, and how they are composed, because it has to look at them one by one, or to
-// percent-encode them and to compose the handle itself.
+// handleTo gives a handle to a Job, as a variable: one key of the Secret, or several that the kubelet composes as it does for
+// an app. The Job also gets the parts, and, in arguments that begin with --, the prefix and "compose" or "escape", how they are
+// composed, because it has to look at them one by one, or to percent-encode them and to compose the handle itself.
 //
 // If a key does not exist, its variable is left out, and the probe reports that. Without optional, the Pod would not start,
 // and the Job would find out nothing until its deadline.
-func probeHandle(h *v1alpha1.Handle) (env []*acorev1.EnvVarApplyConfiguration, args []string) {
+func handleTo(h *v1alpha1.Handle, variable, partsOf, prefix string) (env []*acorev1.EnvVarApplyConfiguration, args []string) {
 	keyOf := func(name, key string) *acorev1.EnvVarApplyConfiguration {
 		return acorev1.EnvVar().WithName(name).WithValueFrom(acorev1.EnvVarSource().
 			WithSecretKeyRef(acorev1.SecretKeySelector().WithName(h.SecretName).WithKey(key).WithOptional(true)))
 	}
 	if h.Compose == "" {
-		return append(env, keyOf(ProbeVariable, h.Key)), nil
+		return append(env, keyOf(variable, h.Key)), nil
 	}
-	parts, value := compose.Template(h.Compose).For(probeParts)
+	parts, value := compose.Template(h.Compose).For(partsOf)
 	for _, part := range parts {
 		env = append(env, keyOf(part.Name, part.Key))
 	}
-	args = []string{"--compose=" + compose.Literal(value)} // the kubelet expands arguments too
+	args = []string{"--" + prefix + "compose=" + compose.Literal(value)} // the kubelet expands arguments too
 	if !h.ForApps() {
-		return env, append(args, "--escape")
+		return env, append(args, "--"+prefix+"escape")
 	}
-	return append(env, acorev1.EnvVar().WithName(ProbeVariable).WithValue(value)), args
+	return append(env, acorev1.EnvVar().WithName(variable).WithValue(value)), args
+}
+
+// trust gives the certificates of an authority to a container, and says in an argument where they are: --ca-file, with the
+// prefix.
+func trust(ref *v1alpha1.AuthorityReference, prefix string, pod *acorev1.PodSpecApplyConfiguration, container *acorev1.ContainerApplyConfiguration) {
+	name, folder := prefix+authorityVolume, "/etc/bindery/"+prefix+authorityVolume
+	pod.WithVolumes(authorityOf(ref, name))
+	container.WithArgs("--" + prefix + "ca-file=" + folder + "/" + authorityFile).
+		WithVolumeMounts(acorev1.VolumeMount().WithName(name).WithMountPath(folder).WithReadOnly(true))
 }
 
 // authorityOf is the volume with the certificates of an authority. If the object or its key does not exist, the volume is
-// empty, and the probe reports that.
-func authorityOf(ref *v1alpha1.AuthorityReference) *acorev1.VolumeApplyConfiguration {
-	volume, item := acorev1.Volume().WithName(authorityVolume), acorev1.KeyToPath().WithKey(ref.Key).WithPath(authorityFile)
+// empty, and the Job reports that.
+func authorityOf(ref *v1alpha1.AuthorityReference, name string) *acorev1.VolumeApplyConfiguration {
+	volume, item := acorev1.Volume().WithName(name), acorev1.KeyToPath().WithKey(ref.Key).WithPath(authorityFile)
 	if ref.Kind == v1alpha1.AuthoritySecret {
 		return volume.WithSecret(acorev1.SecretVolumeSource().WithSecretName(ref.Name).WithItems(item).WithOptional(true))
 	}

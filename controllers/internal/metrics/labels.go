@@ -37,7 +37,7 @@ var (
 		v1alpha1.ReasonRolloutPaused, v1alpha1.ReasonRolloutPartitioned, v1alpha1.ReasonRolloutOnDelete,
 		v1alpha1.ReasonRolloutQuotaExceeded, v1alpha1.ReasonNoPods, v1alpha1.ReasonDraining,
 		v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonAvailabilityLost, v1alpha1.ReasonRolledBack,
-		v1alpha1.ReasonDataMoving,
+		v1alpha1.ReasonDataMoving, v1alpha1.ReasonMaintenanceRefused, v1alpha1.ReasonScaledUp,
 	}
 	serviceReasons = slices.Concat(findings, []string{
 		unobserved, v1alpha1.ReasonReady, v1alpha1.ReasonProvisioned, v1alpha1.ReasonProvisioning, v1alpha1.ReasonNotServing,
@@ -53,7 +53,8 @@ var (
 		v1alpha1.ReasonSourceNotReady, v1alpha1.ReasonSourceInUse, v1alpha1.ReasonSourceUnreachable, v1alpha1.ReasonSourceRefuses,
 		v1alpha1.ReasonSourceTooOld, v1alpha1.ReasonSourceReadOnly, v1alpha1.ReasonTargetInUse, v1alpha1.ReasonTargetNotEmpty,
 		v1alpha1.ReasonTargetTooSmall, v1alpha1.ReasonTargetTooOld, v1alpha1.ReasonTargetRefuses, v1alpha1.ReasonTargetUnreachable,
-		v1alpha1.ReasonSeedTimeout,
+		v1alpha1.ReasonSeedTimeout, v1alpha1.ReasonTargetReadOnly, v1alpha1.ReasonCopying, v1alpha1.ReasonToolFailed,
+		v1alpha1.ReasonDataDiffers, v1alpha1.ReasonAppsNotStopped,
 	}
 
 	// findings are what a trial of a handle can end with: what the probe found out, or that it found nothing out.

@@ -90,6 +90,8 @@ type Figures struct {
 	OnlyNew bool
 	// Terminating counts the Pods, of any template, that are ending; 0 if the workload's status does not say.
 	Terminating int32
+	// EndsUnseen: the status does not say how many Pods are ending.
+	EndsUnseen bool
 	// AvailableSince is when the workload's controller last found that enough Pods are available.
 	AvailableSince time.Time
 }
@@ -99,13 +101,14 @@ func OfDeployment(d *appsv1.Deployment) State {
 	status, want := d.Status, replicas(d.Spec.Replicas)
 	s := State{Deadline: defaultDeadline, Figures: Figures{
 		Want: want, Updated: status.UpdatedReplicas, Available: status.AvailableReplicas, Terminating: replicasOrNone(status.TerminatingReplicas),
-		OnlyNew: status.UpdatedReplicas > 0 && status.Replicas == status.UpdatedReplicas,
+		EndsUnseen: status.TerminatingReplicas == nil,
+		OnlyNew:    status.UpdatedReplicas > 0 && status.Replicas == status.UpdatedReplicas,
 	}}
 	if d.Spec.ProgressDeadlineSeconds != nil {
 		s.Deadline = time.Duration(*d.Spec.ProgressDeadlineSeconds) * time.Second
 	}
 	if endsFirst(d) {
-		s.Deadline += grace(d.Spec.Template.Spec)
+		s.Deadline += Grace(d.Spec.Template.Spec)
 	}
 	s.Shortest = shortest(d.Spec.MinReadySeconds, want, atOnce(d, want))
 	if available := deploymentCondition(status.Conditions, appsv1.DeploymentAvailable); available.Status == corev1.ConditionTrue {
@@ -202,8 +205,8 @@ func shortest(minReadySeconds, want, atOnce int32) time.Duration {
 	return time.Duration(minReadySeconds) * time.Second * time.Duration(steps)
 }
 
-// grace is how long a Pod may take to end.
-func grace(pod corev1.PodSpec) time.Duration {
+// Grace is how long a Pod may take to end.
+func Grace(pod corev1.PodSpec) time.Duration {
 	if pod.TerminationGracePeriodSeconds == nil {
 		return defaultGrace
 	}
@@ -213,7 +216,7 @@ func grace(pod corev1.PodSpec) time.Duration {
 // OfStatefulSet reads the rollout of a StatefulSet.
 func OfStatefulSet(set *appsv1.StatefulSet) State {
 	status, want := set.Status, replicas(set.Spec.Replicas)
-	s := State{Deadline: defaultDeadline + grace(set.Spec.Template.Spec), Figures: Figures{
+	s := State{Deadline: defaultDeadline + Grace(set.Spec.Template.Spec), Figures: Figures{
 		Want: want, Updated: status.UpdatedReplicas, Available: status.AvailableReplicas,
 		// A deleted Pod does not count as one of the current template until another Pod has replaced it.
 		OnlyNew: status.UpdatedReplicas > 0 && (status.Replicas == status.UpdatedReplicas ||
@@ -262,7 +265,7 @@ func (s State) ofStatefulSet(set *appsv1.StatefulSet, want int32) State {
 func OfDaemonSet(set *appsv1.DaemonSet) State {
 	status := set.Status
 	want := status.DesiredNumberScheduled
-	s := State{Deadline: defaultDeadline + grace(set.Spec.Template.Spec), Figures: Figures{
+	s := State{Deadline: defaultDeadline + Grace(set.Spec.Template.Spec), Figures: Figures{
 		Want: want, Updated: status.UpdatedNumberScheduled, Available: status.NumberAvailable,
 		OnlyNew: want > 0 && status.UpdatedNumberScheduled >= want,
 	}}
