@@ -52,7 +52,8 @@ func copyData(ctx context.Context, args []string, environment func(string) (stri
 		options          *job.HandleOptions
 	}{{"from-", job.CopyFromVariable, &options.From}, {"to-", job.CopyToVariable, &options.To}} {
 		o := side.options
-		flags.StringVar(&o.AuthorityFile, side.prefix+"ca-file", "", "Trust the authority in this `file`, in PEM, and no other, for the handle in "+side.variable+".")
+		flags.StringVar(&o.AuthorityFile, side.prefix+"ca-file", "",
+			"Trust the authority in this `file`, in PEM, and no other, for the handle in "+side.variable+".")
 		flags.StringVar(&o.Compose, side.prefix+"compose", "", "What that handle is composed of: a `URL` with $(VARIABLE) for each part.")
 		flags.BoolVar(&o.Escape, side.prefix+"escape", false, "Compose it here, and percent-encode its parts.")
 		o.Part = environment

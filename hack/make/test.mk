@@ -30,6 +30,7 @@ LONG_TESTS := ^(TestQuickStart|TestSizing|TestKills|TestHandOver|TestMove|TestCa
 .PHONY: test-long
 test-long: deploy cluster-load-servers $(BIN)/helm3 $(BIN)/etcd ## Run what takes long: the second story, the quick start with both versions of Helm, more kills and faults, a leader that is killed, each type alone, thousands of Bindings.
 	@hack/demo/catalog.sh
+	@hack/demo/move.sh
 	KUBEBUILDER_ASSETS=$(BIN) BINDERY_FAULT_SCHEDULES=2000 go test -count=1 -timeout 30m -run '^TestFaults$$' ./controllers
 	KUBEBUILDER_ASSETS=$(BIN) LONG=1 go test -count=1 -timeout 30m -run '^TestCrashAfterEveryWrite$$/there_and_back' ./controllers
 	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 90m -v -run '$(LONG_TESTS)' $(TEST_FLAGS) ./hack/e2e/...

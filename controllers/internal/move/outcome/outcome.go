@@ -101,8 +101,8 @@ var outcomes = []Outcome{
 
 	{Code: CopyEnded, Reason: v1alpha1.ReasonSeeding, Sentence: "the copy was interrupted, or took longer than its time: it begins anew"},
 	{Code: CopyBusy, Reason: v1alpha1.ReasonSeeding, Sentence: "another Job still copies to this service, or holds locks there: it is tried again"},
-	{Code: WritersThere, Reason: v1alpha1.ReasonWaitingForClients, Sentence: "somebody is still connected to the data of the source, and did something " +
-		"there within the last minute: stop what writes there, or attach it with a Binding"},
+	{Code: WritersThere, Reason: v1alpha1.ReasonWaitingForClients, Sentence: "somebody is still connected to the data of the source, and did " +
+		"something there within the last minute: stop what writes there, or attach it with a Binding"},
 	{Code: SourceHandle, Reason: v1alpha1.ReasonSourceRefuses, NeedsPerson: true, Sentence: "the source does not take the handle that its Secret " +
 		"has for apps: correct the user, the password, the database or the TLS options there"},
 	{Code: SourceForbids, Reason: v1alpha1.ReasonSourceRefuses, NeedsPerson: true, Sentence: "the user in the handle of the source may not read " +
@@ -131,8 +131,8 @@ var outcomes = []Outcome{
 		"this service, which cannot load its data: upgrade this service to that version, or later"},
 	{Code: TargetLacks, Reason: v1alpha1.ReasonTargetRefuses, NeedsPerson: true, Sentence: "this service lacks something that the data of the source " +
 		"needs: an extension, a collation, a database number, a role of a policy, or a setting: add it, or remove it from the source"},
-	{Code: TargetForm, Reason: v1alpha1.ReasonTargetRefuses, NeedsPerson: true, Sentence: "this service is of a kind that is not copied to: its handle " +
-		"has to lead to one server (no Redis Cluster, no Sentinels)"},
+	{Code: TargetForm, Reason: v1alpha1.ReasonTargetRefuses, NeedsPerson: true, Sentence: "this service is of a kind that is not copied to: its " +
+		"handle has to lead to one server (no Redis Cluster, no Sentinels)"},
 	{Code: ToolAbsent, Reason: v1alpha1.ReasonToolFailed, NeedsPerson: true, Sentence: "the image of the Job lacks the tools of the database: " +
 		"name one that has pg_dump and psql, or mariadb-dump and mariadb, or mysqldump and mysql"},
 	{Code: ToolOlder, Reason: v1alpha1.ReasonToolFailed, NeedsPerson: true, Sentence: "the tools in the image of the Job are older than the server " +

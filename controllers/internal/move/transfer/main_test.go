@@ -2,10 +2,14 @@ package transfer_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
+	"encoding/json"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -25,7 +29,70 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	if os.Getenv(copier) != "" {
+		var move transfer.Move
+		if err := json.NewDecoder(os.Stdin).Decode(&move); err != nil {
+			panic(err)
+		}
+		os.Exit(int(move.Copy(context.Background())))
+	}
 	os.Exit(m.Run())
+}
+
+// copier is the variable that makes this program one copy.
+const copier = "BINDERY_TEST_COPIER"
+
+// copyAndDie copies in a process of its own, which is killed after that time, as a Pod is that loses its node. It returns -1
+// if it was.
+func copyAndDie(t *testing.T, move transfer.Move, after time.Duration) int32 {
+	t.Helper()
+	input, err := json.Marshal(move)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), copier+"=1")
+	cmd.Stdin = bytes.NewReader(input)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	_ = cmd.Wait() // how it ended is in its state
+	if said.Len() > 0 {
+		t.Errorf("it says something: %s", &said)
+	}
+	return int32(cmd.ProcessState.ExitCode())
+}
+
+// copyAndEnd copies until that time.
+func copyAndEnd(t *testing.T, move transfer.Move, after time.Duration) int32 {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), after)
+	defer cancel()
+	return move.Copy(ctx)
+}
+
+// interrupt interrupts a copy at several points, in both ways, until one of them is not in time. whole is how long one takes.
+func interrupt(t *testing.T, move transfer.Move, whole time.Duration, between func()) {
+	t.Helper()
+	const points = 5
+	accepted := []int32{
+		-1, outcome.Done, outcome.CopyEnded, outcome.CopyBusy, outcome.WritersThere, outcome.SourceUnreachable, outcome.TargetUnreachable,
+	}
+	for i := range points {
+		end := map[bool]func(*testing.T, transfer.Move, time.Duration) int32{true: copyAndDie, false: copyAndEnd}[i%2 == 0]
+		got := end(t, move, whole*time.Duration(2*i+1)/(2*points))
+		if !slices.Contains(accepted, got) {
+			t.Errorf("a copy that was ended after %d/%d: %d", 2*i+1, 2*points, got)
+		}
+		if got == outcome.Done {
+			return
+		}
+		between()
+	}
 }
 
 // must fails the test if a step has come to something else.
@@ -42,7 +109,7 @@ func handle(scheme, user, password, address, rest string) string {
 	return u.String() + rest
 }
 
-// listener looks at the arguments of all processes until the test ends, and fails it if one has a password.
+// watchArguments looks at the arguments of all processes until the test ends, and fails it if one has a password.
 func watchArguments(t *testing.T, secrets ...string) {
 	t.Helper()
 	stop := make(chan struct{})
@@ -71,5 +138,3 @@ func watchArguments(t *testing.T, secrets ...string) {
 func newID() string { return rand.Text() }
 
 func itoa(n int) string { return strconv.Itoa(n) }
-
-var _ = transfer.Move{}

@@ -4,14 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	client "github.com/go-sql-driver/mysql"
 
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/move/outcome"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/mysql"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
@@ -91,7 +92,17 @@ func (m *mySQL) copy(ctx context.Context) error {
 	if err := m.adopt(ctx); err != nil {
 		return err
 	}
-	// Events come last: they may be carried out as soon as they are there.
+	if err := m.fill(ctx); err != nil {
+		return err
+	}
+	if err := m.alone(ctx); err != nil {
+		return err
+	}
+	return m.target.do(ctx, "DROP TABLE "+markTable)
+}
+
+// fill loads the data, and compares. Events come last: they may be carried out as soon as they are there.
+func (m *mySQL) fill(ctx context.Context) error {
 	if err := m.load(ctx, "--routines", "--triggers"); err != nil {
 		return err
 	}
@@ -101,16 +112,10 @@ func (m *mySQL) copy(ctx context.Context) error {
 			same, err = sameLines(ctx, m.source, m.target, m.events())
 		}
 	}
-	if err != nil {
-		return err
-	}
-	if !same {
+	if err == nil && !same {
 		return fault(outcome.Differs)
 	}
-	if err := m.alone(ctx); err != nil {
-		return err
-	}
-	return m.target.do(ctx, "DROP TABLE "+markTable)
+	return err
 }
 
 func (m *mySQL) close() {
@@ -138,7 +143,7 @@ func (m *mySQL) open(ctx context.Context, s Side, f faults) (*database, error) {
 	err := search(ctx, m.move.Type, s, f, func(ctx context.Context, dialer wire.Dialer, to wire.Target) (wire.Result, bool) {
 		way, result := mysql.Find(ctx, dialer, to)
 		d.way = way
-		return result, way != nil && (f == ofSource || f.of(result) != f.readOnly)
+		return result, way != nil && (f == ofSource || result.Code != exitcode.ReadOnly)
 	})
 	if err != nil {
 		return d, err
@@ -198,33 +203,44 @@ func (m *mySQL) examine(ctx context.Context) (err error) {
 // judge says whether the one can be copied to the other, with a tool of that version.
 func (m *mySQL) judge(tool int, toolOfMariaDB bool) error {
 	source, target := m.source.facts, m.target.facts
-	oldest := oldestMySQL
-	if source.mariaDB {
-		oldest = oldestMariaDB
+	if err := source.readable(); err != nil {
+		return err
 	}
 	switch {
-	case source.readOnly:
-		return fault(outcome.SourceStandby)
-	case source.mark != "":
-		return fault(outcome.SourceMarked)
-	case source.version < oldest:
-		return fault(outcome.SourceAged)
-	case source.historic > 0:
-		return fault(outcome.SourceForm)
 	case target.readOnly:
 		return fault(outcome.TargetReadOnly)
 	case source.mariaDB == target.mariaDB && source.version/1000 > target.version/1000:
 		return fault(outcome.TargetOlder)
 	case source.mariaDB == toolOfMariaDB && tool < source.version:
 		return fault(outcome.ToolOlder)
-	case source.unreadable > 0 || !source.permitted:
-		return fault(outcome.SourceForbids)
 	case !target.permitted:
 		return fault(outcome.TargetForbids)
 	case target.lowerCase && source.capitals > 0:
 		return fault(outcome.TargetLacks)
 	case !fits(source.size, 0, m.move.Room):
 		return fault(outcome.TargetFull)
+	default:
+		return nil
+	}
+}
+
+// readable says whether a database can be a source.
+func (f *mySQLFacts) readable() error {
+	oldest := oldestMySQL
+	if f.mariaDB {
+		oldest = oldestMariaDB
+	}
+	switch {
+	case f.readOnly:
+		return fault(outcome.SourceStandby)
+	case f.mark != "":
+		return fault(outcome.SourceMarked)
+	case f.version < oldest:
+		return fault(outcome.SourceAged)
+	case f.historic > 0:
+		return fault(outcome.SourceForm)
+	case f.unreadable > 0, !f.permitted:
+		return fault(outcome.SourceForbids)
 	default:
 		return nil
 	}
@@ -401,7 +417,7 @@ func (d *database) prepare(ctx context.Context, id string) error {
 	}
 	for _, query := range []string{
 		"SELECT CONCAT('DROP EVENT `', REPLACE(event_name, '`', '``'), '`') FROM information_schema.events WHERE event_schema = DATABASE()",
-		"SELECT CONCAT('DROP ', IF(table_type = 'VIEW', 'VIEW', IF(table_type = 'SEQUENCE', 'SEQUENCE', 'TABLE')), ' `', REPLACE(table_name, '`', '``'), '`') " +
+		"SELECT CONCAT('DROP ', IF(table_type IN ('VIEW', 'SEQUENCE'), table_type, 'TABLE'), ' `', REPLACE(table_name, '`', '``'), '`') " +
 			"FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> '" + markTable + "' ORDER BY table_type <> 'VIEW'",
 		"SELECT CONCAT('DROP ', routine_type, ' `', REPLACE(routine_name, '`', '``'), '`') FROM information_schema.routines " +
 			"WHERE routine_schema = DATABASE() AND routine_type <> 'PACKAGE BODY'",
@@ -455,14 +471,13 @@ func (m *mySQL) load(ctx context.Context, what ...string) error {
 		}
 		tool.options = d.optionsFile(isMariaDB(said))
 	}
-	read, written, ended := stream(ctx, dump, load, func(w io.Writer, r io.Reader) error { return withoutDefiners(w, r) })
+	read, written, ended := stream(ctx, dump, load, withoutDefiners)
 	switch {
 	case ended == nil:
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err() //nolint:wrapcheck // it becomes an exit code
 	}
-	println("DEBUG read", string(read), "written", string(written), ended.Error())
 	if err := ofTarget.ofTool(written); err != nil {
 		return err
 	}
@@ -489,7 +504,7 @@ func (m *mySQL) dump(what ...string) (t tool, err error) {
 // loader is the tool that writes.
 func (m *mySQL) loader() (t tool, err error) {
 	t.path, err = findTool("mariadb", "mysql")
-	t.args = []string{optionsFirst, "--batch", "--binary-mode", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"}
+	t.args = []string{optionsFirst, "--batch", "--binary-mode", "--comments", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"}
 	return t, err
 }
 
@@ -499,38 +514,47 @@ var systemAuthorities = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki
 // optionsFile is what a tool needs to find the database, as this program has found it.
 func (d *database) optionsFile(ofMariaDB bool) string {
 	login, endpoint := d.way.Login(), d.way.Endpoint()
-	lines := []string{
+	lines := slices.Concat([]string{
 		"[client]", "protocol=tcp", "host=" + inQuotes(endpoint.Host), "port=" + endpoint.Port, "user=" + inQuotes(login.User),
 		"password=" + inQuotes(login.Password),
-	}
-	authority := d.side.AuthorityFile
-	for _, file := range systemAuthorities {
-		if _, err := os.Stat(file); err == nil && authority == "" {
-			authority = file
+	}, d.security(ofMariaDB), []string{"[mysql]", "connect-timeout=60", "database=" + inQuotes(login.Database)})
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// security are the options about TLS. With an authority and without the name, MariaDB's tools check the authority alone.
+func (d *database) security(ofMariaDB bool) []string {
+	if !d.way.Login().Secure {
+		if ofMariaDB {
+			return []string{"skip-ssl"}
 		}
+		return []string{"ssl-mode=DISABLED", "loose-get-server-public-key=1"}
 	}
-	checks := !d.way.Unverified()
-	if checks && authority != "" {
-		lines = append(lines, "ssl-ca="+inQuotes(authority))
+	modes := []string{"ssl-mode=REQUIRED", "ssl-mode=VERIFY_CA", "ssl-mode=VERIFY_IDENTITY"}
+	if ofMariaDB {
+		modes = []string{"ssl\nskip-ssl-verify-server-cert", "ssl\nskip-ssl-verify-server-cert", "ssl\nssl-verify-server-cert"}
 	}
 	switch {
-	case ofMariaDB && !login.Secure:
-		lines = append(lines, "skip-ssl")
-	case ofMariaDB && checks && !d.way.AnyName():
-		lines = append(lines, "ssl", "ssl-verify-server-cert")
-	case ofMariaDB: // the authority is checked if there is one
-		lines = append(lines, "ssl", "skip-ssl-verify-server-cert")
-	case !login.Secure:
-		lines = append(lines, "ssl-mode=DISABLED", "loose-get-server-public-key=1")
-	case !checks:
-		lines = append(lines, "ssl-mode=REQUIRED")
+	case d.way.Unverified():
+		return modes[:1]
 	case d.way.AnyName():
-		lines = append(lines, "ssl-mode=VERIFY_CA")
+		return append(d.authority(), modes[1])
 	default:
-		lines = append(lines, "ssl-mode=VERIFY_IDENTITY")
+		return append(d.authority(), modes[2])
 	}
-	lines = append(lines, "[mysql]", "connect-timeout=60", "database="+inQuotes(login.Database))
-	return strings.Join(lines, "\n") + "\n"
+}
+
+// authority is the option that names the file of the trusted authorities.
+func (d *database) authority() []string {
+	files := systemAuthorities
+	if d.side.AuthorityFile != "" {
+		files = []string{d.side.AuthorityFile}
+	}
+	for _, file := range files {
+		if _, err := os.Stat(file); err == nil {
+			return []string{"ssl-ca=" + inQuotes(file)}
+		}
+	}
+	return nil
 }
 
 // inQuotes is a value as a file of options has it: https://dev.mysql.com/doc/refman/8.4/en/option-files.html
@@ -552,7 +576,7 @@ func (d *database) lines(ctx context.Context, query string) ([]string, error) {
 	if err != nil {
 		return nil, d.faults.ofMySQL(err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, d.faults.ofMySQL(err)
@@ -595,7 +619,6 @@ func (d *database) count(ctx context.Context, query string) (int, error) {
 // ofMySQL is the fault behind an error of the library.
 func (f faults) ofMySQL(err error) error {
 	if answer, ok := errors.AsType[*client.MySQLError](err); ok {
-		println("DEBUG", answer.Number, answer.Message)
 		return f.ofNumber(int(answer.Number), answer.Message)
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -622,6 +645,9 @@ func (f faults) ofTool(said []byte) error {
 	return nil
 }
 
+// noSpace is ENOSPC in the text of an error about a file.
+var noSpace = regexp.MustCompile(`\b28\b`)
+
 // ofNumber is the fault behind an error number: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 func (f faults) ofNumber(code int, text string) error {
 	source := f == ofSource
@@ -642,7 +668,7 @@ func (f faults) ofNumber(code int, text string) error {
 	switch {
 	case source:
 		return fault(outcome.ToolFailed)
-	case code == 1021, code == 1041, code == 1114, code == 3675, code == 1030 && strings.Contains(text, " 28 "), code == 3 && strings.Contains(text, "28"):
+	case slices.Contains([]int{1021, 1041, 1114, 3675}, code), slices.Contains([]int{3, 1030}, code) && noSpace.MatchString(text):
 		return fault(outcome.TargetFull)
 	case code == 1064:
 		return fault(outcome.TargetOlder)

@@ -59,10 +59,11 @@ func (m *mySQL) objects() []string {
 		alike = func(string) string { return "" }
 	}
 	return []string{
-		separated + "'table', table_name, table_type" + alike("engine, IF(table_type = 'BASE TABLE', table_collation, ''), table_comment") + ") FROM information_schema.tables " +
-			"WHERE table_schema = DATABASE() AND table_name <> '" + markTable + "'",
+		separated + "'table', table_name, table_type" + alike("engine, IF(table_type = 'BASE TABLE', table_collation, ''), table_comment") +
+			") FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> '" + markTable + "'",
 		separated + "'column', table_name, ordinal_position, column_name, data_type" +
-			alike("column_type, is_nullable, character_set_name, collation_name, extra, column_default IS NULL, MD5(column_default), MD5(generation_expression)") +
+			alike("column_type, is_nullable, character_set_name, collation_name, extra, column_default IS NULL, MD5(column_default), "+
+				"MD5(generation_expression)") +
 			") FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name <> '" + markTable + "'",
 		separated + "'index', table_name, index_name, seq_in_index, column_name, sub_part, non_unique) FROM information_schema.statistics " +
 			"WHERE table_schema = DATABASE() AND table_name <> '" + markTable + "'",
@@ -152,7 +153,7 @@ func (m *mySQL) rows(ctx context.Context, table string) (string, error) {
 	if err != nil {
 		return "", m.source.faults.ofMySQL(err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err says it
+	defer rows.Close()
 	var values []string
 	for rows.Next() {
 		var name, kind string
@@ -209,13 +210,6 @@ func sameLines(ctx context.Context, source, target *database, queries []string) 
 			return false, err //nolint:wrapcheck // it is one of ours
 		}
 		if !slices.Equal(answers[0], answers[1]) {
-			for i := range answers {
-				for _, l := range answers[i] {
-					if !slices.Contains(answers[1-i], l) {
-						println("DEBUG", i, strings.ReplaceAll(l, "\x1f", " | "))
-					}
-				}
-			}
 			return false, nil
 		}
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/move/outcome"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/postgresql"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
@@ -101,7 +101,7 @@ func (p *postgres) begin(ctx context.Context) (*pair, error) {
 		return search(ctx, p.move.Type, s, f, func(ctx context.Context, d wire.Dialer, to wire.Target) (wire.Result, bool) {
 			found, result := postgresql.Find(ctx, d, to)
 			*way = found
-			return result, found != nil && (readOnly || f.of(result) != f.readOnly)
+			return result, found != nil && (readOnly || result.Code != exitcode.ReadOnly)
 		})
 	}
 	if err := find(p.move.From, ofSource, &p.from, true); err != nil {
@@ -112,7 +112,7 @@ func (p *postgres) begin(ctx context.Context) (*pair, error) {
 	}
 	open := &pair{}
 	var err error
-	if open.source, err = openSession(ctx, p.from, ofSource, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err == nil {
+	if open.source, err = openSession(ctx, p.from, ofSource, readsOnly); err == nil {
 		open.target, err = openSession(ctx, p.to, ofTarget, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
 	}
 	if err != nil {
@@ -127,7 +127,7 @@ func (p *postgres) again(ctx context.Context, s *session) error {
 	if err := s.do(ctx, "ROLLBACK"); err != nil {
 		return err
 	}
-	return s.begin(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	return s.begin(ctx, readsOnly)
 }
 
 // examine says whether the target is empty, and whether the copy can be made at all.
@@ -286,7 +286,7 @@ func (p *postgres) load(ctx context.Context, open *pair) error {
 		return err
 	}
 	dump.env, load.env = reads.environment(), writes.environment()
-	_, _, ended := stream(ctx, dump, load, func(w io.Writer, r io.Reader) error { return withoutPreamble(w, r) })
+	_, _, ended := stream(ctx, dump, load, withoutPreamble)
 	written, writesEnded := writes.end()
 	read, readsEnded := reads.end()
 	switch {
@@ -315,6 +315,9 @@ func postgresTools() (dump, load tool, err error) {
 	load.path, err = findTool("psql")
 	return dump, load, err
 }
+
+// readsOnly begins a transaction that sees one state. pg_dump asks for the same, and so is content with it.
+const readsOnly = "BEGIN READ ONLY, ISOLATION LEVEL REPEATABLE READ"
 
 // ownName is that of the sessions of this program.
 const ownName = "bindery-move"
@@ -391,7 +394,6 @@ func (s *session) each(ctx context.Context, query string, row func(columns [][]b
 // ofPostgres is the fault behind an error of the library.
 func (f faults) ofPostgres(err error) error {
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
-		println("DEBUG", answer.Message, answer.Code, answer.Position, answer.Where)
 		return f.ofState(answer.Code)
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

@@ -11,7 +11,8 @@ import (
 const (
 	ours = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
-	ownedByExtension = "EXISTS (SELECT FROM pg_catalog.pg_depend member WHERE member.deptype = 'e' AND member.classid = '%s'::regclass AND member.objid = %s)"
+	ownedByExtension = "EXISTS (SELECT FROM pg_catalog.pg_depend member WHERE member.deptype = 'e' " +
+		"AND member.classid = '%s'::regclass AND member.objid = %s)"
 )
 
 // own leaves out what belongs to an extension.
@@ -100,23 +101,8 @@ func equal(ctx context.Context, open *pair) (bool, error) {
 		return false, err
 	}
 	steps := []func(context.Context, *session) (string, error){objectsOf, sequencesOf, largeObjectsOf}
-	for i, step := range steps {
+	for _, step := range steps {
 		if same, err := both(ctx, open, step); err != nil || !same {
-			println("DEBUG step", i)
-			a, _ := open.source.ask(ctx, "SELECT line FROM ("+listed+`) o(line) ORDER BY line COLLATE "C"`)
-			b, _ := open.target.ask(ctx, "SELECT line FROM ("+listed+`) o(line) ORDER BY line COLLATE "C"`)
-			set := map[string]int{}
-			for _, r := range a {
-				set[r[0]]++
-			}
-			for _, r := range b {
-				set[r[0]]--
-			}
-			for k, v := range set {
-				if v != 0 {
-					println("DEBUG", v, strings.ReplaceAll(k, "\x1f", " | "))
-				}
-			}
 			return false, err
 		}
 	}
@@ -142,7 +128,6 @@ func equal(ctx context.Context, open *pair) (bool, error) {
 	for _, table := range tables {
 		same, err := both(ctx, open, func(ctx context.Context, s *session) (string, error) { return rowsOf(ctx, s, table[0]) })
 		if err != nil || !same {
-			println("DEBUG table", table[0])
 			return false, err
 		}
 	}

@@ -86,19 +86,13 @@ func (s *session) clear(ctx context.Context) error {
 //
 // Both are before the first object that could have such a line in a text of its own. After that, everything passes as it is.
 func withoutPreamble(w io.Writer, r io.Reader) error {
-	in := bufio.NewReaderSize(r, 1<<20)
-	inComment, dropping := false, false
+	in, p := bufio.NewReaderSize(r, 1<<20), preamble{}
 	for {
 		line, err := in.ReadSlice('\n')
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 			return err //nolint:wrapcheck // it becomes an exit code
 		}
-		if header := entry.FindSubmatch(line); header != nil {
-			inComment = string(header[2]) == "COMMENT" && bytes.HasPrefix(header[1], []byte("EXTENSION "))
-		}
-		drops := dropping || bytes.HasPrefix(line, []byte("SET transaction_timeout = ")) || inComment && bytes.HasPrefix(line, []byte("COMMENT ON "))
-		dropping = drops && !bytes.HasSuffix(line, []byte(";\n")) && !errors.Is(err, io.EOF) // a comment may have several lines
-		if !drops {
+		if !p.drops(line) {
 			if _, err := w.Write(line); err != nil {
 				return err //nolint:wrapcheck // it becomes an exit code
 			}
@@ -106,11 +100,30 @@ func withoutPreamble(w io.Writer, r io.Reader) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if header := entry.FindSubmatch(line); header != nil && !slices.Contains(preambles, string(header[2])) {
+		if p.ended {
 			_, err := io.Copy(w, in)
 			return err //nolint:wrapcheck // it becomes an exit code
 		}
 	}
+}
+
+// preamble is where in it a line is.
+type preamble struct {
+	// inComment: in that of an extension. inStatement: in one that is left out, which may have several lines.
+	inComment, inStatement bool
+	ended                  bool
+}
+
+// drops says whether a line is left out.
+func (p *preamble) drops(line []byte) bool {
+	if header := entry.FindSubmatch(line); header != nil {
+		p.inComment = string(header[2]) == "COMMENT" && bytes.HasPrefix(header[1], []byte("EXTENSION "))
+		p.ended = !slices.Contains(preambles, string(header[2]))
+	}
+	begins := bytes.HasPrefix(line, []byte("SET transaction_timeout = ")) || p.inComment && bytes.HasPrefix(line, []byte("COMMENT ON "))
+	dropped := begins || p.inStatement
+	p.inStatement = dropped && !bytes.HasSuffix(line, []byte(";\n"))
+	return dropped
 }
 
 var (

@@ -15,6 +15,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/bindery-dev/bindery/controllers/internal/engine"
+	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/move/outcome"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/redis"
 	"github.com/bindery-dev/bindery/controllers/internal/probe/wire"
@@ -104,37 +105,45 @@ func (k *keyValue) copy(ctx context.Context) error {
 	if err := k.setMarks(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{
-		func(ctx context.Context) error {
-			if marked || empty {
-				return nil
-			}
-			return k.each(func(p databases) error { return k.clear(ctx, p, func([]string) ([]bool, error) { return nil, nil }) })
-		},
-		func(ctx context.Context) error { return k.each(func(p databases) error { return k.fill(ctx, p) }) },
-		func(ctx context.Context) error { return k.each(func(p databases) error { return k.trim(ctx, p) }) },
-		k.copyFunctions,
-	} {
-		if err := step(ctx); err != nil {
+	if !marked && !empty {
+		if err := k.each(ctx, k.empty); err != nil {
 			return err
 		}
 	}
-	same, err := k.equal(ctx)
-	if err != nil {
+	if err := k.load(ctx); err != nil {
 		return err
-	}
-	if !same {
-		return fault(outcome.Differs)
 	}
 	if err := k.alone(ctx); err != nil {
 		return err
 	}
-	return k.each(func(p databases) error { return k.target.fault(k.target.in(ctx, p.to).Del(ctx, k.mark()).Err()) })
+	return k.each(ctx, k.unmark)
 }
 
-func (k *keyValue) each(step func(databases) error) error {
+// load copies, and compares.
+func (k *keyValue) load(ctx context.Context) error {
+	if err := k.each(ctx, k.fill); err != nil {
+		return err
+	}
+	if err := k.each(ctx, k.trim); err != nil {
+		return err
+	}
+	if err := k.copyFunctions(ctx); err != nil {
+		return err
+	}
+	same, err := k.equal(ctx)
+	if err == nil && !same {
+		return fault(outcome.Differs)
+	}
+	return err
+}
+
+func (k *keyValue) unmark(ctx context.Context, p databases) error {
+	return k.target.fault(k.target.in(ctx, p.to).Del(ctx, k.mark()).Err())
+}
+
+func (k *keyValue) each(ctx context.Context, step func(context.Context, databases) error) error {
 	for _, p := range k.pairs {
-		if err := step(p); err != nil {
+		if err := step(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -169,7 +178,7 @@ func (k *keyValue) open(ctx context.Context, side Side, f faults) (*keyServer, e
 		}
 		way, result := redis.Find(ctx, d, to)
 		s.way = way
-		return result, way != nil && f.of(result) != f.readOnly
+		return result, way != nil && result.Code != exitcode.ReadOnly
 	})
 	if !alone {
 		return s, f.form
@@ -307,9 +316,9 @@ func (k *keyValue) judge() error {
 // a transaction, and this one is discarded.
 func (k *keyValue) permitted(ctx context.Context) error {
 	for s, commands := range map[*keyServer][][]any{
-		k.source: {{"SCAN", "0"}, {"DUMP", k.mark()}, {"PTTL", k.mark()}, {"TYPE", k.mark()}, {"EXISTS", k.mark()}},
+		k.source: {{"SCAN", "0"}, {"DUMP", k.mark()}, {k.source.expiry(), k.mark()}, {"TYPE", k.mark()}, {"EXISTS", k.mark()}},
 		k.target: {
-			{"SCAN", "0"}, {"DUMP", k.mark()}, {"PTTL", k.mark()}, {"TYPE", k.mark()}, {"EXISTS", k.mark()},
+			{"SCAN", "0"}, {"DUMP", k.mark()}, {k.target.expiry(), k.mark()}, {"TYPE", k.mark()}, {"EXISTS", k.mark()},
 			{"RESTORE", k.mark(), "0", "", "REPLACE", "ABSTTL"}, {"SET", k.mark(), ""}, {"DEL", k.mark()},
 		},
 	} {
@@ -351,7 +360,7 @@ func asks(ctx context.Context, conn *goredis.Conn, commands [][]any) error {
 // look says whether the target has the mark of this copy, or is empty.
 func (k *keyValue) look(ctx context.Context) (marked, empty bool, err error) {
 	empty = true
-	err = k.each(func(p databases) error {
+	err = k.each(ctx, func(ctx context.Context, p databases) error {
 		stop := errors.New("enough is known")
 		if err := k.source.scan(ctx, p.from, "bindery:move:*:copy", func(keys []string) error {
 			if slices.ContainsFunc(keys, aMark.MatchString) {
@@ -383,7 +392,7 @@ func (k *keyValue) look(ctx context.Context) (marked, empty bool, err error) {
 
 // setMarks marks each database of the target. A mark that shows up in the source means that both are one.
 func (k *keyValue) setMarks(ctx context.Context) error {
-	return k.each(func(p databases) error {
+	return k.each(ctx, func(ctx context.Context, p databases) error {
 		target := k.target.in(ctx, p.to)
 		if err := target.Set(ctx, k.mark(), "a copy of Bindery is being made", 0).Err(); err != nil {
 			return k.target.fault(err)
@@ -439,6 +448,11 @@ func (k *keyValue) clear(ctx context.Context, p databases, stay func(keys []stri
 		_, err = pipe.Exec(ctx)
 		return k.target.fault(err)
 	})
+}
+
+// empty removes all.
+func (k *keyValue) empty(ctx context.Context, p databases) error {
+	return k.clear(ctx, p, func([]string) ([]bool, error) { return nil, nil })
 }
 
 // trim removes what the source does not have, and an earlier run of this copy has left.
@@ -539,14 +553,10 @@ func (s *keyServer) portion(ctx context.Context, database int, keys []string) (i
 func (s *keyServer) read(ctx context.Context, database int, keys []string) ([]value, error) {
 	pipe := s.in(ctx, database).Pipeline()
 	clock := pipe.Time(ctx)
-	precise := number(s.info["redis_version"]) >= tellsExpiry
+	precise := s.expiry() != "PTTL"
 	ends, dumps := make([]*goredis.Cmd, len(keys)), make([]*goredis.StringCmd, len(keys))
 	for i, key := range keys {
-		question := "PTTL"
-		if precise {
-			question = "PEXPIRETIME"
-		}
-		ends[i], dumps[i] = pipe.Do(ctx, question, key), pipe.Dump(ctx, key)
+		ends[i], dumps[i] = pipe.Do(ctx, s.expiry(), key), pipe.Dump(ctx, key)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, goredis.Nil) {
 		for _, dump := range dumps { // the clock is not everybody's to ask for
@@ -573,15 +583,23 @@ func (s *keyServer) read(ctx context.Context, database int, keys []string) ([]va
 	return values, nil
 }
 
+// expiry is the command that says when a key ends, or how long it lasts.
+func (s *keyServer) expiry() string {
+	if number(s.info["redis_version"]) >= tellsExpiry {
+		return "PEXPIRETIME"
+	}
+	return "PTTL"
+}
+
 // copyFunctions copies the libraries of functions, which are the server's, if the source has any and tells.
 func (k *keyValue) copyFunctions(ctx context.Context) error {
 	from := k.source.in(ctx, k.pairs[0].from)
 	libraries, err := from.Do(ctx, "FUNCTION", "LIST").Slice()
-	if err != nil && !isRefusal(err) {
-		return k.source.fault(err)
+	if isRefusal(err) {
+		err = nil // older servers have none, and some users may not ask
 	}
 	if err != nil || len(libraries) == 0 {
-		return nil
+		return k.source.fault(err)
 	}
 	dump, err := from.FunctionDump(ctx).Result()
 	if err != nil {
@@ -596,10 +614,10 @@ func (k *keyValue) alone(ctx context.Context) error {
 		return nil
 	}
 	list, err := k.source.in(ctx, k.pairs[0].from).ClientList(ctx).Result()
-	if isRefusal(err) {
-		return nil
-	}
 	if err != nil {
+		if isRefusal(err) {
+			err = nil
+		}
 		return k.source.fault(err)
 	}
 	for line := range strings.Lines(list) {
@@ -651,23 +669,31 @@ func (s *keyServer) fault(err error) error {
 	if !isRefusal(err) {
 		return s.faults.unreachable
 	}
-	text := err.Error()
+	return s.faults.ofRedis(err.Error())
+}
+
+// ofRedis is what the text of an error means.
+func (f faults) ofRedis(text string) error {
 	word, _, _ := strings.Cut(text, " ")
-	switch {
-	case word == "NOPERM", strings.Contains(text, "unknown command"):
-		return s.faults.forbids
-	case word == "NOAUTH", word == "WRONGPASS":
-		return s.faults.handle
-	case word == "READONLY", word == "MISCONF", word == "NOREPLICAS":
-		return s.faults.readOnly
-	case word == "MOVED", word == "CROSSSLOT", word == "ASK":
-		return s.faults.form
-	case word == "OOM":
+	switch word {
+	case "NOPERM":
+		return f.forbids
+	case "NOAUTH", "WRONGPASS":
+		return f.handle
+	case "READONLY", "MISCONF", "NOREPLICAS":
+		return f.readOnly
+	case "MOVED", "CROSSSLOT", "ASK":
+		return f.form
+	case "OOM":
 		return fault(outcome.TargetFull)
+	case "LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN":
+		return f.unreachable
+	}
+	switch {
+	case strings.Contains(text, "unknown command"): // a vendor has taken it away
+		return f.forbids
 	case strings.Contains(text, "payload version"), strings.Contains(text, "Bad data format"):
 		return fault(outcome.TargetOlder)
-	case word == "LOADING", word == "BUSY", word == "MASTERDOWN", word == "TRYAGAIN":
-		return s.faults.unreachable
 	default:
 		return fault(outcome.ToolFailed)
 	}
@@ -676,7 +702,7 @@ func (s *keyServer) fault(err error) error {
 // equal says whether both sides have the same. It ends at the first difference.
 func (k *keyValue) equal(ctx context.Context) (bool, error) {
 	differs := errors.New("they differ")
-	err := k.each(func(p databases) error {
+	err := k.each(ctx, func(ctx context.Context, p databases) error {
 		if err := k.values(ctx, p, func(values []value) error {
 			same, err := k.sameValues(ctx, p, values)
 			if err == nil && !same {

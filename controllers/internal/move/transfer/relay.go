@@ -77,7 +77,7 @@ func (r *relay) run(ctx context.Context) error {
 	if err != nil {
 		return errNotEnded // the tool has not even come
 	}
-	defer client.Close() //nolint:errcheck // everything was said
+	defer client.Close()
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
 	if err := r.welcome(client); err != nil {

@@ -126,8 +126,8 @@ func start(cmd *exec.Cmd, options string) error {
 	if err != nil {
 		return err //nolint:wrapcheck // it becomes an exit code
 	}
-	defer r.Close() //nolint:errcheck // the child has its own
-	defer w.Close() //nolint:errcheck // whether it was written shows below
+	defer r.Close() // the child has its own
+	defer w.Close()
 	cmd.ExtraFiles = []*os.File{r}
 	if err := cmd.Start(); err != nil {
 		return err //nolint:wrapcheck // it becomes an exit code

@@ -164,8 +164,11 @@ const (
 	quiet = time.Minute
 )
 
-// search tries a handle until it leads to a server. find returns false if it does not.
-func search(ctx context.Context, t v1alpha1.ServiceType, s Side, f faults, find func(context.Context, wire.Dialer, wire.Target) (wire.Result, bool)) error {
+// finding looks for a way to a server; false: there is none.
+type finding func(context.Context, wire.Dialer, wire.Target) (wire.Result, bool)
+
+// search tries a handle until it leads to a server.
+func search(ctx context.Context, t v1alpha1.ServiceType, s Side, f faults, find finding) error {
 	to, failed := wire.Parse(t, s.Handle)
 	if failed != nil {
 		return f.handle
