@@ -188,7 +188,7 @@ func (r *Relay) ready(ctx context.Context) int32 {
 	if err != nil {
 		return targetFault(err)
 	}
-	if !target.follows(r.move.From) || target["master_link_status"] != "up" {
+	if !target.follows(r.move.From) || !target.isCopy() {
 		return outcome.OutOfSync
 	}
 	// What is on its way must be less than what the clients can wait for.
@@ -275,7 +275,7 @@ func (r *Relay) catchUp(ctx context.Context) int32 {
 		switch {
 		case err != nil:
 			return targetFault(err)
-		case !target.follows(r.move.From), target["master_link_status"] != "up":
+		case !target.follows(r.move.From), !target.isCopy():
 			return outcome.OutOfSync
 		case target.number("slave_repl_offset") >= source.number("master_repl_offset"):
 			return outcome.Done

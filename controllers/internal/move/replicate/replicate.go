@@ -118,7 +118,7 @@ func (m *Move) seed(ctx context.Context, from, to *redis.Client, r Requirements)
 		}
 		return outcome.Seeding
 	}
-	if target["master_link_status"] == "up" && target.number("slave_repl_offset") >= source.number("master_repl_offset") {
+	if target.isCopy() && target.number("slave_repl_offset") >= source.number("master_repl_offset") {
 		return outcome.Done
 	}
 	return outcome.Progress(target.number("used_memory"), source.number("used_memory"))
@@ -197,6 +197,13 @@ func (i info) number(name string) int64 {
 // follows says whether the server is a replica of that one.
 func (i info) follows(address string) bool {
 	return i["role"] == "slave" && net.JoinHostPort(i["master_host"], i["master_port"]) == address
+}
+
+// isCopy says whether a server that follows another one has its data, and would still have it if it were killed now. A Redis
+// writes a copy that has just arrived to its append-only file in the background: until that is over, it comes back with what
+// the file had before, and without whatever was written since.
+func (i info) isCopy() bool {
+	return i["master_link_status"] == "up" && i.number("aof_rewrite_in_progress") == 0 && i.number("aof_rewrite_scheduled") == 0
 }
 
 // version is major and minor as one number.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -274,6 +275,62 @@ func TestServersThatAreStartedAgain(t *testing.T) {
 	}
 	if got := s.target.app.Get(ctx, "k").Val(); got != "v2" {
 		t.Errorf("the target has k = %q", got)
+	}
+}
+
+// A target that keeps its file comes back as a server of its own, with the copy that it had. That is data which only this move
+// may replace.
+func TestATargetThatComesBackWithItsCopy(t *testing.T) {
+	file := []string{"--appendonly", "yes"}
+	s := newStage(t, file, file)
+	ctx := t.Context()
+	s.no(s.source.app.Set(ctx, "k", "v", 0).Err())
+	s.want("Seed", s.seed(Requirements{}), outcome.Done)
+	s.target.Restart()
+	if got := s.target.app.Get(ctx, "k").Val(); got != "v" || role(s.to()) != "master" {
+		t.Fatalf("the target came back as a %s with k = %q", role(s.to()), got)
+	}
+	s.no(s.source.app.Set(ctx, "k", "v2", 0).Err())
+	s.want("Seed of who does not know whose copy it is", s.seed(Requirements{}), outcome.TargetNotEmpty)
+	s.want("Seed again", s.seed(Requirements{Replace: true}), outcome.Done)
+	if got := s.target.app.Get(ctx, "k").Val(); got != "v2" {
+		t.Errorf("the target has k = %q", got)
+	}
+}
+
+// What a target has got is not in its file at once: Redis writes it there in the background, and drops it if the process ends
+// before. Nothing is cut over until it is there.
+func TestACutWaitsForTheFile(t *testing.T) {
+	file := []string{"--appendonly", "yes"}
+	s := newStage(t, file, file)
+	ctx := t.Context()
+	for i := range 20 {
+		s.no(s.source.app.Set(ctx, strconv.Itoa(i), "v", 0).Err())
+	}
+	s.no(s.source.app.Close())
+	s.target.admin("CONFIG", "SET", "rdb-key-save-delay", "200000") // microseconds for each key, also of this file
+	look := func() int32 { return s.Move.seed(ctx, s.from(), s.to(), Requirements{}) }
+	s.want("Seed", look(), outcome.Seeding)
+	s.await("the target follows", func() bool {
+		i, err := infoOf(ctx, s.to())
+		return err == nil && i["master_link_status"] == "up"
+	})
+	if _, underWay := outcome.Percent(look()); !underWay {
+		t.Errorf("Seed while the file is written = %d", look())
+	}
+	s.run()
+	client := s.client()
+	s.no(client.Ping(ctx).Err())
+	s.want("Cut while the file is written", s.cut(), outcome.OutOfSync)
+	s.want("Seed", s.seed(Requirements{}), outcome.Done)
+	s.await("the cut", func() bool { return s.cut() == outcome.Done })
+	s.no(client.Set(ctx, "after", "v", 0).Err())
+	s.target.Restart() // it is killed
+	if keys := s.target.app.DBSize(ctx).Val(); keys != 23 { // with both marks
+		t.Errorf("the target came back with %d keys", keys)
+	}
+	if over, err := marked(ctx, s.to(), s.over()); err != nil || !over {
+		t.Errorf("the target came back with the mark: %t, %v", over, err)
 	}
 }
 
