@@ -232,9 +232,8 @@ func (i info) keys() int64 {
 
 func sourceFault(err error) int32 {
 	switch text := err.Error(); {
-	case strings.HasPrefix(text, "WRONGPASS"):
-		return outcome.SourceTooOld // or the access list was changed: the server does not know the user
-	case strings.HasPrefix(text, "NOPERM"), strings.HasPrefix(text, "NOAUTH"):
+	// There is a password, so the Secret is not one of an earlier version.
+	case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOPERM"), strings.HasPrefix(text, "NOAUTH"):
 		return outcome.SourceRefuses
 	default:
 		return outcome.SourceUnreachable

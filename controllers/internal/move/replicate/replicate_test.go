@@ -216,7 +216,7 @@ func TestRefusals(t *testing.T) {
 		"a target with data to be replaced":  {before: func(s *stage) { s.target.app.Set(s.Context(), "k", "v", 0) }, requirements: Requirements{Replace: true}},
 		"a target that is too small":         {target: []string{"--maxmemory", "3mb"}, before: func(s *stage) { s.source.app.Set(s.Context(), "k", megabytes, 0) }, want: outcome.TargetTooSmall},
 		"a volume that is too small":         {requirements: Requirements{Storage: 1 << 20}, want: outcome.TargetTooSmall},
-		"a wrong password of the source":     {before: func(s *stage) { s.FromPassword = "c4n4ry" }, want: outcome.SourceTooOld},
+		"a wrong password of the source":     {before: func(s *stage) { s.FromPassword = "c4n4ry" }, want: outcome.SourceRefuses},
 		"a wrong password of the target":     {before: func(s *stage) { s.ToPassword = "c4n4ry" }, want: outcome.TargetRefuses},
 		"a source whose rights were changed": {secret: withoutInfo, want: outcome.SourceRefuses},
 		"a source that is away":              {before: func(s *stage) { s.source.Stop() }, want: outcome.SourceUnreachable},
