@@ -239,6 +239,20 @@ func TestAMoveThatNeedsAPerson(t *testing.T) {
 	}
 }
 
+// What it says about the apps is true also where the data has to be copied once more after they were attached.
+func TestATimeoutSaysWhatApps(t *testing.T) {
+	late := []func(*observation){moveAt(v1alpha1.MoveSeeding, "s"), moveJob("seed", endedJob("s", outcome.Seeding)), after(2 * time.Hour)}
+	for want, attached := range map[string][]func(*observation){
+		"No app was touched.":                                              late,
+		"Apps that are attached here go on to use the data of the source.": append(late, withRelay(1), bindings(bindingOn("a", "visits", "visits", true))),
+	} {
+		p := makePlan(seeded(attached...))
+		if got := condition.Find(p.status.Conditions, v1alpha1.ConditionSeeded); got.Reason != v1alpha1.ReasonSeedTimeout || !strings.Contains(got.Message, want) {
+			t.Errorf("%s: %s; want %s", got.Reason, got.Message, want)
+		}
+	}
+}
+
 // The source is kept until its data is elsewhere.
 func TestASourceIsKept(t *testing.T) {
 	o := observed(redisSpec, redisChildren(1, ""), withHandle("visits-1", "uri", 1), keptFor(time.Hour), func(o *observation) {
