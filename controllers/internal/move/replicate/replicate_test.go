@@ -75,17 +75,6 @@ func (s *stage) no(err error) {
 	}
 }
 
-func (s *stage) await(what string, holds func() bool) {
-	s.Helper()
-	for range 1500 {
-		if holds() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.Fatalf("%s: not in 15 s", what)
-}
-
 func (s *stage) seed(r Requirements) int32 {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), 15*time.Second)
@@ -170,7 +159,7 @@ func TestMove(t *testing.T) {
 	}
 	s.want("Cut while another app is on the source", s.cut(), outcome.OthersConnected)
 	s.no(s.source.app.Close())
-	s.await("the cut", func() bool { return s.cut() == outcome.Done })
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
 	s.want("Cut again", s.cut(), outcome.Done)
 	s.want("Seed after the cut", s.seed(Requirements{}), outcome.Done)
 	if n, err := client.Incr(ctx, "counter").Result(); err != nil || n != 43 {
@@ -263,13 +252,13 @@ func TestServersThatAreStartedAgain(t *testing.T) {
 	s.target.Restart()
 	client := s.client()
 	s.no(client.Set(ctx, "k", "v", 0).Err())
-	s.await("the relay listens again", func() bool { return s.cut() == outcome.OutOfSync })
+	testredis.Await(s, "the relay listens again", func() bool { return s.cut() == outcome.OutOfSync })
 	s.want("Seed", s.seed(Requirements{}), outcome.Done)
 	// The source comes back. Here it has no data on a disk.
 	s.source.Restart()
-	s.await("apps get to the source again", func() bool { return client.Set(ctx, "k", "v2", 0).Err() == nil })
-	s.await("the target follows again", func() bool { return s.seed(Requirements{}) == outcome.Done })
-	s.await("the cut", func() bool { return s.cut() == outcome.Done })
+	testredis.Await(s, "apps get to the source again", func() bool { return client.Set(ctx, "k", "v2", 0).Err() == nil })
+	testredis.Await(s, "the target follows again", func() bool { return s.seed(Requirements{}) == outcome.Done })
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
 	if got := client.Get(ctx, "k").Val(); got != "v2" {
 		t.Errorf("k = %q", got)
 	}
@@ -311,7 +300,7 @@ func TestACutWaitsForTheFile(t *testing.T) {
 	s.target.admin("CONFIG", "SET", "rdb-key-save-delay", "200000") // microseconds for each key, also of this file
 	look := func() int32 { return s.Move.seed(ctx, s.from(), s.to(), Requirements{}) }
 	s.want("Seed", look(), outcome.Seeding)
-	s.await("the target follows", func() bool {
+	testredis.Await(s, "the target follows", func() bool {
 		i, err := infoOf(ctx, s.to())
 		return err == nil && i["master_link_status"] == "up"
 	})
@@ -323,7 +312,7 @@ func TestACutWaitsForTheFile(t *testing.T) {
 	s.no(client.Ping(ctx).Err())
 	s.want("Cut while the file is written", s.cut(), outcome.OutOfSync)
 	s.want("Seed", s.seed(Requirements{}), outcome.Done)
-	s.await("the cut", func() bool { return s.cut() == outcome.Done })
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
 	s.no(client.Set(ctx, "after", "v", 0).Err())
 	s.target.Restart() // it is killed
 	if keys := s.target.app.DBSize(ctx).Val(); keys != 23 { // with both marks
@@ -392,7 +381,7 @@ func TestTwoRelays(t *testing.T) {
 	s.no(other.Set(ctx, "k", "v2", 0).Err())
 	s.want("Cut while apps come through both", s.cut(), outcome.OthersConnected)
 	s.no(other.Close())
-	s.await("the cut", func() bool { return s.cut() == outcome.Done })
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
 	s.no(first.Set(ctx, "k", "v3", 0).Err())
 	if got := s.target.app.Get(ctx, "k").Val(); got != "v3" {
 		t.Errorf("the target has k = %q", got)
