@@ -352,6 +352,11 @@ func saidBefore(p *plan, otherwise condition.State) condition.State {
 func (o *observation) seedOn(p *plan) condition.State {
 	at := p.status.Move
 	state := saidBefore(p, o.seedingState(at))
+	if o.relay == nil && len(o.attached) > 0 {
+		// The data is copied once more. Until it is here, apps that are attached get to the source through the relay.
+		p.step.start = o.move(at).RelayJob(handle.JobName(o.service.Name, o.nonce))
+		return state
+	}
 	if limit := o.service.Spec.SeedFrom.Timeout; limit != nil {
 		if left := at.Since.Add(limit.Duration).Sub(o.now); left > 0 {
 			p.lookAgain(left)
