@@ -226,8 +226,8 @@ var errUnknown = errors.New("the target does not say whether it is written to")
 
 // promote makes the target the server that is written to. No command of a client is under way.
 func (r *Relay) promote(ctx context.Context) (int32, error) {
-	if err := r.from.Set(ctx, r.move.begun(), r.move.To, kept).Err(); err != nil {
-		return sourceFault(err), err //nolint:wrapcheck // it becomes an exit code
+	if err := mark(ctx, r.from, r.move.begun(), r.move.To); err != nil {
+		return sourceFault(err), err
 	}
 	// From here on nobody else writes to the source, either.
 	if err := r.from.Do(ctx, "CLIENT", "PAUSE", held.Milliseconds(), "WRITE").Err(); err != nil {

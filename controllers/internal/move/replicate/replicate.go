@@ -10,8 +10,11 @@
 //	bindery:move:ID:over on the target   the move is over: the target is written to, whatever else there is
 //	bindery:move:ID:cut on the source    a cut has begun: only the target can say whether the move is over
 //
-// The first is written, and on the disk, before the first command of a client reaches the target. Both keys end by
-// themselves after a month.
+//	bindery:move:ID:copy on both         what the target has is a copy that this move has made, and may be replaced
+//
+// The first is written, and on the disk, before the first command of a client reaches the target. The last is written to the
+// source before the target follows it, and arrives with the copy: a target that is started again follows nobody, and has
+// data. All keys end by themselves after a month.
 package replicate
 
 import (
@@ -54,6 +57,7 @@ type Move struct {
 // The marks, and where the relay is told to cut.
 func (m *Move) over() string    { return "bindery:move:" + m.ID + ":over" }
 func (m *Move) begun() string   { return "bindery:move:" + m.ID + ":cut" }
+func (m *Move) copied() string  { return "bindery:move:" + m.ID + ":copy" }
 func (m *Move) channel() string { return "bindery:move:" + m.ID }
 
 func (m *Move) from() *redis.Client { return connect(m.From, m.FromPassword) }
@@ -109,10 +113,18 @@ func (m *Move) seed(ctx context.Context, from, to *redis.Client, r Requirements)
 		}
 		return outcome.Done
 	}
+	own, err := marked(ctx, to, m.copied())
+	if err != nil {
+		return targetFault(err)
+	}
+	r.Replace = r.Replace || own
 	if code := m.check(source, target, r); code != outcome.Done {
 		return code
 	}
 	if !target.follows(m.From) {
+		if err := mark(ctx, from, m.copied(), m.To); err != nil {
+			return sourceFault(err)
+		}
 		if err := m.follow(ctx, to); err != nil {
 			return targetFault(err)
 		}
@@ -167,6 +179,30 @@ func marked(ctx context.Context, client *redis.Client, key string) (bool, error)
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// mark writes a mark of the move. A server that is full, and evicts nothing, takes no key: it gets a little more memory for
+// that moment. A full one is what data is moved away from.
+func mark(ctx context.Context, client *redis.Client, key, value string) error {
+	err := client.Set(ctx, key, value, kept).Err()
+	if err == nil || !strings.HasPrefix(err.Error(), "OOM ") {
+		return err //nolint:wrapcheck // it becomes an exit code
+	}
+	i, err := infoOf(ctx, client)
+	if err != nil {
+		return err
+	}
+	const room = 1 << 20
+	limit := i.number("maxmemory")
+	if err := setMaxMemory(ctx, client, max(limit, i.number("used_memory"))+room); err != nil {
+		return err
+	}
+	err = client.Set(ctx, key, value, kept).Err()
+	return errors.Join(err, setMaxMemory(context.WithoutCancel(ctx), client, limit))
+}
+
+func setMaxMemory(ctx context.Context, client *redis.Client, limit int64) error {
+	return client.ConfigSet(ctx, "maxmemory", strconv.FormatInt(limit, 10)).Err() //nolint:wrapcheck // it becomes an exit code
 }
 
 // info is what a server says about itself.

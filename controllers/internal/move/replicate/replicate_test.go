@@ -267,8 +267,8 @@ func TestServersThatAreStartedAgain(t *testing.T) {
 	}
 }
 
-// A target that keeps its file comes back as a server of its own, with the copy that it had. That is data which only this move
-// may replace.
+// A target that keeps its file comes back as a server of its own, with the copy that it had. This move may replace that data,
+// and no other one.
 func TestATargetThatComesBackWithItsCopy(t *testing.T) {
 	file := []string{"--appendonly", "yes"}
 	s := newStage(t, file, file)
@@ -280,10 +280,38 @@ func TestATargetThatComesBackWithItsCopy(t *testing.T) {
 		t.Fatalf("the target came back as a %s with k = %q", role(s.to()), got)
 	}
 	s.no(s.source.app.Set(ctx, "k", "v2", 0).Err())
-	s.want("Seed of who does not know whose copy it is", s.seed(Requirements{}), outcome.TargetNotEmpty)
-	s.want("Seed again", s.seed(Requirements{Replace: true}), outcome.Done)
+	another := s.Move
+	another.ID = "5678"
+	if code := another.Seed(ctx, Requirements{}); code != outcome.TargetNotEmpty {
+		t.Errorf("Seed of another move = %d, want %d", code, outcome.TargetNotEmpty)
+	}
+	s.want("Seed again", s.seed(Requirements{}), outcome.Done)
 	if got := s.target.app.Get(ctx, "k").Val(); got != "v2" {
 		t.Errorf("the target has k = %q", got)
+	}
+}
+
+// A Redis that is full is the one whose data has to move.
+func TestASourceThatIsFull(t *testing.T) {
+	s := newStage(t, []string{"--maxmemory", "4mb", "--maxmemory-policy", "noeviction"}, nil)
+	ctx := t.Context()
+	for i := range 10000 {
+		if s.source.app.Set(ctx, strconv.Itoa(i), strings.Repeat("x", 1000), 0).Err() != nil {
+			break
+		}
+	}
+	if err := s.source.app.Set(ctx, "k", strings.Repeat("x", 1000), 0).Err(); err == nil {
+		t.Fatal("the source is not full")
+	}
+	s.no(s.source.app.Close())
+	s.want("Seed", s.seed(Requirements{}), outcome.Done)
+	s.run()
+	client := s.client()
+	s.no(client.Ping(ctx).Err())
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
+	s.no(client.Set(ctx, "k", "v", 0).Err())
+	if got := s.from().ConfigGet(ctx, "maxmemory").Val()["maxmemory"]; got != "4194304" {
+		t.Errorf("maxmemory of the source is %s", got)
 	}
 }
 
@@ -314,9 +342,15 @@ func TestACutWaitsForTheFile(t *testing.T) {
 	s.want("Seed", s.seed(Requirements{}), outcome.Done)
 	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
 	s.no(client.Set(ctx, "after", "v", 0).Err())
-	s.target.Restart() // it is killed
-	if keys := s.target.app.DBSize(ctx).Val(); keys != 23 { // with both marks
-		t.Errorf("the target came back with %d keys", keys)
+	// While it syncs its file in the background, Redis keeps what is to be appended, for two seconds at most.
+	testredis.Await(s, "all is handed to the kernel", func() bool {
+		i, err := infoOf(ctx, s.to())
+		return err == nil && i["aof_buffer_length"] == "0"
+	})
+	// It is killed. It had 20 keys, the one of after the cut, and the three marks.
+	s.target.Restart()
+	if keys := s.target.app.DBSize(ctx).Val(); keys != 24 {
+		t.Errorf("the target came back with %d keys: %q", keys, s.target.app.Keys(ctx, "*").Val())
 	}
 	if over, err := marked(ctx, s.to(), s.over()); err != nil || !over {
 		t.Errorf("the target came back with the mark: %t, %v", over, err)
