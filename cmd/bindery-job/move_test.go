@@ -31,7 +31,7 @@ func TestMoveEndsWithWhatItFound(t *testing.T) {
 		"a source of an earlier version":       {"seed " + whole, "BINDERY_MOVE_FROM", 51},
 		"a source without a handle":            {"seed " + whole, "BINDERY_MOVE_SOURCE", 50},
 		"a target of an earlier version":       {"seed " + whole, "BINDERY_MOVE_TO", 56},
-		"a source that does not know the user": {"seed " + whole, "", 51},
+		"a source that does not know the user": {"seed " + whole, "", 50},
 		"a target that does not know the user": {"cut " + whole, "", 56},
 		"a source that is away":                {"seed --id=1 --from=127.0.0.1:1 --to=" + redis.Addr() + " --timeout=1s", "", 60},
 		"a target that is away":                {"cut --id=1 --to=127.0.0.1:1 --from=" + redis.Addr() + " --timeout=1s", "", 61},

@@ -361,13 +361,22 @@ func saidBefore(p *plan, otherwise condition.State) condition.State {
 func (o *observation) seedOn(p *plan) condition.State {
 	at := p.status.Move
 	state := saidBefore(p, o.seedingState(at))
+	if o.relay == nil && len(o.attached) > 0 {
+		// The data is copied once more. Until it is here, apps that are attached get to the source through the relay.
+		p.step.start = o.move(at).RelayJob(handle.JobName(o.service.Name, o.nonce))
+		return state
+	}
 	if limit := o.service.Spec.SeedFrom.Timeout; limit != nil {
 		if left := at.Since.Add(limit.Duration).Sub(o.now); left > 0 {
 			p.lookAgain(left)
 		} else if at.Attempt == 0 {
+			apps := "No app was touched"
+			if len(o.attached) > 0 {
+				apps = "Apps that are attached here go on to use the data of the source"
+			}
 			state = condition.False(v1alpha1.ReasonSeedTimeout, fmt.Sprintf("spec.seedFrom.timeout: after %s not all data of BackingService %s is here. "+
-				"No app was touched. The source may be written to faster than the data arrives: set spec.seedFrom.timeout higher, or write less",
-				limit.Duration, at.Source))
+				"%s. The source may be written to faster than the data arrives: set spec.seedFrom.timeout higher, or write less",
+				limit.Duration, at.Source, apps))
 		}
 	}
 	o.startStep(p, engine.MoveSeed)

@@ -180,6 +180,8 @@ func TestWhereAMoveIs(t *testing.T) {
 			func(o *observation) { o.moving.source = nil }}, "Attaching: SourceNotReady/Provisioned, to the relay, -"},
 		"the two have lost each other": {[]func(*observation){moveAt(v1alpha1.MoveCuttingOver, "c"), withRelay(1), here,
 			moveJob("cut", endedJob("c", outcome.OutOfSync))}, "Seeding: Seeding/Provisioned, to the relay, seed"},
+		"the relay is gone while the data is copied once more": {[]func(*observation){moveAt(v1alpha1.MoveSeeding, ""), here},
+			"Seeding: Seeding/Seeding, to the relay, relay"},
 		"the cut is done": {[]func(*observation){moveAt(v1alpha1.MoveCuttingOver, "c"), withRelay(1), here, moveJob("cut", complete("c"))},
 			"Done: Seeded/Provisioned, to its Pods, -"},
 		"the cut is done, and the status was not written": {[]func(*observation){moveAt(v1alpha1.MoveCuttingOver, "c"), withRelay(1), here,
@@ -235,6 +237,20 @@ func TestAMoveThatNeedsAPerson(t *testing.T) {
 		}
 		if p.retryAfter <= 0 || p.retryAfter > movePauseMax {
 			t.Errorf("%s: tried again after %s", o.Reason, p.retryAfter)
+		}
+	}
+}
+
+// What it says about the apps is true also where the data has to be copied once more after they were attached.
+func TestATimeoutSaysWhatApps(t *testing.T) {
+	late := []func(*observation){moveAt(v1alpha1.MoveSeeding, "s"), moveJob("seed", endedJob("s", outcome.Seeding)), after(2 * time.Hour)}
+	for want, attached := range map[string][]func(*observation){
+		"No app was touched.": late,
+		"Apps that are attached here go on to use the data of the source.": append(late, withRelay(1), bindings(bindingOn("a", "visits", "visits", true))),
+	} {
+		p := makePlan(seeded(attached...))
+		if got := condition.Find(p.status.Conditions, v1alpha1.ConditionSeeded); got.Reason != v1alpha1.ReasonSeedTimeout || !strings.Contains(got.Message, want) {
+			t.Errorf("%s: %s; want %s", got.Reason, got.Message, want)
 		}
 	}
 }

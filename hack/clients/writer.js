@@ -6,7 +6,7 @@ const http = require("http");
 const os = require("os");
 
 const url = process.env.REDIS_URL;
-const counts = { id: `${os.hostname()}`, set: 0, counted: 0, failed: 0, longestMs: 0, ended: false };
+const counts = { id: `${os.hostname()}`, set: 0, counted: 0, failed: 0, open: 0, longestMs: 0, ended: false };
 let ending = false;
 
 function sleep(milliseconds) {
@@ -28,8 +28,10 @@ async function connect() {
 }
 
 async function loop(client, number) {
-  for (let n = 0; !ending; n++) {
+  let open = false;
+  for (let n = 0; !ending; ) {
     const began = Date.now();
+    open = n % 5 !== 0;
     try {
       if (n % 5 === 0) {
         await client.incr("counter");
@@ -38,6 +40,8 @@ async function loop(client, number) {
         await client.set(`w:${counts.id}:${number}:${n}`, `${n}`);
         counts.set++;
       }
+      n++; // what failed is tried again
+      open = false;
     } catch (error) {
       counts.failed++;
       counts.error = error.message;
@@ -45,6 +49,7 @@ async function loop(client, number) {
     counts.longestMs = Math.max(counts.longestMs, Date.now() - began);
     await sleep(Number(process.env.PAUSE));
   }
+  counts.open += open ? 1 : 0;
 }
 
 function report() {

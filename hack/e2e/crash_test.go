@@ -142,7 +142,7 @@ func (s *scene) armKillerOf(pod *corev1.Pod) (kill func()) {
 		if !lines.Scan() || lines.Text() != "killed" {
 			s.Fatalf("the killer says %q, want killed", lines.Text())
 		}
-		s.Logf("killed the operator, %s after the word", time.Since(began).Round(time.Millisecond))
+		s.Logf("killed it, %s after the word", time.Since(began).Round(time.Millisecond))
 		s.no(command.Wait())
 	}
 }

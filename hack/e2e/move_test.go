@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,17 +43,11 @@ func TestMove(t *testing.T) {
 	suite.Test(t, features.New("the data of a Redis").
 		Setup(in(func(s *scene) {
 			s.provision("visits-0", stored("1Gi", "128Mi", ""))
-			s.kubectl("create", "configmap", "writer", "--from-file=../clients/writer.js")
-			manifest, err := os.ReadFile("testdata/writers.yaml")
-			s.no(err)
+			pause := 50 * time.Millisecond
 			if isLong() { // there is nothing beside it then
-				manifest = []byte(strings.NewReplacer("50ms", "5ms", `value: "50"`, `value: "5"`).Replace(string(manifest)))
+				pause = 5 * time.Millisecond
 			}
-			s.kubectlReads(string(manifest), "apply", "-f", "-")
-			for _, name := range writers {
-				s.bind(name, name, "visits-0")
-			}
-			s.awaitBinding(writers...)
+			s.runWriters(pause, "visits-0")
 			s.awaitWrites(enoughWrites)
 		})).
 		Assess("goes where its apps go, under their writes", in(func(s *scene) {
@@ -88,6 +81,20 @@ func TestMove(t *testing.T) {
 		Feature())
 }
 
+// runWriters runs the apps that write, attached to a Redis. Each of their loops pauses so long after a command.
+func (s *scene) runWriters(pause time.Duration, service string) {
+	s.Helper()
+	s.kubectl("create", "configmap", "writer", "--from-file=../clients/writer.js")
+	manifest, err := os.ReadFile("testdata/writers.yaml")
+	s.no(err)
+	paused := strings.NewReplacer("50ms", pause.String(), `value: "50"`, fmt.Sprintf(`value: "%d"`, pause.Milliseconds()))
+	s.kubectlReads(paused.Replace(string(manifest)), "apply", "-f", "-")
+	for _, name := range writers {
+		s.bind(name, name, service)
+	}
+	s.awaitBinding(writers...)
+}
+
 // stored is a Redis with a volume, whose data comes from another one, if from is not empty.
 func stored(size, maxMemory, from string) v1alpha1.BackingServiceSpec {
 	limit := resource.MustParse(maxMemory)
@@ -119,11 +126,12 @@ func (s *scene) requireMaster(master, follower string) {
 	}
 }
 
-// report is what a writer has done.
+// report is what a writer has done. A write that failed may have been done: Open are the keys of which that is not known.
 type report struct {
 	Set       int64  `json:"set"`
 	Counted   int64  `json:"counted"`
 	Failed    int64  `json:"failed"`
+	Open      int64  `json:"open"`
 	Error     string `json:"error"`
 	LongestMs int64  `json:"longestMs"`
 	Ended     bool   `json:"ended"`
@@ -143,8 +151,8 @@ func (s *scene) reports() map[string]report {
 	return reports
 }
 
-// awaitWrites waits until so many more writes were acknowledged to each app.
-func (s *scene) awaitWrites(count int64) {
+// awaitWrites waits until so many more writes were acknowledged to each app, and returns how many there are in a second.
+func (s *scene) awaitWrites(count int64) (perSecond float64) {
 	s.Helper()
 	began, since := time.Now(), s.written()
 	s.await(fmt.Sprintf("each app has written %d times", count), patience, func() string {
@@ -160,7 +168,9 @@ func (s *scene) awaitWrites(count int64) {
 	for name, n := range s.written() {
 		all += n - since[name]
 	}
-	s.Logf("%.0f writes a second", float64(all)/time.Since(began).Seconds())
+	perSecond = float64(all) / time.Since(began).Seconds()
+	s.Logf("%.0f writes a second", perSecond)
+	return perSecond
 }
 
 func (s *scene) written() map[string]int64 {
@@ -176,8 +186,21 @@ func (s *scene) written() map[string]int64 {
 	return written
 }
 
-// requireNothingLost stops the writers, compares what was acknowledged with what a Redis has, and starts them again.
+// requireNothingLost stops the writers, compares what was acknowledged with what a Redis has, and starts them again. None of
+// their writes has failed.
 func (s *scene) requireNothingLost(service string) {
+	s.Helper()
+	restart := s.stopWriters()
+	all, have := s.acknowledged(), s.counted(service)
+	s.Logf("%s: %d keys of %d, counter %d of %d", service, have.keys, all.Set, have.counter, all.Counted)
+	if have.keys != all.Set || have.counter != all.Counted {
+		s.Errorf("%s has %d keys, want %d; its counter is %d, want %d", service, have.keys, all.Set, have.counter, all.Counted)
+	}
+	restart()
+}
+
+// stopWriters ends all Pods that write, and returns what starts as many again. What they have done is reported by then.
+func (s *scene) stopWriters() (restart func()) {
 	s.Helper()
 	replicas := map[string]int32{}
 	for _, name := range writers {
@@ -201,24 +224,40 @@ func (s *scene) requireNothingLost(service string) {
 		}
 		return ""
 	})
-	var set, counted int64
+	return func() {
+		s.Helper()
+		for _, name := range writers {
+			edit(s, name, func(d *appsv1.Deployment) { d.Spec.Replicas = new(replicas[name]) })
+		}
+		for _, name := range writers {
+			s.awaitDeployment(name)
+		}
+	}
+}
+
+// acknowledged is what all writers have done together.
+func (s *scene) acknowledged() report {
+	s.Helper()
+	var all report
 	for _, r := range s.reports() {
-		set, counted = set+r.Set, counted+r.Counted
+		all.Set, all.Counted = all.Set+r.Set, all.Counted+r.Counted
+		all.Failed, all.Open = all.Failed+r.Failed, all.Open+r.Open
 	}
-	have, err := strconv.ParseInt(s.redis(service, "EVAL", "return #redis.call('KEYS', 'w:*')", "0"), 10, 64)
-	s.no(err)
-	counter, err := strconv.ParseInt(s.redis(service, "GET", "counter"), 10, 64)
-	s.no(err)
-	s.Logf("%s: %d keys of %d, counter %d of %d", service, have, set, counter, counted)
-	if have != set || counter != counted {
-		s.Errorf("%s has %d keys, want %d; its counter is %d, want %d", service, have, set, counter, counted)
+	return all
+}
+
+// counts are the keys of the writers in a Redis, and its counter.
+type counts struct{ keys, counter int64 }
+
+// counted counts them. The keys are no part of the script's answer, so there may be many.
+func (s *scene) counted(service string) counts {
+	s.Helper()
+	var c counts
+	text := s.redis(service, "EVAL", "return #redis.call('KEYS', 'w:*') .. ' ' .. (redis.call('GET', 'counter') or 0)", "0")
+	if _, err := fmt.Sscanf(text, "%d %d", &c.keys, &c.counter); err != nil {
+		s.Fatalf("counting the keys of %s: %v: %s", service, err, text)
 	}
-	for _, name := range writers {
-		edit(s, name, func(d *appsv1.Deployment) { d.Spec.Replicas = new(replicas[name]) })
-	}
-	for _, name := range writers {
-		s.awaitDeployment(name)
-	}
+	return c
 }
 
 // requireNoneFailedYet requires that no write of any client has failed, and says how long the longest took.

@@ -105,6 +105,17 @@ func (s *scene) password(service string) string {
 // redis runs redis-cli in the Pod of a Redis that Bindery provisioned, as the user that the handle names.
 func (s *scene) redis(service string, arguments ...string) string {
 	s.Helper()
-	return strings.TrimSpace(s.kubectlReads(s.password(service)+"\n", append([]string{"exec", "-i", service + "-0", "--",
-		"sh", "-c", `read -r REDISCLI_AUTH; export REDISCLI_AUTH; exec redis-cli "$@"`, "redis-cli"}, arguments...)...))
+	return s.redisAs("default", s.password(service), service, arguments...)
+}
+
+// redisAdmin does the same as the user for moves, who may also change the configuration.
+func (s *scene) redisAdmin(service string, arguments ...string) string {
+	s.Helper()
+	return s.redisAs("bindery-move", string(get[corev1.Secret](s, s.secretOf(service)).Data["move-password"]), service, arguments...)
+}
+
+func (s *scene) redisAs(user, password, service string, arguments ...string) string {
+	s.Helper()
+	return strings.TrimSpace(s.kubectlReads(password+"\n", append([]string{"exec", "-i", service + "-0", "--",
+		"sh", "-c", `read -r REDISCLI_AUTH; export REDISCLI_AUTH; exec redis-cli --user "$0" "$@"`, user}, arguments...)...))
 }

@@ -30,7 +30,7 @@ import (
 
 const (
 	// patience is how long anything may take that involves Pods which start and end.
-	patience = 2 * time.Minute
+	patience = 5 * time.Minute
 	// soon is how long anything may take that involves none.
 	soon = 20 * time.Second
 	// untouched is how long nothing must happen to be sure that nothing will: several times what the operator takes.

@@ -25,15 +25,15 @@ test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which 
 	@CLUSTER=kind $(MAKE) cluster-down
 
 # Those that need time, and those that do more where there is time.
-LONG_TESTS := ^(TestQuickStart|TestSizing|TestKills|TestHandOver|TestMove|TestCatalog|TestSwapOfTypesUnderLoad)$$
+LONG_TESTS := ^(TestQuickStart|TestSizing|TestKills|TestHandOver|TestMove|TestMoveFaults|TestCatalog|TestSwapOfTypesUnderLoad)$$
 
 .PHONY: test-long
-test-long: deploy cluster-load-servers $(BIN)/helm3 $(BIN)/etcd ## Run what takes long: the second story, the quick start with both versions of Helm, more kills and faults, a leader that is killed, each type alone, thousands of Bindings.
+test-long: deploy cluster-load-servers $(BIN)/helm3 $(BIN)/etcd ## Run what takes long: the second story, the quick start with both versions of Helm, more kills and faults, also of moves, a leader that is killed, each type alone, thousands of Bindings.
 	@hack/demo/catalog.sh
 	@hack/demo/move.sh
 	KUBEBUILDER_ASSETS=$(BIN) BINDERY_FAULT_SCHEDULES=2000 go test -count=1 -timeout 30m -run '^TestFaults$$' ./controllers
 	KUBEBUILDER_ASSETS=$(BIN) LONG=1 go test -count=1 -timeout 30m -run '^TestCrashAfterEveryWrite$$/there_and_back' ./controllers
-	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 90m -v -run '$(LONG_TESTS)' $(TEST_FLAGS) ./hack/e2e/...
+	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 120m -v -run '$(LONG_TESTS)' $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
 bench: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm ## Measure the budgets: time against a bare loop, requests and memory at a restart, and what Bindings cost a write.

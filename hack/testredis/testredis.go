@@ -28,6 +28,7 @@ const (
 
 	// A server is up in some ten milliseconds. The bounds are for machines that are busy with something else.
 	startWithin = 20 * time.Second
+	holdsWithin = time.Minute
 	// Between looking for a free port and taking it another process may take it.
 	ports = 5
 )
@@ -89,6 +90,16 @@ func start(s *Server) *Server {
 	}
 	tb.Fatalf("start %s: %v", program, err)
 	return nil
+}
+
+// Await waits until something holds about a server, and fails the test if it never does.
+func Await(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(holdsWithin); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("%s: not in %s", what, holdsWithin)
+		}
+	}
 }
 
 // Addr is the host and port.

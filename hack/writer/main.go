@@ -1,9 +1,11 @@
 // Command writer writes to the Redis of REDIS_URL without pause, with a client as apps use it, and knows what was
 // acknowledged: so a test finds out whether a write is lost, or fails, while something happens to the Redis. With -collect, it
 // is the server that the writers report to instead. hack/clients/writer.js does the same with the clients of JavaScript.
+// With -watch, it says how the two servers of a move are.
 //
-// A writer adds one key for each acknowledged SET, and counts each acknowledged INCR of the key "counter". It reports its
-// counts every second, and when it ends.
+// A writer adds one key for each acknowledged SET, and counts each acknowledged INCR of the key "counter". A SET that failed
+// may have been done: it is tried again with the same key, so there are as many keys as acknowledged SETs, and those that a
+// writer had open when it ended. It reports its counts every second, and when it ends.
 package main
 
 import (
@@ -27,10 +29,12 @@ import (
 
 // report is what one writer has done so far.
 type report struct {
-	ID        string `json:"id"`
-	Set       int64  `json:"set"`
-	Counted   int64  `json:"counted"`
-	Failed    int64  `json:"failed"`
+	ID      string `json:"id"`
+	Set     int64  `json:"set"`
+	Counted int64  `json:"counted"`
+	Failed  int64  `json:"failed"`
+	// Open are the keys that were tried, and not acknowledged. It counts when the writer has ended.
+	Open      int64  `json:"open"`
 	Error     string `json:"error,omitempty"`
 	LongestMs int64  `json:"longestMs"`
 	Ended     bool   `json:"ended"`
@@ -41,12 +45,18 @@ func main() {
 	to := flag.String("report", "", "The `URL` that reports are sent to.")
 	loops := flag.Int("loops", 4, "How `many` commands are under way at once.")
 	pause := flag.Duration("pause", 10*time.Millisecond, "How `long` each loop waits after a command.")
+	watched := flag.String("watch", "", "Watch the move with this `id` instead.")
+	from := flag.String("from", "", "The `address` of the server whose data moves.")
+	target := flag.String("to", "", "The `address` of the server that gets it.")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	var err error
-	if *collects != "" {
+	switch {
+	case *collects != "":
 		err = collect(ctx, *collects)
-	} else {
+	case *watched != "":
+		err = watch(ctx, *watched, *from, *target)
+	default:
 		err = write(ctx, *to, *loops, *pause)
 	}
 	stop()
@@ -91,8 +101,8 @@ type writer struct {
 	id     string
 	client *redis.Client
 
-	set, counted, failed, longest atomic.Int64
-	last                          atomic.Value
+	set, counted, failed, open, longest atomic.Int64
+	last                                atomic.Value
 }
 
 func write(ctx context.Context, to string, loops int, pause time.Duration) error {
@@ -142,10 +152,12 @@ func sayReady() (stop func()) {
 
 // loop writes until the context ends. A command that has begun is not given up.
 func (w *writer) loop(ctx context.Context, loop int, pause time.Duration) {
-	for n := 0; ctx.Err() == nil; n++ {
+	n, counts := 0, true
+	var err error
+	for ctx.Err() == nil {
 		began := time.Now()
-		var err error
-		if n%5 == 0 {
+		counts = n%5 == 0
+		if counts {
 			err = w.client.Incr(context.WithoutCancel(ctx), "counter").Err()
 		} else {
 			err = w.client.Set(context.WithoutCancel(ctx), fmt.Sprintf("w:%s:%d:%d", w.id, loop, n), n, 0).Err()
@@ -158,17 +170,23 @@ func (w *writer) loop(ctx context.Context, loop int, pause time.Duration) {
 		case err != nil:
 			w.failed.Add(1)
 			w.last.Store(err.Error())
-		case n%5 == 0:
+			n-- // the same once more
+		case counts:
 			w.counted.Add(1)
 		default:
 			w.set.Add(1)
 		}
+		n++
 		time.Sleep(pause)
+	}
+	if err != nil && !counts {
+		w.open.Add(1)
 	}
 }
 
 func (w *writer) report(ctx context.Context, to string, ended bool) {
-	r := report{ID: w.id, Set: w.set.Load(), Counted: w.counted.Load(), Failed: w.failed.Load(), LongestMs: w.longest.Load(), Ended: ended}
+	r := report{ID: w.id, Set: w.set.Load(), Counted: w.counted.Load(), Failed: w.failed.Load(), Open: w.open.Load(),
+		LongestMs: w.longest.Load(), Ended: ended}
 	r.Error, _ = w.last.Load().(string)
 	body, err := json.Marshal(r)
 	if err != nil {

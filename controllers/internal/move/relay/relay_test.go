@@ -41,7 +41,7 @@ func newStage(t *testing.T) *stage {
 	host, port, err := net.SplitHostPort(first.Addr())
 	s.no(err)
 	s.no(s.new.Do(ctx, "REPLICAOF", host, port).Err())
-	s.await("the second follows the first", func() bool {
+	testredis.Await(s, "the second follows the first", func() bool {
 		return strings.Contains(s.new.Info(ctx, "replication").Val(), "master_link_status:up")
 	})
 	s.relay = New(Server{Dial: dialer(first.Addr()), Passwords: map[string]string{second.Password: first.Password}})
@@ -80,17 +80,6 @@ func (s *stage) no(err error) {
 	}
 }
 
-func (s *stage) await(what string, holds func() bool) {
-	s.Helper()
-	for range 2000 {
-		if holds() {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	s.Fatalf("%s: not in 10 s", what)
-}
-
 // app is a client through the relay that tries nothing twice.
 func (s *stage) app(protocol int, change ...func(*redis.Options)) *redis.Client {
 	s.Helper()
@@ -108,7 +97,7 @@ func (s *stage) promote(ctx context.Context) error {
 	if err := s.old.Do(ctx, "CLIENT", "PAUSE", "10000", "WRITE").Err(); err != nil {
 		return err
 	}
-	s.await("all is there", func() bool {
+	testredis.Await(s, "all is there", func() bool {
 		return offset(s.old, ctx, "master_repl_offset") == offset(s.new, ctx, "slave_repl_offset")
 	})
 	for _, body := range s.relay.Scripts() {
@@ -131,7 +120,7 @@ func (s *stage) cut() Outcome {
 	outcome, err := s.relay.Cut(s.Context(), Cut{
 		Target: s.target, Quiet: 5 * time.Second, Promote: s.promote,
 		Waiting: func(ctx context.Context, clients int) error {
-			s.await("they wait", func() bool {
+			testredis.Await(s, "they wait", func() bool {
 				return strings.Contains(s.new.Info(ctx, "clients").Val(), fmt.Sprintf("blocked_clients:%d", clients))
 			})
 			return nil
@@ -240,10 +229,10 @@ func TestCutUnderLoad(t *testing.T) {
 					return err
 				})
 			}
-			s.await("all are at work", func() bool { return counted.Load() > 500 && added.Load() > 20 })
+			testredis.Await(s, "all are at work", func() bool { return counted.Load() > 500 && added.Load() > 20 })
 			outcome := s.cut()
 			before := counted.Load()
-			s.await("all go on", func() bool { return counted.Load() > before+500 || t.Failed() })
+			testredis.Await(s, "all go on", func() bool { return counted.Load() > before+500 || t.Failed() })
 			stop()
 			all.Wait()
 			if outcome.Closed > 0 || outcome.Moved == 0 {
@@ -305,7 +294,7 @@ func TestWaitingClients(t *testing.T) {
 		_, err := client.BLPop(ctx, 2*time.Second, "empty").Result()
 		return "", err
 	})
-	s.await("they wait", func() bool { return strings.Contains(s.old.Info(ctx, "clients").Val(), "blocked_clients:4") })
+	testredis.Await(s, "they wait", func() bool { return strings.Contains(s.old.Info(ctx, "clients").Val(), "blocked_clients:4") })
 	if outcome := s.cut(); outcome.Closed > 0 {
 		t.Errorf("%d were closed", outcome.Closed)
 	}
@@ -438,7 +427,7 @@ func TestWhatCannotGoOn(t *testing.T) {
 	tracking.want("%", "HELLO", "3")
 	tracking.want("+OK", "CLIENT", "TRACKING", "ON")
 	tracking.want("_", "GET", "k")
-	s.await("all is written", func() bool { return s.old.Exists(s.Context(), "unheard").Val() == 1 })
+	testredis.Await(s, "all is written", func() bool { return s.old.Exists(s.Context(), "unheard").Val() == 1 })
 	if outcome := s.cut(); outcome.Closed != len(closed) || outcome.Moved != 2 {
 		t.Errorf("%+v", outcome)
 	}
@@ -492,7 +481,7 @@ func TestTransactions(t *testing.T) {
 	watching.want("+OK", "WATCH", "still")
 	cut := make(chan Outcome)
 	go func() { cut <- s.cut() }()
-	s.await("a cut waits", func() bool {
+	testredis.Await(s, "a cut waits", func() bool {
 		s.relay.mu.Lock()
 		defer s.relay.mu.Unlock()
 		return s.relay.cutting
@@ -530,7 +519,7 @@ func TestACutThatFails(t *testing.T) {
 	if _, err := s.relay.Cut(t.Context(), cut); err != nil {
 		t.Fatal(err)
 	}
-	s.await("the late one is there", func() bool { return s.new.Get(t.Context(), "late").Val() == "v" })
+	testredis.Await(s, "the late one is there", func() bool { return s.new.Get(t.Context(), "late").Val() == "v" })
 	s.no(client.Set(t.Context(), "k", "v3", 0).Err())
 	if got := s.new.Get(t.Context(), "k").Val(); got != "v3" {
 		t.Errorf("k = %q", got)
@@ -562,8 +551,8 @@ func TestEnds(t *testing.T) {
 	another := s.raw()
 	another.want("+PONG", "PING")
 	s.no(another.Close())
-	s.await("nobody is left", func() bool { return s.relay.Clients() == 0 })
-	s.await("nobody is left behind the relay", func() bool {
+	testredis.Await(s, "nobody is left", func() bool { return s.relay.Clients() == 0 })
+	testredis.Await(s, "nobody is left behind the relay", func() bool {
 		return strings.Contains(s.old.Info(t.Context(), "clients").Val(), "connected_clients:1\r")
 	})
 }

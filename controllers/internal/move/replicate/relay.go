@@ -188,7 +188,7 @@ func (r *Relay) ready(ctx context.Context) int32 {
 	if err != nil {
 		return targetFault(err)
 	}
-	if !target.follows(r.move.From) || target["master_link_status"] != "up" {
+	if !target.follows(r.move.From) || !target.isCopy() {
 		return outcome.OutOfSync
 	}
 	// What is on its way must be less than what the clients can wait for.
@@ -226,8 +226,8 @@ var errUnknown = errors.New("the target does not say whether it is written to")
 
 // promote makes the target the server that is written to. No command of a client is under way.
 func (r *Relay) promote(ctx context.Context) (int32, error) {
-	if err := r.from.Set(ctx, r.move.begun(), r.move.To, kept).Err(); err != nil {
-		return sourceFault(err), err //nolint:wrapcheck // it becomes an exit code
+	if err := mark(ctx, r.from, r.move.begun(), r.move.To); err != nil {
+		return sourceFault(err), err
 	}
 	// From here on nobody else writes to the source, either.
 	if err := r.from.Do(ctx, "CLIENT", "PAUSE", held.Milliseconds(), "WRITE").Err(); err != nil {
@@ -275,7 +275,7 @@ func (r *Relay) catchUp(ctx context.Context) int32 {
 		switch {
 		case err != nil:
 			return targetFault(err)
-		case !target.follows(r.move.From), target["master_link_status"] != "up":
+		case !target.follows(r.move.From), !target.isCopy():
 			return outcome.OutOfSync
 		case target.number("slave_repl_offset") >= source.number("master_repl_offset"):
 			return outcome.Done

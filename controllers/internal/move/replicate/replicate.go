@@ -10,8 +10,11 @@
 //	bindery:move:ID:over on the target   the move is over: the target is written to, whatever else there is
 //	bindery:move:ID:cut on the source    a cut has begun: only the target can say whether the move is over
 //
-// The first is written, and on the disk, before the first command of a client reaches the target. Both keys end by
-// themselves after a month.
+//	bindery:move:ID:copy on both         what the target has is a copy that this move has made, and may be replaced
+//
+// The first is written, and on the disk, before the first command of a client reaches the target. The last is written to the
+// source before the target follows it, and arrives with the copy: a target that is started again follows nobody, and has
+// data. All keys end by themselves after a month.
 package replicate
 
 import (
@@ -54,6 +57,7 @@ type Move struct {
 // The marks, and where the relay is told to cut.
 func (m *Move) over() string    { return "bindery:move:" + m.ID + ":over" }
 func (m *Move) begun() string   { return "bindery:move:" + m.ID + ":cut" }
+func (m *Move) copied() string  { return "bindery:move:" + m.ID + ":copy" }
 func (m *Move) channel() string { return "bindery:move:" + m.ID }
 
 func (m *Move) from() *redis.Client { return connect(m.From, m.FromPassword) }
@@ -109,16 +113,24 @@ func (m *Move) seed(ctx context.Context, from, to *redis.Client, r Requirements)
 		}
 		return outcome.Done
 	}
+	own, err := marked(ctx, to, m.copied())
+	if err != nil {
+		return targetFault(err)
+	}
+	r.Replace = r.Replace || own
 	if code := m.check(source, target, r); code != outcome.Done {
 		return code
 	}
 	if !target.follows(m.From) {
+		if err := mark(ctx, from, m.copied(), m.To); err != nil {
+			return sourceFault(err)
+		}
 		if err := m.follow(ctx, to); err != nil {
 			return targetFault(err)
 		}
 		return outcome.Seeding
 	}
-	if target["master_link_status"] == "up" && target.number("slave_repl_offset") >= source.number("master_repl_offset") {
+	if target.isCopy() && target.number("slave_repl_offset") >= source.number("master_repl_offset") {
 		return outcome.Done
 	}
 	return outcome.Progress(target.number("used_memory"), source.number("used_memory"))
@@ -169,6 +181,30 @@ func marked(ctx context.Context, client *redis.Client, key string) (bool, error)
 	return err == nil, err
 }
 
+// mark writes a mark of the move. A server that is full, and evicts nothing, takes no key: it gets a little more memory for
+// that moment. A full one is what data is moved away from.
+func mark(ctx context.Context, client *redis.Client, key, value string) error {
+	err := client.Set(ctx, key, value, kept).Err()
+	if err == nil || !strings.HasPrefix(err.Error(), "OOM ") {
+		return err //nolint:wrapcheck // it becomes an exit code
+	}
+	i, err := infoOf(ctx, client)
+	if err != nil {
+		return err
+	}
+	const room = 1 << 20
+	limit := i.number("maxmemory")
+	if err := setMaxMemory(ctx, client, max(limit, i.number("used_memory"))+room); err != nil {
+		return err
+	}
+	err = client.Set(ctx, key, value, kept).Err()
+	return errors.Join(err, setMaxMemory(context.WithoutCancel(ctx), client, limit))
+}
+
+func setMaxMemory(ctx context.Context, client *redis.Client, limit int64) error {
+	return client.ConfigSet(ctx, "maxmemory", strconv.FormatInt(limit, 10)).Err() //nolint:wrapcheck // it becomes an exit code
+}
+
 // info is what a server says about itself.
 type info map[string]string
 
@@ -199,6 +235,13 @@ func (i info) follows(address string) bool {
 	return i["role"] == "slave" && net.JoinHostPort(i["master_host"], i["master_port"]) == address
 }
 
+// isCopy says whether a server that follows another one has its data, and would still have it if it were killed now. A Redis
+// writes a copy that has just arrived to its append-only file in the background: until that is over, it comes back with what
+// the file had before, and without whatever was written since.
+func (i info) isCopy() bool {
+	return i["master_link_status"] == "up" && i.number("aof_rewrite_in_progress") == 0 && i.number("aof_rewrite_scheduled") == 0
+}
+
 // version is major and minor as one number.
 func (i info) version() int {
 	var major, minor int
@@ -225,9 +268,8 @@ func (i info) keys() int64 {
 
 func sourceFault(err error) int32 {
 	switch text := err.Error(); {
-	case strings.HasPrefix(text, "WRONGPASS"):
-		return outcome.SourceTooOld // or the access list was changed: the server does not know the user
-	case strings.HasPrefix(text, "NOPERM"), strings.HasPrefix(text, "NOAUTH"):
+	// There is a password, so the Secret is not one of an earlier version.
+	case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOPERM"), strings.HasPrefix(text, "NOAUTH"):
 		return outcome.SourceRefuses
 	default:
 		return outcome.SourceUnreachable

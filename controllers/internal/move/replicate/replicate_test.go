@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,17 +73,6 @@ func (s *stage) no(err error) {
 	if err != nil {
 		s.Fatal(err)
 	}
-}
-
-func (s *stage) await(what string, holds func() bool) {
-	s.Helper()
-	for range 1500 {
-		if holds() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.Fatalf("%s: not in 15 s", what)
 }
 
 func (s *stage) seed(r Requirements) int32 {
@@ -169,7 +159,7 @@ func TestMove(t *testing.T) {
 	}
 	s.want("Cut while another app is on the source", s.cut(), outcome.OthersConnected)
 	s.no(s.source.app.Close())
-	s.await("the cut", func() bool { return s.cut() == outcome.Done })
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
 	s.want("Cut again", s.cut(), outcome.Done)
 	s.want("Seed after the cut", s.seed(Requirements{}), outcome.Done)
 	if n, err := client.Incr(ctx, "counter").Result(); err != nil || n != 43 {
@@ -215,7 +205,7 @@ func TestRefusals(t *testing.T) {
 		"a target with data to be replaced":  {before: func(s *stage) { s.target.app.Set(s.Context(), "k", "v", 0) }, requirements: Requirements{Replace: true}},
 		"a target that is too small":         {target: []string{"--maxmemory", "3mb"}, before: func(s *stage) { s.source.app.Set(s.Context(), "k", megabytes, 0) }, want: outcome.TargetTooSmall},
 		"a volume that is too small":         {requirements: Requirements{Storage: 1 << 20}, want: outcome.TargetTooSmall},
-		"a wrong password of the source":     {before: func(s *stage) { s.FromPassword = "c4n4ry" }, want: outcome.SourceTooOld},
+		"a wrong password of the source":     {before: func(s *stage) { s.FromPassword = "c4n4ry" }, want: outcome.SourceRefuses},
 		"a wrong password of the target":     {before: func(s *stage) { s.ToPassword = "c4n4ry" }, want: outcome.TargetRefuses},
 		"a source whose rights were changed": {secret: withoutInfo, want: outcome.SourceRefuses},
 		"a source that is away":              {before: func(s *stage) { s.source.Stop() }, want: outcome.SourceUnreachable},
@@ -262,18 +252,108 @@ func TestServersThatAreStartedAgain(t *testing.T) {
 	s.target.Restart()
 	client := s.client()
 	s.no(client.Set(ctx, "k", "v", 0).Err())
-	s.await("the relay listens again", func() bool { return s.cut() == outcome.OutOfSync })
+	testredis.Await(s, "the relay listens again", func() bool { return s.cut() == outcome.OutOfSync })
 	s.want("Seed", s.seed(Requirements{}), outcome.Done)
 	// The source comes back. Here it has no data on a disk.
 	s.source.Restart()
-	s.await("apps get to the source again", func() bool { return client.Set(ctx, "k", "v2", 0).Err() == nil })
-	s.await("the target follows again", func() bool { return s.seed(Requirements{}) == outcome.Done })
-	s.await("the cut", func() bool { return s.cut() == outcome.Done })
+	testredis.Await(s, "apps get to the source again", func() bool { return client.Set(ctx, "k", "v2", 0).Err() == nil })
+	testredis.Await(s, "the target follows again", func() bool { return s.seed(Requirements{}) == outcome.Done })
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
 	if got := client.Get(ctx, "k").Val(); got != "v2" {
 		t.Errorf("k = %q", got)
 	}
 	if got := s.target.app.Get(ctx, "k").Val(); got != "v2" {
 		t.Errorf("the target has k = %q", got)
+	}
+}
+
+// A target that keeps its file comes back as a server of its own, with the copy that it had. This move may replace that data,
+// and no other one.
+func TestATargetThatComesBackWithItsCopy(t *testing.T) {
+	file := []string{"--appendonly", "yes"}
+	s := newStage(t, file, file)
+	ctx := t.Context()
+	s.no(s.source.app.Set(ctx, "k", "v", 0).Err())
+	s.want("Seed", s.seed(Requirements{}), outcome.Done)
+	s.target.Restart()
+	if got := s.target.app.Get(ctx, "k").Val(); got != "v" || role(s.to()) != "master" {
+		t.Fatalf("the target came back as a %s with k = %q", role(s.to()), got)
+	}
+	s.no(s.source.app.Set(ctx, "k", "v2", 0).Err())
+	another := s.Move
+	another.ID = "5678"
+	if code := another.Seed(ctx, Requirements{}); code != outcome.TargetNotEmpty {
+		t.Errorf("Seed of another move = %d, want %d", code, outcome.TargetNotEmpty)
+	}
+	s.want("Seed again", s.seed(Requirements{}), outcome.Done)
+	if got := s.target.app.Get(ctx, "k").Val(); got != "v2" {
+		t.Errorf("the target has k = %q", got)
+	}
+}
+
+// A Redis that is full is the one whose data has to move.
+func TestASourceThatIsFull(t *testing.T) {
+	s := newStage(t, []string{"--maxmemory", "4mb", "--maxmemory-policy", "noeviction"}, nil)
+	ctx := t.Context()
+	for i := range 10000 {
+		if s.source.app.Set(ctx, strconv.Itoa(i), strings.Repeat("x", 1000), 0).Err() != nil {
+			break
+		}
+	}
+	if err := s.source.app.Set(ctx, "k", strings.Repeat("x", 1000), 0).Err(); err == nil {
+		t.Fatal("the source is not full")
+	}
+	s.no(s.source.app.Close())
+	s.want("Seed", s.seed(Requirements{}), outcome.Done)
+	s.run()
+	client := s.client()
+	s.no(client.Ping(ctx).Err())
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
+	s.no(client.Set(ctx, "k", "v", 0).Err())
+	if got := s.from().ConfigGet(ctx, "maxmemory").Val()["maxmemory"]; got != "4194304" {
+		t.Errorf("maxmemory of the source is %s", got)
+	}
+}
+
+// What a target has got is not in its file at once: Redis writes it there in the background, and drops it if the process ends
+// before. Nothing is cut over until it is there.
+func TestACutWaitsForTheFile(t *testing.T) {
+	file := []string{"--appendonly", "yes"}
+	s := newStage(t, file, file)
+	ctx := t.Context()
+	for i := range 20 {
+		s.no(s.source.app.Set(ctx, strconv.Itoa(i), "v", 0).Err())
+	}
+	s.no(s.source.app.Close())
+	s.target.admin("CONFIG", "SET", "rdb-key-save-delay", "200000") // microseconds for each key, also of this file
+	look := func() int32 { return s.Move.seed(ctx, s.from(), s.to(), Requirements{}) }
+	s.want("Seed", look(), outcome.Seeding)
+	testredis.Await(s, "the target follows", func() bool {
+		i, err := infoOf(ctx, s.to())
+		return err == nil && i["master_link_status"] == "up"
+	})
+	if _, underWay := outcome.Percent(look()); !underWay {
+		t.Errorf("Seed while the file is written = %d", look())
+	}
+	s.run()
+	client := s.client()
+	s.no(client.Ping(ctx).Err())
+	s.want("Cut while the file is written", s.cut(), outcome.OutOfSync)
+	s.want("Seed", s.seed(Requirements{}), outcome.Done)
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
+	s.no(client.Set(ctx, "after", "v", 0).Err())
+	// While it syncs its file in the background, Redis keeps what is to be appended, for two seconds at most.
+	testredis.Await(s, "all is handed to the kernel", func() bool {
+		i, err := infoOf(ctx, s.to())
+		return err == nil && i["aof_buffer_length"] == "0"
+	})
+	// It is killed. It had 20 keys, the one of after the cut, and the three marks.
+	s.target.Restart()
+	if keys := s.target.app.DBSize(ctx).Val(); keys != 24 {
+		t.Errorf("the target came back with %d keys: %q", keys, s.target.app.Keys(ctx, "*").Val())
+	}
+	if over, err := marked(ctx, s.to(), s.over()); err != nil || !over {
+		t.Errorf("the target came back with the mark: %t, %v", over, err)
 	}
 }
 
@@ -335,7 +415,7 @@ func TestTwoRelays(t *testing.T) {
 	s.no(other.Set(ctx, "k", "v2", 0).Err())
 	s.want("Cut while apps come through both", s.cut(), outcome.OthersConnected)
 	s.no(other.Close())
-	s.await("the cut", func() bool { return s.cut() == outcome.Done })
+	testredis.Await(s, "the cut", func() bool { return s.cut() == outcome.Done })
 	s.no(first.Set(ctx, "k", "v3", 0).Err())
 	if got := s.target.app.Get(ctx, "k").Val(); got != "v3" {
 		t.Errorf("the target has k = %q", got)
