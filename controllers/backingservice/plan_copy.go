@@ -120,6 +120,10 @@ func (o *observation) refuseCopy(status *v1alpha1.BackingServiceStatus) (conditi
 		return no(v1alpha1.ReasonSourceInUse, "the data of BackingService %s is on its way to BackingService %s: wait for that, or delete the latter",
 			from, rival)
 	}
+	// While the apps are stopped, a service that is away for a moment ends nothing: the Job tries again.
+	if at := o.service.Status.Move; at != nil && stopsApps(at.Step) && source.Status.Handle != nil && status.Handle != nil {
+		return condition.State{}, false
+	}
 	if state, ok := serves(source, &source.Status); !ok {
 		return no(v1alpha1.ReasonSourceNotReady, "BackingService %s: %s", from, state)
 	}
@@ -143,12 +147,15 @@ func serves(s *v1alpha1.BackingService, status *v1alpha1.BackingServiceStatus) (
 
 // stopCopy is what follows when a copy cannot go on: before an app was stopped it waits, after that it is given up.
 func (o *observation) stopCopy(p *plan, state condition.State) condition.State {
-	if at := o.service.Status.Move; at != nil && (at.Step == v1alpha1.MoveStopping || at.Step == v1alpha1.MoveCopying) {
+	if at := o.service.Status.Move; at != nil && stopsApps(at.Step) {
 		p.status.Move = at.DeepCopy()
 		return o.giveUp(&p.status, state)
 	}
 	return state
 }
+
+// stopsApps says whether apps are stopped in a step.
+func stopsApps(step v1alpha1.MoveStep) bool { return step == v1alpha1.MoveStopping || step == v1alpha1.MoveCopying }
 
 // giveUp ends a copy: the apps are started again, with what they had.
 func (o *observation) giveUp(status *v1alpha1.BackingServiceStatus, why condition.State) condition.State {

@@ -14,6 +14,7 @@ import (
 
 // A move is undone with what was written since, or without. Whichever instance is left keeps what it had at that moment.
 func TestMoveBack(t *testing.T) {
+	needTime(t)
 	t.Parallel()
 	suite.Test(t, features.New("the way back of a move").
 		Setup(in(func(s *scene) {

@@ -38,6 +38,7 @@ type refusedMove struct {
 // What stands in the way of a move is found out before any app is touched. The condition says what to do, and when that is
 // done, the move goes on by itself.
 func TestMoveRefusals(t *testing.T) {
+	needTime(t)
 	t.Parallel()
 	var was untouchedApps
 	moves := refusedMoves()

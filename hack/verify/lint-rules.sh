@@ -60,7 +60,7 @@ keeps_import() {
 # The packages that the files below import. Where an import would close a cycle, which the compiler would report before
 # the linter, the file is in a folder `up` that nobody imports.
 for dir in api/v1alpha1 controllers controllers/backingservice controllers/binding controllers/planner controllers/internal/probe \
-	cmd/version; do
+	controllers/job controllers/internal/move/{outcome,replicate} cmd/version; do
 	add doc.go "$dir" </dev/null
 done
 
@@ -74,10 +74,10 @@ keeps_import api/v1alpha1/types.go strings k8s.io/apimachinery/pkg/runtime
 keeps_import api/v1alpha1/types_test.go k8s.io/api/core/v1
 
 # What only decides has no client, logger, network, environment, chance or clock.
-for file in controllers/internal/{catalog,condition,engine,handle,ledger,podtemplate,proof,rollout,slim}/pure.go \
+for file in controllers/internal/{catalog,condition,engine,handle,ledger,move/outcome,podtemplate,proof,rollout,slim}/pure.go \
 	controllers/{backingservice/plan_redis,internal/follow/sighting,planner/decide}.go; do
 	breaks_import "$file" pure "$client" k8s.io/client-go/kubernetes os net/http log log/slog crypto/rand \
-		"$module/controllers/internal/probe"
+		"$module/controllers/internal/probe" "$module/controllers/internal/move/replicate"
 	breaks "$file" 'take now as an argument' <<<$'import "time"\nfunc f() any { return time.Now() }'
 	keeps_import "$file" net/url crypto/sha256 k8s.io/api/apps/v1 k8s.io/client-go/applyconfigurations/core/v1 "$module/api/v1alpha1"
 done
@@ -108,7 +108,10 @@ breaks_import controllers/binding/up/observe.go controllers-binding "$module/con
 breaks_import controllers/backingservice/up/observe.go controllers-backingservice "$module/controllers/binding" "$module/controllers"
 breaks_import controllers/up/plan.go pure "$module/controllers/backingservice" "$module/controllers/binding"
 breaks_import controllers/setup.go controllers "$module/cmd/version"
-keeps_import controllers/setup.go "$module/controllers/backingservice" "$module/controllers/binding"
+breaks_import controllers/setup.go operator "$module/controllers/job" "$module/controllers/internal/probe" \
+	"$module/controllers/internal/move/replicate"
+keeps_import controllers/setup.go "$module/controllers/backingservice" "$module/controllers/binding" \
+	"$module/controllers/internal/move/outcome"
 keeps_import controllers/binding/observe.go "$module/controllers/internal/rollout" "$module/controllers/planner"
 
 # Commands go through the one exported door; the apps know nothing of Bindery.

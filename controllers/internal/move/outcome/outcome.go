@@ -74,8 +74,8 @@ type Outcome struct {
 var outcomes = []Outcome{
 	{Code: SourceRefuses, Reason: v1alpha1.ReasonSourceRefuses, NeedsPerson: true, Sentence: "the source does not take the password " +
 		"that its Secret has for moves: was the Secret, or the server's access list, changed by hand?"},
-	{Code: SourceTooOld, Reason: v1alpha1.ReasonSourceTooOld, NeedsPerson: true, Sentence: "the source was made by an earlier version of Bindery, " +
-		"or its Redis is older than 7.0: another Redis cannot follow it"},
+	{Code: SourceTooOld, Reason: v1alpha1.ReasonSourceTooOld, NeedsPerson: true, Sentence: "the source was made by an earlier version of Bindery: " +
+		"its Secret has no password for moves, so another Redis cannot follow it"},
 	{Code: SourceReadOnly, Reason: v1alpha1.ReasonSourceReadOnly, NeedsPerson: true, Sentence: "the source is a replica of another Redis: " +
 		"name the one that is written to in spec.seedFrom"},
 	{Code: TargetNotEmpty, Reason: v1alpha1.ReasonTargetNotEmpty, NeedsPerson: true, Sentence: "this service has data of its own: " +
@@ -123,7 +123,7 @@ var outcomes = []Outcome{
 	{Code: TargetForbids, Reason: v1alpha1.ReasonTargetRefuses, NeedsPerson: true, Sentence: "the user in the handle of this service may not " +
 		"create, or not replace, all that the source has: let it own its database, and what is in it (PostgreSQL: CREATE on the database and on " +
 		"schema public; MySQL: all rights on the database, and log_bin_trust_function_creators for routines; Redis: RESTORE, SCAN, DUMP, SET, DEL)"},
-	{Code: TargetReadOnly, Reason: v1alpha1.ReasonTargetRefuses, NeedsPerson: true, Sentence: "this service takes no writes: it is a standby or " +
+	{Code: TargetReadOnly, Reason: v1alpha1.ReasonTargetReadOnly, NeedsPerson: true, Sentence: "this service takes no writes: it is a standby or " +
 		"a replica, or was made read-only: let its handle lead to a server that is written to"},
 	{Code: TargetFull, Reason: v1alpha1.ReasonTargetTooSmall, NeedsPerson: true, Sentence: "the data of the source does not fit into this service, " +
 		"which needs a tenth more room than that: enlarge it"},

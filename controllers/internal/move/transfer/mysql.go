@@ -386,7 +386,7 @@ func (m *mySQL) apart(ctx context.Context) error {
 
 // alone says whether somebody else is at work in the source. Whoever may not see others sees those of the same user.
 func (m *mySQL) alone(ctx context.Context) error {
-	if m.move.DespiteOthers {
+	if m.move.despiteOthers {
 		return nil
 	}
 	others, err := m.source.count(ctx, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() AND "+

@@ -242,7 +242,7 @@ func (s mySQLServers) mySQLIsMadeAgain(t *testing.T) {
 func (s mySQLServers) mySQLDiffers(t *testing.T) {
 	move := s.pair()
 	s.one.Do(in("`the ``db```", "CREATE TABLE a AS SELECT seq, MD5(seq) AS x FROM seq_1_to_20000", "CREATE TABLE z (i INT)")...)
-	move.DespiteOthers = true
+	move = transfer.DespiteOthers(move)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -253,7 +253,7 @@ func apart(ctx context.Context, open *pair) error {
 
 // alone says whether somebody else is at work in the source. It is no fault if that cannot be seen.
 func (p *postgres) alone(ctx context.Context, s *session) error {
-	if p.move.DespiteOthers {
+	if p.move.despiteOthers {
 		return nil
 	}
 	const query = "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() " +

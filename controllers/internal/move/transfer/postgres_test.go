@@ -249,7 +249,7 @@ func (s postgresServer) saysWhatIsWrong(t *testing.T) {
 		conn := p.connect(source)
 		must(t, "copy", p.move.Copy(t.Context()), outcome.WritersThere)
 		move := p.move
-		move.DespiteOthers = true
+		move = transfer.DespiteOthers(move)
 		move.To.Handle = handle("postgres", "app", odd, p.server.Address(), "/target")
 		must(t, "copy despite others", move.Copy(t.Context()), outcome.Done)
 		_ = conn.Close(t.Context())
@@ -333,7 +333,7 @@ func eventually(step func() int32) int32 {
 func (s postgresServer) differsIfSomebodyWrites(t *testing.T) {
 	p := s.pair(t)
 	p.in(source, "CREATE TABLE t AS SELECT i, md5(i::text) AS x FROM generate_series(1, 30000) i; CREATE TABLE z (i integer)")
-	p.move.DespiteOthers = true
+	p.move = transfer.DespiteOthers(p.move)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	conn := p.connect(source)

@@ -610,7 +610,7 @@ func (k *keyValue) copyFunctions(ctx context.Context) error {
 
 // alone says whether somebody else is at work in the source. It is no fault if that cannot be seen.
 func (k *keyValue) alone(ctx context.Context) error {
-	if k.move.DespiteOthers {
+	if k.move.despiteOthers {
 		return nil
 	}
 	list, err := k.source.in(ctx, k.pairs[0].from).ClientList(ctx).Result()

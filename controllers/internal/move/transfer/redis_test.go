@@ -81,7 +81,7 @@ func TestACopyOfRedisHasEverything(t *testing.T) {
 	if got := client.Do(t.Context(), "FCALL", "f", "0").Val(); got != int64(1) {
 		t.Errorf("the function says %v", got)
 	}
-	move.DespiteOthers = true
+	move = transfer.DespiteOthers(move)
 	must(t, "check of what is there", move.Check(t.Context()), outcome.Done)
 	must(t, "copy of what is there", move.Copy(t.Context()), outcome.Done)
 	for name, command := range map[string][]any{
@@ -230,7 +230,7 @@ func TestACopyOfRedisDiffersIfSomebodyWrites(t *testing.T) {
 	from, to := testredis.Start(t), testredis.Start(t)
 	doInRedis(t, from, 0, []any{"EVAL", "for i = 1, 20000 do redis.call('SET', 'k' .. i, string.rep(i, 10)) end return 1", "0"})
 	move := redisMove(from, to)
-	move.DespiteOthers = true
+	move = transfer.DespiteOthers(move)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	client := redisClient(t, from, 0)

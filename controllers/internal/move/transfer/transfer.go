@@ -46,9 +46,8 @@ type Move struct {
 	Replace bool
 	// Room is how many bytes the target has room for; 0 = not known.
 	Room int64
-	// DespiteOthers copies although somebody else is connected to the source. The comparison is then the only proof that nobody
-	// wrote.
-	DespiteOthers bool
+
+	despiteOthers bool // see export_test.go
 }
 
 // Side is one of the two services.
