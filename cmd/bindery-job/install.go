@@ -32,7 +32,7 @@ func copyProgram(to string) (err error) {
 	if err != nil {
 		return fmt.Errorf("finding the program: %w", err)
 	}
-	from, err := os.Open(self) //nolint:gosec // it is this program
+	from, err := os.Open(self)
 	if err != nil {
 		return fmt.Errorf("opening the program: %w", err)
 	}
@@ -49,7 +49,7 @@ func copyProgram(to string) (err error) {
 	if err != nil {
 		return fmt.Errorf("writing the copy: %w", err)
 	}
-	if err := os.Rename(part, to); err != nil {
+	if err := os.Rename(part, to); err != nil { //nolint:gosec // whoever starts this says where it goes
 		return fmt.Errorf("giving the copy its name: %w", err)
 	}
 	return nil

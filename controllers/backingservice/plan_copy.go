@@ -155,7 +155,9 @@ func (o *observation) stopCopy(p *plan, state condition.State) condition.State {
 }
 
 // stopsApps says whether apps are stopped in a step.
-func stopsApps(step v1alpha1.MoveStep) bool { return step == v1alpha1.MoveStopping || step == v1alpha1.MoveCopying }
+func stopsApps(step v1alpha1.MoveStep) bool {
+	return step == v1alpha1.MoveStopping || step == v1alpha1.MoveCopying
+}
 
 // giveUp ends a copy: the apps are started again, with what they had.
 func (o *observation) giveUp(status *v1alpha1.BackingServiceStatus, why condition.State) condition.State {

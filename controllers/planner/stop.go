@@ -217,5 +217,6 @@ func (c *change) sayScaledUp(b v1alpha1.Binding, obstacle condition.State) condi
 		return obstacle
 	}
 	return condition.False(v1alpha1.ReasonScaledUp, fmt.Sprintf("something has scaled %s up while its data was copied to BackingService %s, "+
-		"so the copy is given up: make what manages its replicas (GitOps, KEDA) leave spec.replicas alone until the copy is done", c.Key, b.Spec.ServiceRef.Name))
+		"so the copy is given up: make what manages its replicas (GitOps, KEDA) leave spec.replicas alone until the copy is done",
+		c.Key, b.Spec.ServiceRef.Name))
 }
