@@ -27,7 +27,6 @@ import (
 // TestPolicies tests the policies on a separate API server, without the operator: the tests write the status that the
 // operator would write. The server is shared, because it takes a while to start one.
 func TestPolicies(t *testing.T) {
-	t.Parallel() // it has an API server of its own
 	p := startPoliced(t)
 	for name, test := range map[string]func(*policedScene){
 		"a service in use stays":                        serviceInUse,
