@@ -39,7 +39,7 @@ import (
 
 const (
 	operatorNamespace = "bindery-system"
-	patience          = 60 * time.Second
+	patience          = 3 * time.Minute // nothing takes so long, but on a machine that others use, too
 	interval          = 50 * time.Millisecond
 )
 
