@@ -42,3 +42,10 @@ func (p *SwapPolicy) MayStop() bool { return p == nil || p.Maintenance != Mainte
 
 // Copies says whether the service gets its data by a copy, for which apps are stopped.
 func (s *BackingServiceSpec) Copies() bool { return s.SeedFrom != nil && s.SeedFrom.Method == SeedCopy }
+
+// MayReplaceData says whether data of the service may be lost to that of spec.seedFrom. Who creates a service with
+// replaceData: Always may do so from a backup, or from Git in another cluster, and its data may be years ahead of the
+// source's. So it counts only for a service that was edited since it was created.
+func (s *BackingService) MayReplaceData() bool {
+	return s.Spec.SeedFrom != nil && s.Spec.SeedFrom.ReplaceData == ReplaceDataAlways && s.Generation > 1
+}

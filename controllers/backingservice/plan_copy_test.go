@@ -215,6 +215,15 @@ func TestTheJobOfACopyHasBothHandles(t *testing.T) {
 	if variables[engine.CopyFromVariable] != "old-db/uri" || variables[engine.CopyToVariable] != "db/uri" {
 		t.Errorf("it gets %v", variables)
 	}
+	// Who creates it anew, from Git or from a backup, does not ask for the loss of what it has.
+	created := makePlan(copied(func(o *observation) {
+		o.service.Generation = 1
+		o.service.Spec.SeedFrom.ReplaceData = v1alpha1.ReplaceDataAlways
+		isVerified(&o.service)
+	}))
+	if args := strings.Join(created.step.start.Spec.Template.Spec.Containers[0].Args, " "); strings.Contains(args, "--replace-data") {
+		t.Errorf("data of a service that was just created may be lost: %s", args)
+	}
 	args := strings.Join(container.Args, " ")
 	for _, part := range []string{"move check", "--id=" + string(nonce), "--type=postgresql", "--replace-data", "--from-ca-file=/etc/bindery/from-authority/ca.crt"} {
 		if !strings.Contains(args, part) {

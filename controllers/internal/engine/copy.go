@@ -53,7 +53,7 @@ func (c *Copy) Job(step, name string) *abatchv1.JobApplyConfiguration {
 	fromEnv, fromArgs := handleTo(c.From, CopyFromVariable, copyFromParts, copyFromPrefix)
 	toEnv, toArgs := handleTo(c.To, CopyToVariable, copyToParts, copyToPrefix)
 	args := []string{"move", step, "--id=" + c.ID, "--type=" + string(s.Spec.Type), fmt.Sprintf("--timeout=%ds", seconds)}
-	if s.Spec.SeedFrom.ReplaceData == v1alpha1.ReplaceDataAlways {
+	if s.MayReplaceData() {
 		args = append(args, "--replace-data")
 	}
 	if room := s.Spec.SeedFrom.Capacity; room != nil {

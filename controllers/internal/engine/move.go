@@ -90,7 +90,7 @@ func relaySelector(s *v1alpha1.BackingService) map[string]string {
 func (m *Move) StepJob(step, name string) *abatchv1.JobApplyConfiguration {
 	args := []string{"--timeout=" + strconv.Itoa(moveStepSeconds) + "s"}
 	if step == MoveSeed {
-		if m.Again || m.Service.Spec.SeedFrom.ReplaceData == v1alpha1.ReplaceDataAlways {
+		if m.Again || m.Service.MayReplaceData() {
 			args = append(args, "--replace-data")
 		}
 		if storage := m.Service.Spec.Redis.Storage; storage != nil {

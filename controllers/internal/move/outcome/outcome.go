@@ -78,8 +78,9 @@ var outcomes = []Outcome{
 		"its Secret has no password for moves, so another Redis cannot follow it"},
 	{Code: SourceReadOnly, Reason: v1alpha1.ReasonSourceReadOnly, NeedsPerson: true, Sentence: "the source is a replica of another Redis: " +
 		"name the one that is written to in spec.seedFrom"},
-	{Code: TargetNotEmpty, Reason: v1alpha1.ReasonTargetNotEmpty, NeedsPerson: true, Sentence: "this service has data of its own: " +
-		"set spec.seedFrom.replaceData to Always to have it replaced, or create another BackingService"},
+	{Code: TargetNotEmpty, Reason: v1alpha1.ReasonTargetNotEmpty, NeedsPerson: true, Sentence: "this service has data of its own. " +
+		"If that is what it shall have, remove spec.seedFrom. To have it replaced, which loses it, edit spec.seedFrom.replaceData to Always: " +
+		"that counts for a BackingService that exists, and not for one that is created with it"},
 	{Code: TargetTooSmall, Reason: v1alpha1.ReasonTargetTooSmall, NeedsPerson: true, Sentence: "the data of the source does not fit: " +
 		"maxMemory of this service must be at least a tenth above what the source uses, and its storage twice that; " +
 		"raise spec.redis.maxMemory, or create another BackingService with more storage"},
