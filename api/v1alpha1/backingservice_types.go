@@ -240,8 +240,9 @@ type SeedFrom struct {
 	Method SeedMethod `json:"method,omitempty"`
 
 	// replaceData says whether data that this service has already may be replaced. Never: a service that has data is left as
-	// it is, and says so. Always: it is lost. Set it where data is to move back to the service that it came from. Default:
-	// Never.
+	// it is, and says so. Always: it is lost. Set it where data is to move back to the service that it came from. It counts
+	// only for a service that was edited since it was created: one that is created with it, from Git or from a backup, keeps
+	// its data. Default: Never.
 	// +optional
 	// +kubebuilder:default=Never
 	ReplaceData ReplaceData `json:"replaceData,omitempty"`
