@@ -48,6 +48,9 @@ const (
 	MoveStepAnnotation = "bindery.dev/move-step"
 	MoveIDAnnotation   = "bindery.dev/move-id"
 
+	// MoveHandlesAnnotation is on each Job of a copy: which revisions of the two handles it has.
+	MoveHandlesAnnotation = "bindery.dev/move-handles"
+
 	// RelayLabel is on the Pod that leads apps to the source of a move until the data is cut over: the name of the
 	// BackingService that gets the data.
 	RelayLabel = "bindery.dev/relay"

@@ -209,6 +209,10 @@ func (o *observation) readCopy(status *v1alpha1.BackingServiceStatus) {
 		return
 	}
 	at.EndedAt = new(o.second())
+	if job := o.moving.jobs.byUID(at.Job.UID); job != nil && code == outcome.Done &&
+		job.Annotations[v1alpha1.MoveHandlesAnnotation] != engine.HandlesOf(o.moving.source.Status.Handle, status.Handle) {
+		code = -1 // a handle was edited meanwhile: the data may be anywhere
+	}
 	known, _ := outcome.Lookup(code)
 	switch {
 	case code == outcome.Done && at.Step == v1alpha1.MoveCopying && len(o.unstopped()) == 0:

@@ -141,7 +141,13 @@ func TestWhereACopyIs(t *testing.T) {
 			func(o *observation) { o.moving.source.Status.Conditions = nil }}, "Copying: Copying, -"},
 		"the source is gone now": {changes{copying, halted, moveJob("copy", runningJob("j")),
 			func(o *observation) { o.moving.source = nil }}, "GivenUp: SourceNotReady, -"},
-		"all data is here":       {changes{copying, halted, complete("copy")}, "Done: Seeded, -"},
+		"all data is here": {changes{copying, halted, complete("copy")}, "Done: Seeded, -"},
+		"it was copied to another handle": {changes{copying, halted, complete("copy"), func(o *observation) {
+			o.moving.jobs.present[0].Annotations[v1alpha1.MoveHandlesAnnotation] = "old-db/1 another/1"
+		}}, "Copying: Seeding, -"},
+		"it was copied from another handle": {changes{copying, halted, complete("copy"), func(o *observation) {
+			o.moving.source.Status.Handle.Revision = 2
+		}}, "Copying: Seeding, -"},
 		"all is over":            {changes{moveAt(v1alpha1.MoveDone, ""), bindings(bindingOn("a", "visits", "visits", true))}, "Done: Seeded, -"},
 		"and its source is gone": {changes{moveAt(v1alpha1.MoveDone, ""), func(o *observation) { o.moving.source = nil }}, "Done: Seeded, -"},
 

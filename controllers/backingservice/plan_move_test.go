@@ -58,7 +58,8 @@ func moveAt(step v1alpha1.MoveStep, job string) func(*observation) {
 
 func moveJob(step string, job batchv1.Job) func(*observation) {
 	return func(o *observation) {
-		job.Annotations = map[string]string{v1alpha1.MoveStepAnnotation: step, v1alpha1.MoveIDAnnotation: "1"}
+		job.Annotations = map[string]string{v1alpha1.MoveStepAnnotation: step, v1alpha1.MoveIDAnnotation: "1",
+			v1alpha1.MoveHandlesAnnotation: "old-db/1 db/1"}
 		o.moving.jobs.present = append(o.moving.jobs.present, job)
 	}
 }

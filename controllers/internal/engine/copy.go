@@ -97,11 +97,17 @@ func (c *Copy) Job(step, name string) *abatchv1.JobApplyConfiguration {
 		}
 	}
 	job, _ := c.jobWith(step, name, spec.WithContainers(container))
+	job.WithAnnotations(map[string]string{v1alpha1.MoveHandlesAnnotation: HandlesOf(c.From, c.To)})
 	job.Spec.WithBackoffLimit(0).
 		WithActiveDeadlineSeconds(seconds + 2*startSeconds).
 		WithTTLSecondsAfterFinished(verifyKeepSeconds).
 		WithPodFailurePolicy(saysItsCode())
 	return job
+}
+
+// HandlesOf names the revisions of two handles. What a Job has found out, or copied, is about these only.
+func HandlesOf(from, to *v1alpha1.Handle) string {
+	return fmt.Sprintf("%s/%d %s/%d", from.SecretName, from.Revision, to.SecretName, to.Revision)
 }
 
 // tools is the image with the tools that the type needs; "" = none.
