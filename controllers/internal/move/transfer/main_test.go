@@ -95,6 +95,19 @@ func interrupt(t *testing.T, move transfer.Move, whole time.Duration, between fu
 	}
 }
 
+// copyAtOnce copies one source to two targets at the same time, as a Job does while the session of one that was killed is still
+// there.
+func copyAtOnce(t *testing.T, one, other transfer.Move) {
+	t.Helper()
+	codes := make(chan int32)
+	for _, move := range []transfer.Move{one, other} {
+		go func() { codes <- transfer.DespiteOthers(move).Copy(t.Context()) }()
+	}
+	for range 2 {
+		must(t, "one of two copies", <-codes, outcome.Done)
+	}
+}
+
 // must fails the test if a step has come to something else.
 func must(t *testing.T, what string, got, want int32) {
 	t.Helper()

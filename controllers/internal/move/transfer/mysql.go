@@ -2,8 +2,10 @@ package transfer
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -365,17 +367,27 @@ func (d *database) learnRole(ctx context.Context) error {
 	return nil
 }
 
-// apart says whether the two are two databases, and takes the target for this copy. A lock is the server's, so its name has
-// that of the database.
+// apart takes the target for this copy, and says whether the two are two databases. A lock is the server's, so its name has
+// that of the database. The source is asked for a lock that only this session can have: the session of a Job that was killed
+// may live for a while, in both.
 func (m *mySQL) apart(ctx context.Context) error {
-	const lock = "SELECT COALESCE(GET_LOCK(CONCAT('bindery_move:', MD5(DATABASE())), 0), 1)"
-	for _, side := range []struct {
-		d    *database
-		code int32
-	}{{m.target, outcome.CopyBusy}, {m.source, outcome.SameData}} {
-		got, err := side.d.count(ctx, lock)
+	name := func(prefix string) string {
+		return "CONCAT('bindery_move:', MD5(CONCAT('" + prefix + "', DATABASE())))"
+	}
+	const free = "SELECT COALESCE(%s, 1)"
+	take, mine := name(""), name(rand.Text())
+	for _, step := range []struct {
+		d     *database
+		query string
+		code  int32
+	}{
+		{m.target, fmt.Sprintf("GET_LOCK(%s, %d)", take, int(freeWithin.Seconds())), outcome.CopyBusy},
+		{m.target, fmt.Sprintf("GET_LOCK(%s, 0)", mine), outcome.CopyBusy},
+		{m.source, fmt.Sprintf("IS_FREE_LOCK(%s)", mine), outcome.SameData},
+	} {
+		got, err := step.d.count(ctx, fmt.Sprintf(free, step.query))
 		if err == nil && got != 1 {
-			return fault(side.code)
+			return fault(step.code)
 		}
 		if err != nil && !errors.Is(err, fault(outcome.ToolFailed)) { // a cluster has no such locks
 			return err

@@ -63,6 +63,7 @@ func TestMySQL(t *testing.T) {
 	t.Run("it says what is wrong", s.mySQLSaysWhatIsWrong)
 	t.Run("the authority of each side is trusted", s.mySQLTrustsTheAuthority)
 	t.Run("a copy that is killed is made again", s.mySQLIsMadeAgain)
+	t.Run("one source is copied to two targets", s.mySQLIsCopiedTwice)
 	t.Run("a copy differs if somebody writes", s.mySQLDiffers)
 	t.Run("a gigabyte, if LONG is set", s.gigabyteOfMySQL)
 }
@@ -237,6 +238,14 @@ func (s mySQLServers) mySQLIsMadeAgain(t *testing.T) {
 		must(t, "another move", eventually(func() int32 { return stranger.Copy(t.Context()) }), outcome.TargetNotEmpty)
 	}
 	must(t, "copy", eventually(func() int32 { return move.Copy(t.Context()) }), outcome.Done)
+}
+
+func (s mySQLServers) mySQLIsCopiedTwice(t *testing.T) {
+	one := s.pair()
+	s.one.Do(in("`the ``db```", "CREATE TABLE a AS SELECT seq, MD5(seq) AS x FROM seq_1_to_20000")...)
+	other := one
+	other.ID, other.To.Handle = newID(), handle("mysql", "app", odd, s.other.Address(), "/other")
+	copyAtOnce(t, one, other)
 }
 
 func (s mySQLServers) mySQLDiffers(t *testing.T) {

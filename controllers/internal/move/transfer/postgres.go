@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -231,22 +232,24 @@ func factsOf(ctx context.Context, s *session) (facts, error) {
 	return f, err
 }
 
-// apart says whether the two are two databases, and takes the target for this copy, until the transaction ends. Advisory locks
-// are those of one database: the source has the lock only if it is the target too.
+// apart takes the target for this copy, until the transaction ends, and says whether the two are two databases. Advisory locks
+// are those of one database. The source is asked for one that only this session can have: the session of a Job that was killed
+// may live for a while, in both.
 func apart(ctx context.Context, open *pair) error {
-	const lock = "SELECT pg_try_advisory_xact_lock(hashtext('bindery_move'), 1)"
-	rows, err := open.target.ask(ctx, lock)
-	if err != nil {
+	take := fmt.Sprintf("SET LOCAL lock_timeout = '%ds'; SELECT pg_advisory_xact_lock(hashtext('bindery_move'), 1); SET LOCAL lock_timeout = '60s'",
+		int(freeWithin.Seconds()))
+	if err := open.target.do(ctx, take); err != nil {
 		return err
 	}
-	if rows[0][0] != "t" {
-		return fault(outcome.CopyBusy)
-	}
-	if rows, err = open.source.ask(ctx, lock); err != nil {
-		return err
-	}
-	if rows[0][0] != "t" {
-		return fault(outcome.SameData)
+	mine := "SELECT pg_try_advisory_xact_lock(hashtext('bindery_move'), hashtext('" + rand.Text() + "'))"
+	for _, s := range []*session{open.target, open.source} {
+		rows, err := s.ask(ctx, mine)
+		if err != nil {
+			return err
+		}
+		if rows[0][0] != "t" {
+			return fault(outcome.SameData)
+		}
 	}
 	return nil
 }

@@ -113,6 +113,7 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("the authority of each side is trusted", s.trustsTheAuthority)
 	t.Run("nothing of the environment matters", s.ignoresTheEnvironment)
 	t.Run("a copy that is killed leaves nothing", s.leavesNothing)
+	t.Run("one source is copied to two targets", s.isCopiedTwice)
 	t.Run("a copy differs if somebody writes", s.differsIfSomebodyWrites)
 	t.Run("a gigabyte, if LONG is set", s.gigabyteOfPostgreSQL)
 }
@@ -328,6 +329,14 @@ func eventually(step func() int32) int32 {
 			return code
 		}
 	}
+}
+
+func (s postgresServer) isCopiedTwice(t *testing.T) {
+	p := s.pair(t)
+	p.in(source, "CREATE TABLE t AS SELECT i, md5(i::text) AS x FROM generate_series(1, 50000) i")
+	other := p.move
+	other.ID, other.To.Handle = newID(), handle("postgres", "app", odd, p.server.Address(), "/other")
+	copyAtOnce(t, p.move, other)
 }
 
 func (s postgresServer) differsIfSomebodyWrites(t *testing.T) {

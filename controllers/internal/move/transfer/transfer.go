@@ -159,6 +159,9 @@ const (
 	patience   = 10 * time.Second
 	pause      = time.Second
 
+	// freeWithin is how long an earlier Job, which was killed, may still have the target.
+	freeWithin = 10 * time.Second
+
 	// quiet is how long a connection has done nothing that does not count.
 	quiet = time.Minute
 )
