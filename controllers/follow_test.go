@@ -768,11 +768,12 @@ func TestAChangedSecretThatTheAppDoesNotBear(t *testing.T) {
 	f.runPods()
 	f.of("one", "key")
 	d := deploymentOf(f.namespace, "app")
-	d.Spec.Replicas, d.Spec.ProgressDeadlineSeconds = new(int32(1)), new(int32(2))
+	d.Spec.Replicas = new(int32(1))
 	f.must(admin.Create(f.ctx, d))
 	f.verifies("b", "app", "one")
 	f.awaitBinding("b", "True/Ready")
 	f.awaitFollowed("one")
+	f.deadline(2)
 	before := f.deployment("app").Spec.Template
 	f.pods("one", podsCrash)
 	f.rotates("key", "2")
@@ -786,8 +787,9 @@ func TestAChangedSecretThatTheAppDoesNotBear(t *testing.T) {
 		t.Errorf("the Pod template (-before +after):\n%s", diff)
 	}
 	f.pods("one", "")
+	f.deadline(600)
 	f.rotates("key", "3")
-	f.awaitRolled("app", "one", 5)
+	f.awaitRolled("app", "one", 7)
 	f.awaitBinding("b", "True/Ready")
 	f.requireOnlyMetadata()
 }

@@ -554,6 +554,13 @@ func (s *stage) edit(change func(*appsv1.Deployment)) {
 	update(s.scene, &appsv1.Deployment{}, "app", change)
 }
 
+// deadline sets how long a rollout of the app's Deployment may make no progress. A machine that is busy may miss a short one, so
+// it is set when nothing has to be in time.
+func (s *scene) deadline(seconds int32) {
+	s.Helper()
+	update(s, &appsv1.Deployment{}, "app", func(d *appsv1.Deployment) { d.Spec.ProgressDeadlineSeconds = &seconds })
+}
+
 // awaitGeneration waits until the app's Deployment was changed so often.
 func (s *stage) awaitGeneration(want int64) {
 	s.Helper()
@@ -844,15 +851,16 @@ var scenarios = map[string]scenario{
 	},
 	"swap to where the app crashes a moment later": {
 		setUp: func(s *stage) {
-			d := replicated(1)
-			d.Spec.ProgressDeadlineSeconds = new(int32(6)) // for an operator that did not run when the Pods became ready and crashed
-			onOneOf(d, quick, "one")(s)
+			onOneOf(replicated(1), quick, "one")(s)
 			s.bad("bad", podsFlap)
 		},
 		ready: readyOnOneOrBad,
-		act:   func(s *stage) { s.swapWith("b", "bad", settling) },
+		act: func(s *stage) {
+			s.deadline(6) // for an operator that did not run when the Pods became ready and crashed
+			s.swapWith("b", "bad", settling)
+		},
 		end: []string{
-			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
+			"Deployment/app generation=5 env=[app.OWN=mine app.REDIS_URL=@one/uri]",
 			"Binding/b service=bad Ready=False/RolledBack Injected=False/RolledBack",
 			"BackingService/one attached=1 Ready=True/Ready", "BackingService/bad attached=0 Ready=True/Ready",
 		},
@@ -940,7 +948,6 @@ var scenarios = map[string]scenario{
 	"swap whose older Pods take longer to end than the deadline": {
 		setUp: func(s *stage) {
 			d := replicated(1)
-			d.Spec.ProgressDeadlineSeconds = new(int32(5))
 			d.Spec.Template.Finalizers = []string{slowPod}
 			onOneOf(d, quick, "one", "two")(s)
 			s.Cleanup(func() { s.endPods(true) })
@@ -952,12 +959,13 @@ var scenarios = map[string]scenario{
 			s.awaitLine("Binding/b service=one Ready=True/Ready")
 			s.swap("b", "two")
 			s.awaitLine("Binding/b service=two Ready=False/Draining")
-			time.Sleep(6 * time.Second) // longer than the deadline: nothing is to happen
+			s.deadline(2)
+			time.Sleep(5 * time.Second) // longer than the deadline: nothing is to happen
 			s.awaitLine("Binding/b service=two Ready=False/Draining")
 			s.endPods(false)
 		},
 		end: []string{
-			"Deployment/app generation=3 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
+			"Deployment/app generation=4 env=[app.OWN=mine app.REDIS_URL=@two/uri]", "Binding/b service=two Ready=True/Ready",
 			"BackingService/one attached=0 Ready=True/Ready", "BackingService/two attached=1 Ready=True/Ready",
 		},
 	},
