@@ -11,6 +11,7 @@
 //	change.go    the next ledger, and the patch (start.go: which starts a Deployment that waits for its Bindings; stop.go: which
 //	             stops a workload while its data is copied, and starts it again)
 //	status.go    what the status says (history.go, injection.go), and the Events for it (notes.go)
+//	obstacle.go  what is in the way of each Binding, for whoever asks before anything is done
 package planner
 
 import (
@@ -80,6 +81,9 @@ type Plan struct {
 	RolledBack map[string]string
 	// Warnings are what the owner should know about what the patch puts in, by the name of the Binding.
 	Warnings map[string]string
+	// Obstacles say, by the name of the Binding, what keeps a Binding from what it asks for. The others have it, or get it with
+	// the patch.
+	Obstacles map[string]Obstacle
 	// Statuses of the Bindings, by name.
 	Statuses map[string]v1alpha1.BindingStatus
 	// Watches: a rollout is in progress, and the plan waits for its end.
@@ -110,7 +114,7 @@ type Plan struct {
 func Make(o Observation) Plan {
 	f := read(o)
 	if o.Workload == nil {
-		return Plan{Statuses: f.absentStatuses()}
+		return Plan{Statuses: f.absentStatuses(), Obstacles: f.absentObstacles()}
 	}
 	if !o.Fresh && f.isStale() {
 		return Plan{Stale: true}
@@ -122,7 +126,7 @@ func Make(o Observation) Plan {
 		if refusal = cmp.Or(o.Refusal, c.tooMuch()); refusal == "" {
 			return Plan{
 				Patch: c.patch, Detached: c.detached, Reinjects: d.reinjects(), RolledBack: d.rolledBack(), Warnings: d.warnings(), Starts: c.starts(),
-				Turn: d.takesTurn(), Stops: c.stops(), StartsAgain: c.startsAgain(),
+				Turn: d.takesTurn(), Stops: c.stops(), StartsAgain: c.startsAgain(), Obstacles: c.obstacles(),
 			}
 		}
 		d.refuse(refusal)
@@ -132,6 +136,7 @@ func Make(o Observation) Plan {
 	statuses := c.statuses()
 	plan := Plan{
 		Statuses: statuses, Waits: c.waits, Watches: waits(statuses), Unproved: d.anyUnproved(), Turn: d.takesTurn(), Rolling: anyRolling(statuses),
+		Obstacles: c.obstacles(),
 	}
 	if plan.Watches {
 		plan.Wake = f.alarm.at

@@ -31,13 +31,18 @@ func (f *facts) absentStatuses() map[string]v1alpha1.BindingStatus {
 		status.Injection = injections[b.Name]
 		setConditions(status, b.Generation, f.Now, conditions{
 			serviceReady: serviceReady,
-			injected:     condition.False(v1alpha1.ReasonWorkloadNotFound, fmt.Sprintf("%s does not exist yet", f.Key)),
+			injected:     f.noWorkload(),
 			rolledOut:    notInjected,
 		})
 		statuses[b.Name] = *status
 	}
 	boundInjections(statuses)
 	return statuses
+}
+
+// noWorkload is what keeps a Binding without a workload from what it asks for.
+func (f *facts) noWorkload() condition.State {
+	return condition.False(v1alpha1.ReasonWorkloadNotFound, fmt.Sprintf("%s does not exist yet", f.Key))
 }
 
 // statuses are the statuses of the Bindings, if the workload carries what the ledger says.
