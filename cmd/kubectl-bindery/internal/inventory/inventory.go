@@ -17,6 +17,9 @@ import (
 
 // Inventory is what one namespace has, or all of them.
 type Inventory struct {
+	// Namespace that was read; "" = all.
+	Namespace string
+
 	Services []v1alpha1.BackingService
 	Bindings []v1alpha1.Binding
 	// Workloads of the kinds that a Binding names. Those that the user may not list are not in it, see Unread.
@@ -38,7 +41,8 @@ func Read(ctx context.Context, from client.Reader, namespace string) (*Inventory
 		return nil, fmt.Errorf("listing BackingServices: %w", err)
 	}
 	i := &Inventory{
-		Services: services.Items, Bindings: bindings.Items, Workloads: map[planner.Key]*planner.Workload{}, Unread: map[string]error{},
+		Namespace: namespace, Services: services.Items, Bindings: bindings.Items,
+		Workloads: map[planner.Key]*planner.Workload{}, Unread: map[string]error{},
 	}
 	for _, kind := range i.kinds() {
 		if err := i.readWorkloads(ctx, from, namespace, kind); err != nil {
