@@ -713,6 +713,12 @@ type Verification struct {
 	// +optional
 	Asked ProbeAsk `json:"asked,omitempty"`
 
+	// requested is the value of the annotation bindery.dev/verify-requested-at that this trial, or an earlier one, was started
+	// with; of a longer value, its SHA-256. Another value starts another trial. Absent = nobody has asked.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Requested string `json:"requested,omitempty"`
+
 	// startedAt is when the last trial began.
 	// +optional
 	StartedAt metav1.Time `json:"startedAt,omitempty"`

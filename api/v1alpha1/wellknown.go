@@ -36,6 +36,10 @@ const (
 	// changed: which content each Binding was rolled out for.
 	SecretRevisionAnnotation = "bindery.dev/secret-revision"
 
+	// VerifyRequestedAtAnnotation on a BackingService asks Bindery to try its handle: once for each value that was not used
+	// before, such as the time. What was asked last is in status.verification.requested.
+	VerifyRequestedAtAnnotation = "bindery.dev/verify-requested-at"
+
 	// VerifyLabel is on each Job that verifies a handle, and on its Pod: the name of the BackingService.
 	VerifyLabel = "bindery.dev/verify"
 

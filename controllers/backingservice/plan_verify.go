@@ -2,6 +2,8 @@ package backingservice
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -65,8 +67,8 @@ type trial struct {
 }
 
 // planVerification decides whether the handle is tried now, and what is known about it. At most one Job of a service is
-// waited for. A handle that passed is tried again only if a Binding waits for a younger proof, or the spec has the vendor of
-// a token asked who was not asked yet; the status shows the last result in the meantime.
+// waited for. A handle that passed is tried again only if a Binding waits for a younger proof, if somebody has asked for it, or
+// if the spec has the vendor of a token asked who was not asked yet; the status shows the last result in the meantime.
 func (o *observation) planVerification(p *plan) {
 	status := &p.status
 	if status.Handle == nil {
@@ -79,7 +81,7 @@ func (o *observation) planVerification(p *plan) {
 	o.abandonJobs(p)
 	known := condition.Find(status.Conditions, v1alpha1.ConditionVerified)
 	switch {
-	case passed(status) && !underWay(status.Verification) && (o.wantsProof(status) || o.asksAnew(status)):
+	case passed(status) && !underWay(status.Verification) && (o.wantsProof(status) || o.asksAnew(status) || o.isRequested(status)):
 		o.startTrial(p)
 	case underWay(status.Verification), passed(status):
 		o.setVerified(status, stateOf(known))
@@ -171,6 +173,23 @@ func (o *observation) asksAnew(status *v1alpha1.BackingServiceStatus) bool {
 		condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation)
 }
 
+// requestOf is what somebody asks for a trial of a service with; "" = nobody does. The status has no room for a long value.
+func requestOf(s *v1alpha1.BackingService) string {
+	value := s.Annotations[v1alpha1.VerifyRequestedAtAnnotation]
+	if len(value) > sha256.Size*2 {
+		sum := sha256.Sum256([]byte(value))
+		return hex.EncodeToString(sum[:])
+	}
+	return value
+}
+
+// isRequested says whether somebody has asked for a trial that no trial has answered yet.
+func (o *observation) isRequested(status *v1alpha1.BackingServiceStatus) bool {
+	request := requestOf(&o.service)
+	return request != "" && request != status.Verification.Requested && !o.verifyOff() &&
+		condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation)
+}
+
 // untilTrial says whether, and in how long, a handle that has not passed is to be tried. It is called after it is decided
 // that the handle may be tried at all.
 func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait time.Duration, wanted bool) {
@@ -180,6 +199,9 @@ func (o *observation) untilTrial(status *v1alpha1.BackingServiceStatus) (wait ti
 	}
 	// The trial ended in this pass: what happened before does not count.
 	justEnded := underWay(o.service.Status.Verification)
+	if o.isRequested(status) {
+		return 0, true
+	}
 	changed := known.ObservedGeneration != o.service.Generation || !isFinding(known.Reason) || o.happened.named
 	if changed && !justEnded {
 		return 0, true
@@ -216,13 +238,16 @@ func (o *observation) startTrial(p *plan) {
 	known, h := condition.Find(status.Conditions, v1alpha1.ConditionVerified), status.Handle
 	next := &v1alpha1.Verification{
 		SecretName: h.SecretName, Key: h.Key, Revision: h.Revision, Attempt: 1, StartedAt: metav1.NewTime(o.now.Truncate(time.Second)),
-		Asked: engine.Asked(&o.service.Spec),
+		Asked: engine.Asked(&o.service.Spec), Requested: requestOf(&o.service),
 	}
 	if at := proof.At(status); !at.IsZero() {
 		next.PassedAt = new(metav1.NewTime(at))
 	}
-	if last := status.Verification; last != nil && !passed(status) {
-		next.Attempt = last.Attempt + 1
+	if last := status.Verification; last != nil {
+		next.Requested = cmp.Or(next.Requested, last.Requested)
+		if !passed(status) {
+			next.Attempt = last.Attempt + 1
+		}
 	}
 	state := o.verifying(status)
 	if isFinding(known.Reason) {

@@ -136,7 +136,8 @@ func (r *reconciler) servicesOfSecret(ctx context.Context, secret *metav1.Partia
 func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	return predicate.TypedFuncs[*v1alpha1.BackingService]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
 		was, is := e.ObjectOld, e.ObjectNew
-		return was.Generation != is.Generation || was.UID != is.UID || !equality.Semantic.DeepEqual(was.Status, is.Status)
+		return was.Generation != is.Generation || was.UID != is.UID || requestOf(was) != requestOf(is) ||
+			!equality.Semantic.DeepEqual(was.Status, is.Status)
 	}}
 }
 
