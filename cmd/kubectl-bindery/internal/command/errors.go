@@ -43,7 +43,8 @@ func (o *Options) explain(err error) string {
 	case clientcmd.IsEmptyConfig(err):
 		return "there is no cluster to ask: set KUBECONFIG or --kubeconfig, or choose a context with `kubectl config use-context`"
 	case errors.As(err, &status) && apierrors.IsNotFound(err) && isOfUnknownKind(status):
-		return "the cluster does not know the kinds of Bindery: install it with `helm install bindery oci://ghcr.io/bindery-dev/charts/bindery --namespace bindery-system --create-namespace`"
+		return "the cluster does not know the kinds of Bindery: install it with " +
+			"`helm install bindery oci://ghcr.io/bindery-dev/charts/bindery --namespace bindery-system --create-namespace`"
 	case apierrors.IsForbidden(err):
 		return fmt.Sprintf("%v: ask for the role bindery-view (to look) or bindery-edit (to change) in this namespace", err)
 	case apierrors.IsUnauthorized(err):

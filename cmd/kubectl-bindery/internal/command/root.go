@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -26,6 +27,14 @@ import (
 
 // Build says which build of the plugin this is.
 type Build struct{ Version, Commit string }
+
+// String is what --version says.
+func (b Build) String() string {
+	if b.Commit == "" {
+		return b.Version
+	}
+	return b.Version + " (" + b.Commit + ")"
+}
 
 // Options are what all subcommands share.
 type Options struct {
@@ -52,6 +61,9 @@ func Run(ctx context.Context, streams genericiooptions.IOStreams, build Build, a
 	if err == nil {
 		return 0
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return ExitInterrupted // who has pressed Ctrl-C knows
+	}
 	_, _ = fmt.Fprintln(streams.ErrOut, "error: "+o.explain(err))
 	if exit, ok := errors.AsType[*ExitError](err); ok {
 		return exit.Code
@@ -67,12 +79,16 @@ func New(o *Options) *cobra.Command {
 		Short:         "See and steer what apps are attached to",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       o.Build.Version,
+		Version:       o.Build.String(),
 	}
+	root.CompletionOptions.DisableDefaultCmd = true // there is one of our own
 	o.Config.AddFlags(root.PersistentFlags())
+	o.completeFlags(root)
 	root.AddCommand(
+		newCompletion(o),
 		newStatus(o),
 	)
+	o.complete(root)
 	return root
 }
 
@@ -104,7 +120,8 @@ var scheme = newScheme()
 func newScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		appsv1.AddToScheme, corev1.AddToScheme, authorizationv1.AddToScheme, apiextensionsv1.AddToScheme, v1alpha1.AddToScheme,
+		admissionregistrationv1.AddToScheme, appsv1.AddToScheme, corev1.AddToScheme, authorizationv1.AddToScheme, rbacv1.AddToScheme,
+		apiextensionsv1.AddToScheme, v1alpha1.AddToScheme,
 	} {
 		utilruntime.Must(add(s))
 	}
@@ -124,8 +141,12 @@ func mapper() meta.RESTMapper {
 	m.Add(v1alpha1.GroupVersion.WithKind("Binding"), meta.RESTScopeNamespace)
 	m.Add(v1alpha1.GroupVersion.WithKind("BackingService"), meta.RESTScopeNamespace)
 	m.Add(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"), meta.RESTScopeRoot)
-	for _, kind := range []string{"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"} {
-		m.Add(schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: kind}, meta.RESTScopeRoot)
+	for _, kind := range []string{"ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"} {
+		m.Add(admissionregistrationv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
+		m.Add(admissionregistrationv1.SchemeGroupVersion.WithKind(kind+"Binding"), meta.RESTScopeRoot)
+	}
+	for _, kind := range []string{"ClusterRole", "ClusterRoleBinding"} {
+		m.Add(rbacv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
 	m.Add(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"), meta.RESTScopeRoot)
 	return m
