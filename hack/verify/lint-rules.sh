@@ -59,7 +59,7 @@ keeps_import() {
 
 # The packages that the files below import. Where an import would close a cycle, which the compiler would report before
 # the linter, the file is in a folder `up` that nobody imports.
-for dir in api/v1alpha1 controllers controllers/backingservice controllers/binding controllers/planner controllers/internal/probe \
+for dir in api/v1alpha1 controllers controllers/backingservice controllers/binding controllers/planner controllers/preview controllers/internal/probe \
 	controllers/job controllers/internal/move/{outcome,replicate} cmd/version; do
 	add doc.go "$dir" </dev/null
 done
@@ -75,7 +75,7 @@ keeps_import api/v1alpha1/types_test.go k8s.io/api/core/v1
 
 # What only decides has no client, logger, network, environment, chance or clock.
 for file in controllers/internal/{catalog,condition,engine,handle,ledger,move/outcome,podtemplate,proof,rollout,slim}/pure.go \
-	controllers/{backingservice/plan_redis,internal/follow/sighting,planner/decide}.go; do
+	controllers/{backingservice/plan_redis,internal/follow/sighting,planner/decide,preview/play}.go; do
 	breaks_import "$file" pure "$client" k8s.io/client-go/kubernetes os net/http log log/slog crypto/rand \
 		"$module/controllers/internal/probe" "$module/controllers/internal/move/replicate"
 	breaks "$file" 'take now as an argument' <<<$'import "time"\nfunc f() any { return time.Now() }'
@@ -100,12 +100,15 @@ keeps controllers/internal/probe/redis.go <<<$'import ("net"; "time")\nvar _, _ 
 # internal knows no controller, the controllers do not know each other, and nothing below cmd knows cmd.
 for name in catalog condition engine handle ledger podtemplate probe proof rollout slim; do
 	breaks_import controllers/internal/$name/up/up.go controllers-internal "$module/controllers" \
-		"$module/controllers/backingservice" "$module/controllers/binding" "$module/controllers/planner"
+		"$module/controllers/backingservice" "$module/controllers/binding" "$module/controllers/planner" "$module/controllers/preview"
 done
-breaks_import controllers/planner/up/up.go pure "$module/controllers/backingservice" "$module/controllers/binding"
+breaks_import controllers/planner/up/up.go pure "$module/controllers/backingservice" "$module/controllers/binding" "$module/controllers/preview"
+breaks_import controllers/preview/up/up.go pure "$module/controllers/backingservice" "$module/controllers/binding" "$module/controllers"
+keeps_import controllers/preview/play.go "$module/controllers/planner"
 breaks_import controllers/internal/probe/up/up_test.go controllers-internal "$module/controllers/binding"
 breaks_import controllers/binding/up/observe.go controllers-binding "$module/controllers/backingservice" "$module/controllers"
-breaks_import controllers/backingservice/up/observe.go controllers-backingservice "$module/controllers/binding" "$module/controllers"
+breaks_import controllers/backingservice/up/observe.go controllers-backingservice "$module/controllers/binding" \
+	"$module/controllers/planner" "$module/controllers"
 breaks_import controllers/up/plan.go pure "$module/controllers/backingservice" "$module/controllers/binding"
 breaks_import controllers/setup.go controllers "$module/cmd/version"
 breaks_import controllers/setup.go operator "$module/controllers/job" "$module/controllers/internal/probe" \
@@ -117,7 +120,7 @@ keeps_import controllers/binding/observe.go "$module/controllers/internal/rollou
 # Commands go through the one exported door; the apps know nothing of Bindery.
 for name in bindery kubectl-bindery; do
 	breaks_import cmd/$name/x.go cmd "$module/controllers/binding" "$module/controllers/backingservice"
-	keeps_import cmd/$name/x.go "$module/controllers" "$module/controllers/planner" "$module/api/v1alpha1" "$client"
+	keeps_import cmd/$name/x.go "$module/controllers" "$module/controllers/planner" "$module/controllers/preview" "$module/api/v1alpha1" "$client"
 done
 for dir in cmd/pinger cmd/collector cmd/storefront cmd/internal/env; do
 	breaks_import $dir/x.go apps "$module/api/v1alpha1" "$module/controllers" k8s.io/client-go/rest "$client"
