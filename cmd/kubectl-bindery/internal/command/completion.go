@@ -22,6 +22,7 @@ const completionPatience = 2 * time.Second
 // take the same.
 var positional = map[string][][]string{
 	"status":  {nil}, // of any kind
+	"tree":    {target.Workloads},
 	"history": {append(slices.Clone(target.Workloads), target.KindBinding)},
 	"undo":    {append(slices.Clone(target.Workloads), target.KindBinding)},
 	"verify":  {{target.KindService}},

@@ -87,6 +87,8 @@ func New(o *Options) *cobra.Command {
 	root.AddCommand(
 		newCompletion(o),
 		newStatus(o),
+		newGraph(o),
+		newTree(o),
 	)
 	o.complete(root)
 	return root
