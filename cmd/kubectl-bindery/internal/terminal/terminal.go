@@ -71,15 +71,51 @@ func (t Terminal) Paint(role Role, text string) string {
 }
 
 // Wrap breaks a text at spaces, and at the width where a word is longer than a line. Each line begins with the indent.
-func (t Terminal) Wrap(indent, text string) string {
-	if t.Width > 0 {
-		text = ansi.Wrap(text, max(t.Width-Columns(indent), 1), "")
-	}
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		lines[i] = indent + strings.TrimRight(line, " ")
+// Nothing is broken at a hyphen: names have them.
+func (t Terminal) Wrap(indent, text string) string { return t.Hang(indent, indent, text) }
+
+// Hang breaks a text as Wrap does, with another indent for the lines after the first one.
+func (t Terminal) Hang(first, rest, text string) string {
+	var lines []string
+	for paragraph := range strings.SplitSeq(text, "\n") {
+		indent := rest
+		if len(lines) == 0 {
+			indent = first
+		}
+		lines = append(lines, t.fill(indent, rest, paragraph)...)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// fill breaks one paragraph into lines.
+func (t Terminal) fill(indent, rest, paragraph string) []string {
+	if t.Width == 0 {
+		return []string{strings.TrimRight(indent+paragraph, " ")}
+	}
+	var lines []string
+	line, isEmpty := indent, true
+	end := func() {
+		lines = append(lines, strings.TrimRight(line, " "))
+		line, isEmpty = rest, true
+	}
+	for word := range strings.SplitSeq(paragraph, " ") {
+		if !isEmpty && Columns(line)+1+Columns(word) > t.Width {
+			end()
+		}
+		if !isEmpty {
+			line += " "
+		}
+		room := max(t.Width-Columns(rest), 1)
+		for isEmpty && Columns(line)+Columns(word) > t.Width && Columns(word) > room {
+			line += ansi.Cut(word, 0, room)
+			word = ansi.Cut(word, room, Columns(word))
+			end()
+		}
+		line += word
+		isEmpty = isEmpty && word == ""
+	}
+	end()
+	return lines
 }
 
 // Columns is how wide a text is on a terminal. Colours have no width.

@@ -30,6 +30,8 @@ func TestWrap(t *testing.T) {
 		"a line is broken at a space":               {10, "  ", "one two three", "  one two\n  three"},
 		"a word longer than a line is broken":       {6, "", "abcdefghij", "abcdef\nghij"},
 		"each line of several begins with the same": {20, "> ", "a\nb", "> a\n> b"},
+		"a name is not broken at a hyphen":          {12, "", "see pinger-visits", "see\npinger-visit\ns"},
+		"several spaces stay":                       {20, "", "one  two", "one  two"},
 		"a terminal narrower than the indent":       {1, "  ", "ab", "  a\n  b"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -37,6 +39,12 @@ func TestWrap(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 		})
+	}
+}
+
+func TestLinesAfterTheFirstHang(t *testing.T) {
+	if got, want := (terminal.Terminal{Width: 12}).Hang("- ", "  ", "one two three four"), "- one two\n  three four"; got != want {
+		t.Errorf("%q", got)
 	}
 }
 
