@@ -20,9 +20,11 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
 )
 
 // Build says which build of the plugin this is.
@@ -45,6 +47,10 @@ type Options struct {
 	AllNamespaces bool
 	// Now is the clock.
 	Now func() time.Time
+	// Every is how often a change that is followed is looked at; 0 = as is usual.
+	Every time.Duration
+	// Terminal that the output goes to; nil = it is found out.
+	Terminal *terminal.Terminal
 }
 
 // Run runs the plugin with its arguments, and returns its exit code.
@@ -52,7 +58,7 @@ func Run(ctx context.Context, streams genericiooptions.IOStreams, build Build, a
 	o := &Options{
 		IOStreams: streams, Build: build, Config: genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag(), Now: time.Now,
 	}
-	root := New(o)
+	root := New(o) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -85,6 +91,12 @@ func New(o *Options) *cobra.Command {
 	o.Config.AddFlags(root.PersistentFlags())
 	o.completeFlags(root)
 	root.AddCommand(
+		newAttach(o),
+		newDetach(o),
+		newPlan(o),
+		newSwap(o),
+		newUndo(o),
+		newVerify(o),
 		newCompletion(o),
 		newStatus(o),
 		newGraph(o),
@@ -110,6 +122,7 @@ func (o *Options) Client() (client.WithWatch, string, error) {
 	}
 	config.QPS, config.Burst = -1, 0 // one command makes a few requests
 	config.UserAgent = "kubectl-bindery/" + o.Build.Version
+	config.WarningHandler = rest.NewWarningWriter(o.ErrOut, rest.WarningWriterOptions{Deduplicate: true})
 	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme, Mapper: mapper()})
 	if err != nil {
 		return nil, "", fmt.Errorf("making a client: %w", err)
