@@ -45,7 +45,7 @@ An SVG needs no other program: any browser shows it, and it follows whether its 
 			if err != nil {
 				return err
 			}
-			_, _ = fmt.Fprint(o.Out, drawn(picture.Of(have, o.Now()), format, terminal.Of(o.Out)))
+			_, _ = fmt.Fprint(o.Out, graphIn(picture.Of(have, o.Now()), format, terminal.Of(o.Out)))
 			return nil
 		},
 	}
@@ -55,7 +55,7 @@ An SVG needs no other program: any browser shows it, and it follows whether its 
 	return cmd
 }
 
-func drawn(p picture.Picture, format string, t terminal.Terminal) string {
+func graphIn(p picture.Picture, format string, t terminal.Terminal) string {
 	switch format {
 	case "mermaid":
 		return picture.Mermaid(p)
