@@ -98,6 +98,7 @@ func New(o *Options) *cobra.Command {
 		newUndo(o),
 		newVerify(o),
 		newCompletion(o),
+		newHistory(o),
 		newStatus(o),
 		newGraph(o),
 		newTree(o),

@@ -198,7 +198,7 @@ func (k known) service(b *v1alpha1.Binding, name string) *v1alpha1.BackingServic
 
 func (k known) attachment(b *v1alpha1.Binding, call Call) Attachment {
 	wanted := k.service(b, b.Spec.ServiceRef.Name)
-	a := Attachment{Binding: b.Name, Variables: variables(b), Move: moveOf(wanted)}
+	a := Attachment{Binding: b.Name, Variables: Variables(b), Move: moveOf(wanted)}
 	if wanted != nil {
 		a.Type = string(wanted.Spec.Type)
 	}
@@ -231,8 +231,8 @@ func carries(s *v1alpha1.BackingService, a *v1alpha1.Attachment) bool {
 // part is the name of a variable that only the kubelet reads, when it composes a handle of several keys.
 var part = regexp.MustCompile(`^BINDERY_.+_[1-9][0-9]*$`)
 
-// variables of a Binding: those that the workload has, or else those that it will have, as far as that is known.
-func variables(b *v1alpha1.Binding) []string {
+// Variables of a Binding: those that the workload has, or else those that it will have, as far as that is known.
+func Variables(b *v1alpha1.Binding) []string {
 	var names []string
 	switch {
 	case b.Status.Current != nil:
