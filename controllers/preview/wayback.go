@@ -7,17 +7,18 @@ import (
 	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
-// wayBack is how to undo the edit.
-func (p *play) wayBack() string {
-	b := p.edit.Binding
+// WayBack is how to undo an edit of a Binding as it was before the edit.
+func WayBack(e Edit, before v1alpha1.Binding) string {
+	b := e.Binding
+	key := planner.KeyOf(&b)
 	var words []string
-	switch p.edit.Action {
+	switch e.Action {
 	case Attach:
 		words = []string{"detach", "bnd/" + b.Name}
 	case Swap:
-		words = []string{"swap", "bnd/" + b.Name, "--to", p.goesBackTo()}
+		words = []string{"swap", "bnd/" + b.Name, "--to", before.Spec.ServiceRef.Name}
 	case Detach:
-		words = []string{"attach", form(p.key), b.Spec.ServiceRef.Name, "--name", b.Name}
+		words = []string{"attach", Form(key), b.Spec.ServiceRef.Name, "--name", b.Name}
 		for _, e := range b.Spec.Env {
 			variable := e.Name
 			if e.Key != "" && e.Key != v1alpha1.KeyURI {
@@ -29,18 +30,18 @@ func (p *play) wayBack() string {
 			words = append(words, "--container", name)
 		}
 	}
-	return "kubectl bindery " + strings.Join(words, " ") + " -n " + p.key.Namespace
+	return "kubectl bindery " + strings.Join(words, " ") + " -n " + key.Namespace
 }
 
-// goesBackTo is the service that the Binding names before the edit.
-func (p *play) goesBackTo() string {
+// wayBack is how to undo the edit.
+func (p *play) wayBack() string {
 	for _, b := range p.before.Bindings {
 		if b.Name == p.edit.Binding.Name {
-			return b.Spec.ServiceRef.Name
+			return WayBack(p.edit, b)
 		}
 	}
-	return p.from()
+	return WayBack(p.edit, p.edit.Binding)
 }
 
-// form is how a workload is named as an argument.
-func form(key planner.Key) string { return strings.ToLower(key.Kind) + "/" + key.Name }
+// Form is how a workload is named as an argument.
+func Form(key planner.Key) string { return strings.ToLower(key.Kind) + "/" + key.Name }

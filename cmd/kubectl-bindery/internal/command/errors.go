@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -45,6 +48,8 @@ func (o *Options) explain(err error) string {
 	case errors.As(err, &status) && apierrors.IsNotFound(err) && isOfUnknownKind(status):
 		return "the cluster does not know the kinds of Bindery: install it with " +
 			"`helm install bindery oci://ghcr.io/bindery-dev/charts/bindery --namespace bindery-system --create-namespace`"
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "denied request"):
+		return err.Error() // by a policy, which says the mend itself
 	case apierrors.IsForbidden(err):
 		return fmt.Sprintf("%v: ask for the role bindery-view (to look) or bindery-edit (to change) in this namespace", err)
 	case apierrors.IsUnauthorized(err):
@@ -56,8 +61,11 @@ func (o *Options) explain(err error) string {
 	}
 }
 
-// isOfUnknownKind says whether the kind, and not the object, was not found.
+// isOfUnknownKind says whether the kind, and not the object, was not found. An API server that knows no such kind answers with
+// text, and not with a status: client-go makes one of it, with a cause that says so.
 func isOfUnknownKind(status apierrors.APIStatus) bool {
 	details := status.Status().Details
-	return details == nil || details.Name == ""
+	return details == nil || details.Name == "" || slices.ContainsFunc(details.Causes, func(c metav1.StatusCause) bool {
+		return c.Type == metav1.CauseTypeUnexpectedServerResponse
+	})
 }
