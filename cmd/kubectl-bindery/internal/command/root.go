@@ -98,6 +98,7 @@ func New(o *Options) *cobra.Command {
 		newUndo(o),
 		newVerify(o),
 		newCompletion(o),
+		newDoctor(o),
 		newHistory(o),
 		newStatus(o),
 		newGraph(o),
@@ -165,5 +166,6 @@ func mapper() meta.RESTMapper {
 		m.Add(rbacv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
 	m.Add(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"), meta.RESTScopeRoot)
+	m.Add(authorizationv1.SchemeGroupVersion.WithKind("SubjectAccessReview"), meta.RESTScopeRoot)
 	return m
 }

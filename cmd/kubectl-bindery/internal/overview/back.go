@@ -67,11 +67,11 @@ func (k known) backTo(b *v1alpha1.Binding, call Call, service, text string) *Bac
 		return &Back{Text: fmt.Sprintf("%s: set spec.collector.storeRef.name of bsvc/%s to %s", text, owner.Name, service)}
 	}
 	key := planner.KeyOf(b)
-	isPrevious := b.Status.Previous != nil && service == b.Status.Previous.Service && b.Spec.ServiceRef.Name == b.Status.Current.Service
-	if isPrevious && k.bindings[key] == 1 {
-		return &Back{Text: text, Command: call.Command(b.Namespace, "undo", target.Form(key.Kind, key.Name))}
+	of := target.Form(key.Kind, key.Name)
+	if k.bindings[key] > 1 {
+		of = target.Form(target.KindBinding, b.Name)
 	}
-	return &Back{Text: text, Command: call.Command(b.Namespace, "swap", target.Form(target.KindBinding, b.Name), "--to", service)}
+	return &Back{Text: text, Command: call.Command(b.Namespace, "undo", of)}
 }
 
 // backToNothing takes away the first thing that was attached.

@@ -101,7 +101,7 @@ type Service struct {
 	Reason   string `json:"reason"`
 	Message  string `json:"message,omitempty"`
 	Move     *Move  `json:"move,omitempty"`
-	// Used says that a Binding names the service, or that a workload carries it.
+	// Used says that a Binding names the service, that a workload carries it, or that its data is on its way to another one.
 	Used          bool         `json:"used"`
 	DetachedAt    *metav1.Time `json:"detachedAt,omitempty"`
 	DeprovisionAt *metav1.Time `json:"deprovisionAt,omitempty"`
@@ -179,7 +179,11 @@ type known struct {
 func index(in *inventory.Inventory) known {
 	k := known{map[string]*v1alpha1.BackingService{}, map[string]bool{}, map[planner.Key]int{}}
 	for i := range in.Services {
-		k.services[in.Services[i].Namespace+"/"+in.Services[i].Name] = &in.Services[i]
+		s := &in.Services[i]
+		k.services[s.Namespace+"/"+s.Name] = s
+		if m := moveOf(s); m != nil {
+			k.used[s.Namespace+"/"+m.From] = true
+		}
 	}
 	for _, b := range in.Bindings {
 		k.bindings[planner.KeyOf(&b)]++

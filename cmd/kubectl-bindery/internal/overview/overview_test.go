@@ -124,7 +124,7 @@ func TestWithoutTheRightToListDeployments(t *testing.T) {
 	in.Unread["Deployment"] = os.ErrPermission
 	text := &strings.Builder{}
 	overview.View{Now: now}.Detail(text, one(t, in, "deploy/pinger"))
-	for _, want := range []string{"✗ deploy/pinger  in shop\n", "You may not list Deployments", "kubectl bindery swap bnd/pinger-visits --to visits2"} {
+	for _, want := range []string{"✗ deploy/pinger  in shop\n", "You may not list Deployments", "kubectl bindery undo bnd/pinger-visits"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}

@@ -105,8 +105,8 @@ func (t Terminal) fill(indent, rest, paragraph string) []string {
 		if !isEmpty {
 			line += " "
 		}
-		room := max(t.Width-Columns(rest), 1)
-		for isEmpty && Columns(line)+Columns(word) > t.Width && Columns(word) > room {
+		for isEmpty && Columns(word) > max(t.Width-Columns(line), 1) {
+			room := max(t.Width-Columns(line), 1)
 			line += ansi.Cut(word, 0, room)
 			word = ansi.Cut(word, room, Columns(word))
 			end()
