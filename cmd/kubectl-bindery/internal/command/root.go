@@ -58,11 +58,16 @@ func Run(ctx context.Context, streams genericiooptions.IOStreams, build Build, a
 	o := &Options{
 		IOStreams: streams, Build: build, Config: genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag(), Now: time.Now,
 	}
+	return o.execute(ctx, args)
+}
+
+// execute runs a command, says what is wrong, and returns the exit code.
+func (o *Options) execute(ctx context.Context, args []string) int {
 	root := New(o) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.ErrOut)
+	root.SetIn(o.In)
+	root.SetOut(o.Out)
+	root.SetErr(o.ErrOut)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -70,7 +75,7 @@ func Run(ctx context.Context, streams genericiooptions.IOStreams, build Build, a
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return ExitInterrupted // who has pressed Ctrl-C knows
 	}
-	_, _ = fmt.Fprintln(streams.ErrOut, "error: "+o.explain(err))
+	_, _ = fmt.Fprintln(o.ErrOut, "error: "+o.explain(err))
 	if exit, ok := errors.AsType[*ExitError](err); ok {
 		return exit.Code
 	}
