@@ -1,5 +1,7 @@
 package picture
 
+import "strings"
+
 // legendEntry explains one sort of wire or box.
 type legendEntry struct {
 	role  Role
@@ -44,7 +46,7 @@ func (d *drawing) has(entry legendEntry) bool {
 }
 
 // sentences say the whole picture, for those who cannot see it.
-func (p *Picture) sentences() []string {
+func (p Picture) sentences() []string {
 	var said []string
 	if len(p.Namespaces) == 0 {
 		said = append(said, "There are no Bindings and no BackingServices.")
@@ -57,13 +59,13 @@ func (p *Picture) sentences() []string {
 			said = append(said, linksIn(app.Attachments)...)
 		}
 		for _, s := range n.Services {
-			text := s.title()
+			parts := []string{s.title()}
 			for _, note := range s.notes(p.AsOf) {
 				if note.text != s.State.Word {
-					text += ", " + note.text
+					parts = append(parts, note.text)
 				}
 			}
-			said = append(said, text+".")
+			said = append(said, strings.Join(parts, ", ")+".")
 			said = append(said, linksIn(s.Attachments)...)
 		}
 	}

@@ -296,7 +296,7 @@ func (p Picture) Only(key planner.Key) Picture {
 }
 
 // with is the namespace with one app only, and without the services that nobody uses.
-func (n Namespace) with(app App) Namespace {
+func (n *Namespace) with(app App) Namespace {
 	isUnused := func(s Service) bool { return s.Unused }
 	return Namespace{Name: n.Name, Apps: []App{app}, Services: slices.DeleteFunc(slices.Clone(n.Services), isUnused)}
 }

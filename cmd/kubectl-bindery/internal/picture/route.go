@@ -49,7 +49,7 @@ func (p *plan) endLeft(e *end) {
 		b.isStraight = true
 		return
 	}
-	e.to += p.unit.bent + b.left*p.grid
+	e.to += p.bent + b.left*p.grid
 	b.left++
 }
 

@@ -206,10 +206,10 @@ func (s *svg) ends(w wire) {
 	first, last, before := w.points[0], w.points[len(w.points)-1], w.points[len(w.points)-2]
 	s.line(`<circle class="end %s" cx="%d" cy="%d" r="3.5"/>`, w.classes(), first.x, first.y)
 	way := sign(last.x - before.x)
-	switch {
-	case w.role == Coming:
+	switch w.role {
+	case Coming:
 		s.line(`<path class="end %s" d="M%d %dl%d -5v10z"/>`, w.classes(), last.x, last.y, -arrow*way)
-	case w.role == Refused:
+	case Refused:
 		s.line(`<path class="cross" d="M%d %dl8 8m0 -8l-8 8"/>`, last.x-8*max(way, 0)-4*way, last.y-4)
 	default:
 		s.line(`<circle class="end %s" cx="%d" cy="%d" r="3.5"/>`, w.classes(), last.x, last.y)

@@ -106,40 +106,21 @@ func (a *Attachment) variablesLine() string {
 
 // stateLine says how the attachment is.
 func (a *Attachment) stateLine(now time.Time) string {
-	var current, next string
-	for _, link := range a.Links {
-		switch link.Role {
-		case Current, Leaving:
-			current = link.Service
-		case Coming, Refused:
-			next = link.Service
-		}
-	}
+	first, last := a.Links[0], a.Links[len(a.Links)-1]
 	switch {
-	case current != "" && next != "" && a.isRefused():
-		return fmt.Sprintf("stays, not to %s: %s", next, a.State.Word)
-	case current != "" && next != "":
-		return fmt.Sprintf("swap to %s: %s", next, a.State.Word)
-	case next != "" && a.State.Level == Waiting:
+	case first.Role == Current && last.Role == Refused:
+		return fmt.Sprintf("stays, not to %s: %s", last.Service, a.State.Word)
+	case len(a.Links) > 1:
+		return fmt.Sprintf("swap to %s: %s", last.Service, a.State.Word)
+	case last.Role != Current && a.State.Level == Waiting:
 		return "waits: " + a.State.Word
-	case next == "" && a.State.Level == Changing:
+	case last.Role == Current && a.State.Level == Changing:
 		return "another handle: " + a.State.Word
-	case a.State.Level != OK:
-		return a.State.Word
 	case a.Since != nil && a.State.Word == "attached":
 		return "since " + when(*a.Since, now)
 	default:
 		return a.State.Word
 	}
-}
-
-func (a *Attachment) isRefused() bool {
-	for _, link := range a.Links {
-		if link.Role == Refused {
-			return true
-		}
-	}
-	return false
 }
 
 const (
