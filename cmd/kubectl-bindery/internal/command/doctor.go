@@ -23,7 +23,6 @@ import (
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/doctor"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/inventory"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/overview"
-	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
 	"github.com/bindery-dev/bindery/config/rbac"
 )
 
@@ -48,7 +47,7 @@ The exit code is 1 if there is a problem.`,
 			}
 			findings := doctor.Examine(facts)
 			if output == "" {
-				doctor.Draw(o.Out, terminal.Of(o.Out), findings)
+				doctor.Draw(o.Out, o.terminalOf(), findings)
 			} else if err := o.printValue(output, findings); err != nil {
 				return err
 			}

@@ -10,7 +10,6 @@ import (
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/history"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/inventory"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/target"
-	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
 )
 
 func newHistory(o *Options) *cobra.Command {
@@ -59,6 +58,6 @@ func (o *Options) runHistory(ctx context.Context, arg, output string) error {
 	if output != "" {
 		return o.printValue(output, ledgers)
 	}
-	history.View{Terminal: terminal.Of(o.Out), Now: o.Now(), Call: o.call()}.Draw(o.Out, ledgers)
+	history.View{Terminal: o.terminalOf(), Now: o.Now(), Call: o.call()}.Draw(o.Out, ledgers)
 	return nil
 }

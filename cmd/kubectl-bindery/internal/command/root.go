@@ -105,6 +105,7 @@ func New(o *Options) *cobra.Command {
 		newCompletion(o),
 		newDoctor(o),
 		newHistory(o),
+		newReport(o),
 		newStatus(o),
 		newGraph(o),
 		newTree(o),

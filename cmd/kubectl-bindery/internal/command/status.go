@@ -130,7 +130,7 @@ func (s *status) print(o *overview.Overview) error {
 			_, _ = fmt.Fprintln(s.Out, name)
 		}
 	default:
-		_, _ = fmt.Fprint(s.Out, s.draw(o, terminal.Of(s.Out)))
+		_, _ = fmt.Fprint(s.Out, s.draw(o, s.terminalOf()))
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/overview"
-	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
 )
 
 const (
@@ -32,7 +31,7 @@ func (s *status) follow(ctx context.Context) error {
 		go watchKind(ctx, s.client, s.namespace, list, changed)
 	}
 	var show func(*overview.Overview)
-	if terminal.Of(s.Out).Is() {
+	if s.terminalOf().Is() {
 		show = s.redraw
 	} else {
 		show = s.printChanges()
@@ -88,7 +87,7 @@ func (s *status) redraw(o *overview.Overview) {
 		endOfLine  = "\x1b[K"
 		restOfPage = "\x1b[J"
 	)
-	t := terminal.Of(s.Out) // its size may have changed
+	t := s.terminalOf() // its size may have changed
 	lines := strings.Split(strings.TrimSuffix(s.draw(o, t), "\n"), "\n")
 	if room := t.Height - 1; room > 1 && len(lines) > room {
 		lines = append(lines[:room-1], fmt.Sprintf("… and %d more lines", len(lines)-room+1))
