@@ -23,6 +23,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/move/outcome"
+	"github.com/bindery-dev/bindery/controllers/preview"
 )
 
 // A scenario is a story with one end. The tests of crashes, faults and quiet play it again and again.
@@ -46,6 +47,8 @@ type scenario struct {
 type stage struct {
 	*scene
 	operator *operator
+	// before is told each attachment, swap and detachment before it is made; nil = nobody is.
+	before func(preview.Edit)
 	// nudge makes the operator try again what was refused; nil = nothing is ever refused.
 	nudge func()
 	// jobsRepeat: a Job that was refused, or whose operator was killed, is tried again. The number of Jobs means nothing.
@@ -342,7 +345,22 @@ func (s *stage) attach(name, workload, service string, change ...func(*v1alpha1.
 	for _, c := range change {
 		c(&b.Spec)
 	}
+	s.announce(func() preview.Edit { return preview.Attaching(*b) })
 	s.must(admin.Create(s.ctx, b))
+}
+
+// announce tells an edit before it is made.
+func (s *stage) announce(edit func() preview.Edit) {
+	if s.before != nil {
+		s.before(edit())
+	}
+}
+
+// swap sets the service of a Binding.
+func (s *stage) swap(name, service string) {
+	s.Helper()
+	s.announce(func() preview.Edit { return preview.Swapping(*get(s.scene, &v1alpha1.Binding{}, name), service) })
+	s.scene.swap(name, service)
 }
 
 // onRedis has an app on a Redis that is provisioned.
@@ -407,6 +425,9 @@ func (s *stage) remove(object client.Object, name string) {
 	s.Helper()
 	object.SetNamespace(s.namespace)
 	object.SetName(name)
+	if _, ok := object.(*v1alpha1.Binding); ok {
+		s.announce(func() preview.Edit { return preview.Detaching(*get(s.scene, &v1alpha1.Binding{}, name)) })
+	}
 	s.must(admin.Delete(s.ctx, object))
 }
 
@@ -495,6 +516,11 @@ func swapsWith(policy v1alpha1.SwapPolicy) func(*v1alpha1.BindingSpec) {
 // swapWith swaps with another policy. Everything before the swap had all the time that it needed.
 func (s *stage) swapWith(name, service string, policy v1alpha1.SwapPolicy) {
 	s.Helper()
+	s.announce(func() preview.Edit {
+		edit := preview.Swapping(*get(s.scene, &v1alpha1.Binding{}, name), service)
+		edit.Binding.Spec.Swap = policy.DeepCopy()
+		return edit
+	})
 	update(s.scene, &v1alpha1.Binding{}, name, func(b *v1alpha1.Binding) {
 		b.Spec.ServiceRef.Name, b.Spec.Swap = service, policy.DeepCopy()
 	})
