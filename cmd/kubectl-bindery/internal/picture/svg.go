@@ -187,7 +187,9 @@ func (s *svg) level(w wire) {
 		if w.role == Coming && i == len(spans)-1 { // the arrow has a point
 			to = towards(to, from, min(arrow-2, distance(from, to)))
 		}
-		s.line(`<path class="halo" d="M%d %dH%d"/>`, from.x, from.y, to.x)
+		if !w.data { // its dots would be cut
+			s.line(`<path class="halo" d="M%d %dH%d"/>`, from.x, from.y, to.x)
+		}
 		s.line(`<path class="wire %s" d="M%d %dH%d"><title>%s</title></path>`, w.classes(), from.x, from.y, to.x, escape(w.title))
 	}
 }
