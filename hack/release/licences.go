@@ -14,6 +14,8 @@ type licences struct {
 	own []byte
 	// modules that each program is made of, by the name of its image.
 	modules map[string][]thirdparty.Module
+	// plugin is what the plugin of kubectl is made of, on any of its platforms.
+	plugin []thirdparty.Module
 }
 
 // licences finds the licences, checks them, and writes the texts of all of them.
@@ -25,15 +27,19 @@ func (r *release) licences() (licences, error) {
 	found := licences{own: own, modules: map[string][]thirdparty.Module{}}
 	var patterns []string
 	for _, p := range programs {
-		if found.modules[p.name], err = thirdparty.Of(r.root, architectures, p.pkg); err != nil {
+		if found.modules[p.name], err = thirdparty.Of(r.root, thirdparty.ImagePlatforms, p.pkg); err != nil {
 			return licences{}, err
 		}
 		patterns = append(patterns, p.pkg)
 	}
-	all, err := thirdparty.Of(r.root, architectures, patterns...)
+	images, err := thirdparty.Of(r.root, thirdparty.ImagePlatforms, patterns...)
 	if err != nil {
 		return licences{}, err
 	}
+	if found.plugin, err = thirdparty.Of(r.root, thirdparty.PluginPlatforms, pluginPackage); err != nil {
+		return licences{}, err
+	}
+	all := thirdparty.All([]thirdparty.Program{{Name: "images", Modules: images}, {Name: thirdparty.Plugin, Modules: found.plugin}})
 	if err := thirdparty.Check(all); err != nil {
 		return licences{}, err
 	}

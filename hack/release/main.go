@@ -4,6 +4,9 @@
 //	NAME-VERSION.spdx.json     what each image is made of, in SPDX 2.3
 //	bindery-VERSION.tgz        the chart, with the digests of these images
 //	install.yaml               what the chart installs, for those without Helm
+//	kubectl-bindery-VERSION-SYSTEM-ARCHITECTURE.tar.gz
+//	                           the plugin of kubectl, a .zip for Windows
+//	bindery.yaml               the plugin's manifest for krew, with the sums of these archives
 //	third-party-licenses.txt   the licences of what the programs are made of
 //	images.txt                 the reference of each image, with its digest
 //	release-notes.md           the section of the version in CHANGELOG.md
@@ -79,6 +82,9 @@ func (r *release) run(asked string, trial bool) error {
 		return err
 	}
 	if err := r.writeManifest(chart, images); err != nil {
+		return err
+	}
+	if err := r.writePlugin(licences); err != nil {
 		return err
 	}
 	if err := r.writeNotes(notes, images); err != nil {

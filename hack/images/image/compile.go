@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -13,7 +14,9 @@ import (
 
 // Build says how a program is compiled, beyond what is the same in every build.
 type Build struct {
-	// Architecture of Linux, in Go's words; empty = that of this machine.
+	// System that the program runs on, in Go's words; empty = linux.
+	System string
+	// Architecture, in Go's words; empty = that of this machine.
 	Architecture string
 	// Variables of the program, such as main.version, and their values.
 	Variables map[string]string
@@ -39,7 +42,7 @@ func Compile(module, pkg string, b Build) ([]byte, error) {
 	binary := filepath.Join(folder, "program")
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", strings.Join(flags, " "), "-o", binary, pkg)
 	build.Dir = module
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+cmp.Or(b.System, "linux"))
 	if b.Architecture != "" {
 		build.Env = append(build.Env, "GOARCH="+b.Architecture)
 	}

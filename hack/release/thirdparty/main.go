@@ -23,7 +23,7 @@ func main() {
 }
 
 func write(root, out string, patterns []string) error {
-	programs, err := thirdparty.Programs(root, []string{"amd64", "arm64"}, patterns...)
+	programs, err := thirdparty.Programs(root, patterns...)
 	if err != nil {
 		return err
 	}

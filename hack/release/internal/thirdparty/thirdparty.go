@@ -79,8 +79,31 @@ type Program struct {
 	Modules []Module
 }
 
-// Programs finds the programs among the packages that patterns name, and what each of them is made of.
-func Programs(root string, architectures []string, patterns ...string) ([]Program, error) {
+// Platform is what a program is compiled for, in Go's words.
+type Platform struct{ System, Architecture string }
+
+// ImagePlatforms are those of the images.
+var ImagePlatforms = []Platform{{"linux", "amd64"}, {"linux", "arm64"}}
+
+// Plugin is the program that runs on the machines of users, and PluginPlatforms are those.
+const Plugin = "kubectl-bindery"
+
+// PluginPlatforms are those of the plugin.
+var PluginPlatforms = []Platform{
+	{"darwin", "amd64"}, {"darwin", "arm64"}, {"linux", "amd64"}, {"linux", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"},
+}
+
+// PlatformsOf are those that a program is published for.
+func PlatformsOf(pkg string) []Platform {
+	if path.Base(pkg) == Plugin {
+		return PluginPlatforms
+	}
+	return ImagePlatforms
+}
+
+// Programs finds the programs among the packages that patterns name, and what each of them is made of on the platforms that it
+// is published for.
+func Programs(root string, patterns ...string) ([]Program, error) {
 	command := exec.Command("go", append([]string{"list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`}, patterns...)...)
 	command.Dir = root
 	out, err := output(command)
@@ -89,7 +112,7 @@ func Programs(root string, architectures []string, patterns ...string) ([]Progra
 	}
 	var programs []Program
 	for pkg := range strings.FieldsSeq(string(out)) {
-		modules, err := Of(root, architectures, pkg)
+		modules, err := Of(root, PlatformsOf(pkg), pkg)
 		if err != nil {
 			return nil, err
 		}
@@ -110,13 +133,13 @@ type listed struct {
 }
 
 // Of returns the modules that the packages, named by patterns as for the go command, and everything that they import belong
-// to, for Linux on any of the architectures: Go's own library first, and without the module of the tree itself.
-func Of(root string, architectures []string, patterns ...string) ([]Module, error) {
+// to, on any of the platforms: Go's own library first, and without the module of the tree itself.
+func Of(root string, platforms []Platform, patterns ...string) ([]Module, error) {
 	folders := map[string]map[string]bool{} // of each module's packages
 	modules := map[string]*Module{}
 	roots := map[string]string{}
-	for _, architecture := range architectures {
-		packages, err := list(root, architecture, patterns)
+	for _, platform := range platforms {
+		packages, err := list(root, platform, patterns)
 		if err != nil {
 			return nil, err
 		}
@@ -163,10 +186,10 @@ func Check(modules []Module) error {
 	return errors.Join(refused...)
 }
 
-func list(root, architecture string, patterns []string) ([]listed, error) {
+func list(root string, platform Platform, patterns []string) ([]listed, error) {
 	command := exec.Command("go", append([]string{"list", "-deps", "-json=ImportPath,Dir,Standard,Module"}, patterns...)...)
 	command.Dir = root
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+architecture, "GOFLAGS=-mod=readonly")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.System, "GOARCH="+platform.Architecture, "GOFLAGS=-mod=readonly")
 	out, err := output(command)
 	if err != nil {
 		return nil, err
