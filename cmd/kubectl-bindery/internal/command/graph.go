@@ -45,7 +45,7 @@ An SVG needs no other program: any browser shows it, and it follows whether its 
 			if err != nil {
 				return err
 			}
-			_, _ = fmt.Fprint(o.Out, graphIn(picture.Of(have, o.Now()), format, terminal.Of(o.Out)))
+			_, _ = fmt.Fprint(o.Out, graphIn(picture.Of(have, o.Now()), format, o.terminalOf()))
 			return nil
 		},
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/picture"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/target"
-	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
 )
 
 func newTree(o *Options) *cobra.Command {
@@ -41,7 +40,7 @@ collector has a Redis. Behind each stands its state.`,
 					_, _ = fmt.Fprintf(o.ErrOut, "%s is attached to nothing: `kubectl bindery attach %s SERVICE` attaches it.\n", match.Form(), match.Form())
 				}
 			}
-			_, _ = fmt.Fprint(o.Out, picture.Tree(p, terminal.Of(o.Out)))
+			_, _ = fmt.Fprint(o.Out, picture.Tree(p, o.terminalOf()))
 			return nil
 		},
 	}
