@@ -28,6 +28,7 @@ func TestAnArchiveOfThePluginHasItsFilesAndTheirModes(t *testing.T) {
 	want := []file{{thirdparty.Plugin, "a binary", 0o755, 1700000000}, {"LICENSE", "a licence", 0o644, 1700000000}}
 	for system, unpack := range map[string]func(*testing.T, []byte) []file{
 		"linux": func(t *testing.T, content []byte) (files []file) {
+			t.Helper()
 			unzipped, err := gzip.NewReader(bytes.NewReader(content))
 			if err != nil {
 				t.Fatal(err)
@@ -48,6 +49,7 @@ func TestAnArchiveOfThePluginHasItsFilesAndTheirModes(t *testing.T) {
 			}
 		},
 		"windows": func(t *testing.T, content []byte) (files []file) {
+			t.Helper()
 			r, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
 			if err != nil {
 				t.Fatal(err)

@@ -39,7 +39,7 @@ out, and so is each of these wherever else it stands. Look through it all the sa
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.runReport(cmd.Context(), output) },
 	}
 	cmd.Flags().BoolVarP(&o.AllNamespaces, "all-namespaces", "A", false, "Of all namespaces")
-	cmd.Flags().StringVarP(&output, "output", "o", "", "File for the .tar.gz, a folder that exists, or - for stdout. Default: bindery-report-TIME.tar.gz")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "A file for the .tar.gz, a folder that exists, or - for stdout")
 	return cmd
 }
 
@@ -114,15 +114,13 @@ func (o *Options) reportFacts(ctx context.Context) (report.Facts, error) {
 func versions(build Build, f doctor.Facts) []string {
 	lines := []string{"plugin: " + build.String(), "Kubernetes: " + f.Kubernetes.Value}
 	for name, have := range f.Definitions {
-		line := name + ": "
 		if have.Err != nil {
-			line += have.Err.Error()
-		} else {
-			for _, v := range have.Value.Spec.Versions {
-				line += fmt.Sprintf("%s (served %t, stored %t) ", v.Name, v.Served, v.Storage)
-			}
+			lines = append(lines, name+": "+have.Err.Error())
+			continue
 		}
-		lines = append(lines, strings.TrimSpace(line))
+		for _, v := range have.Value.Spec.Versions {
+			lines = append(lines, fmt.Sprintf("%s: %s, served: %t, stored: %t", name, v.Name, v.Served, v.Storage))
+		}
 	}
 	slices.Sort(lines)
 	return lines

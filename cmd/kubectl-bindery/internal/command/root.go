@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -22,6 +23,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
@@ -63,7 +65,8 @@ func Run(ctx context.Context, streams genericiooptions.IOStreams, build Build, a
 
 // execute runs a command, says what is wrong, and returns the exit code.
 func (o *Options) execute(ctx context.Context, args []string) int {
-	root := New(o) //nolint:contextcheck // cobra hands the context to each command
+	log.SetLogger(logr.Discard()) // controller-runtime would complain that it has none
+	root := New(o)                //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	root.SetIn(o.In)
 	root.SetOut(o.Out)

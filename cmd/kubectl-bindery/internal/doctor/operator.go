@@ -22,7 +22,8 @@ func (f Facts) operator() []Finding {
 	case operators.Err != nil:
 		return []Finding{unknown(about, operators.Err)}
 	case len(operators.Value) == 0:
-		return []Finding{{about, Problem, "there is no Deployment with the label " + OperatorLabel + "=" + OperatorName + ": nothing is attached or swapped", install}}
+		return []Finding{{about, Problem, "there is no Deployment with the label " + OperatorLabel + "=" + OperatorName +
+			": nothing is attached or swapped", install}}
 	case len(operators.Value) > 1:
 		var names []string
 		for _, d := range operators.Value {
@@ -44,9 +45,11 @@ func replicas(d *appsv1.Deployment) Finding {
 	says := fmt.Sprintf("%d of %d replicas are ready, image %s", d.Status.ReadyReplicas, want, image(d))
 	switch {
 	case want == 0:
-		return Finding{about, Problem, "it is scaled to 0: nothing is attached or swapped", fmt.Sprintf("`kubectl scale deployment %s -n %s --replicas=1`", d.Name, d.Namespace)}
+		return Finding{about, Problem, "it is scaled to 0: nothing is attached or swapped", fmt.Sprintf(
+			"`kubectl scale deployment %s -n %s --replicas=1`", d.Name, d.Namespace)}
 	case d.Status.ReadyReplicas == 0:
-		return Finding{about, Problem, says, fmt.Sprintf("see `kubectl describe deployment %s -n %[2]s` and `kubectl logs deployment/%[1]s -n %[2]s`", d.Name, d.Namespace)}
+		return Finding{about, Problem, says, fmt.Sprintf(
+			"see `kubectl describe deployment %s -n %[2]s` and `kubectl logs deployment/%[1]s -n %[2]s`", d.Name, d.Namespace)}
 	case d.Status.ReadyReplicas < want:
 		return Finding{about, Warning, says, fmt.Sprintf("see `kubectl get pods -n %s -l %s=%s`", d.Namespace, OperatorLabel, OperatorName)}
 	}

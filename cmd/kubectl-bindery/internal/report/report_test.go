@@ -38,7 +38,7 @@ func meta(name string) metav1.ObjectMeta {
 			v1alpha1.AttachmentsAnnotation: `{"workload":"shop/Deployment/pinger","password":"canary-ledger","attachments":[{"binding":"pinger-visits",` +
 				`"env":[{"container":"pinger","name":"REDIS_URL","value":"redis://:$(BINDERY_REDIS_URL_1)canary-literal@$(BINDERY_REDIS_URL_2)/0"}]}]}`,
 		},
-		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "canary-manager", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:canary-field":{}}`)}}},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "canary-manager", FieldsV1: metav1.NewFieldsV1(`{"f:canary-field":{}}`)}},
 	}
 }
 
