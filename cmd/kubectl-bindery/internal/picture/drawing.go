@@ -79,7 +79,7 @@ type unit struct {
 	appMin, appMax, serviceMin, serviceMax int
 	// heading is the height of what stands above a namespace, and section of what stands above the services that are set aside.
 	heading, section int
-	// icon is what the name of a service leaves free on its right.
+	// icon is what the name in a box leaves free on its right, for the mark of what has failed or is of somebody else.
 	icon int
 }
 

@@ -50,6 +50,8 @@ func TestGolden(t *testing.T) {
 		in("testdata", "namespaces.txt"):      Text(Of(several, now), wide),
 		in("testdata", "namespaces-tree.txt"): Tree(Of(several, now), narrow),
 		in("testdata", "none.svg"):            SVG(none),
+		in("testdata", "long.svg"):            SVG(Of(long(), now)),
+		in("testdata", "long-80.txt"):         Text(Of(long(), now), terminal.Terminal{Width: 80}),
 		in("testdata", "none.json"):           JSON(none),
 	} {
 		t.Run(filepath.Base(path), func(t *testing.T) {

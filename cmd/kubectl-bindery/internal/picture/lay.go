@@ -53,8 +53,8 @@ func (l *layout) widths(p Picture) (app, service int) {
 	app, service = l.appMin, l.serviceMin
 	for _, n := range p.Namespaces {
 		for i := range n.Apps {
-			for _, line := range l.appLines(&n.Apps[i]) {
-				app = max(app, l.width(line.style, line.text)+2*l.pad)
+			for j, line := range l.appLines(&n.Apps[i]) {
+				app = max(app, l.width(line.style, line.text)+2*l.pad+l.icon*btoi(j == 0))
 			}
 			for j := range n.Apps[i].Attachments {
 				for _, line := range l.rowLines(&n.Apps[i].Attachments[j]) {
@@ -132,7 +132,7 @@ func (l *layout) place(b *box, lines []label, y int) {
 	for i, line := range lines {
 		line.at = point{b.x + l.pad, y + i*l.step}
 		line.room = b.w - 2*l.pad
-		if line.style == styleName && b.shape != shapeApp {
+		if line.style == styleName {
 			line.room -= l.icon
 		}
 		width := func(text string) int { return l.width(line.style, text) }

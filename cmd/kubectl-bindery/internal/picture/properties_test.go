@@ -169,6 +169,9 @@ func checkLabels(t interface {
 		if l.at.x < b.x+u.pad || l.at.x+width > b.right()-u.pad || width > l.room {
 			t.Errorf("%q runs out of the box %v: it begins at %d and is %d wide", l.text, b.rect, l.at.x, width)
 		}
+		if l.style == styleName && l.at.x+width > b.right()-u.pad-u.icon {
+			t.Errorf("%q has no room for a mark beside it", l.text)
+		}
 		if l.at.y < b.y+u.first || l.at.y > b.bottom()-u.last {
 			t.Errorf("%q is above or below the box %v: it is at %d", l.text, b.rect, l.at.y)
 		}

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -194,6 +195,22 @@ func trouble() *inventory.Inventory {
 	})
 	s.binding(planner.KindDeployment, "not-yet", "cache", "", ready("False", "WorkloadNotFound", ""))
 	s.binding(planner.KindDeployment, "web", "nowhere", "", ready("False", "ServiceNotFound", ""))
+	return &s.Inventory
+}
+
+// long has names as long as they can be, of letters that are wide.
+func long() *inventory.Inventory {
+	s := newScene()
+	service := func(letter string) string { return strings.Repeat("mw", 24) + letter + "m" }
+	app := strings.Repeat("workload-of-wide-letters-", 10) + "mw"
+	s.workload(planner.KindDeployment, app, 3, 2, "")
+	s.service(service("a"), v1alpha1.TypePostgreSQL, external(strings.Repeat("mwmw.", 20)+"example.com:5432"))
+	s.service(service("b"), v1alpha1.TypeRedis, provisioned, moving(service("c"), v1alpha1.MoveCuttingOver, 100))
+	s.service(service("c"), v1alpha1.TypeRedis, provisioned)
+	s.service(service("d"), v1alpha1.TypeRabbitMQ, resource(strings.Repeat("Kind", 15), strings.Repeat("mw", 100)), unused(2*day, day),
+		says("Stalled", "True", "CertificateNameMismatch", ""))
+	s.binding(planner.KindDeployment, app, service("a"), strings.Repeat("WM_", 80)+"URL")
+	s.binding(planner.KindDeployment, app, service("b"), "REDIS_URL", rollingFrom(service("c"), v1alpha1.AttachmentFailed), stalled("ProgressDeadlineExceeded", ""))
 	return &s.Inventory
 }
 

@@ -54,9 +54,9 @@ func fitted(p Picture, width int) (drawing, bool) {
 	l := &layout{unit: &u, now: p.AsOf}
 	app, service := l.widths(p)
 	over := d.width - width
-	u.serviceMax = max(leastService, service-over)
-	over -= max(0, service-u.serviceMax)
-	u.appMax = max(leastApp, app-over)
+	u.appMax = max(leastApp, app-over*app/(app+service)) // each gives a share, and the services what is left
+	u.serviceMax = max(leastService, service-(over-(app-u.appMax)))
+	u.appMax = max(leastApp, min(u.appMax, app-(over-(service-u.serviceMax))))
 	u.serviceMin, u.appMin = min(u.serviceMin, u.serviceMax), min(u.appMin, u.appMax)
 	d = lay(p, &u)
 	return d, d.width <= width
