@@ -61,10 +61,11 @@ func newAPIServer(t *testing.T, objects ...client.Object) *apiServer {
 // put stores an object, as it is.
 func (s *apiServer) put(object client.Object) {
 	s.t.Helper()
-	gvk, err := object.GetObjectKind().GroupVersionKind(), error(nil)
-	if gvks, _, err := scheme.ObjectKinds(object); err == nil {
-		gvk = gvks[0]
+	gvks, _, err := scheme.ObjectKinds(object)
+	if err != nil {
+		s.t.Fatal(err)
 	}
+	gvk := gvks[0]
 	body, err := json.Marshal(object)
 	if err != nil {
 		s.t.Fatal(err)
