@@ -273,3 +273,38 @@ func TestASwapToWhatWasVerifiedWritesNoMore(t *testing.T) {
 		t.Errorf("writes (-want +got):\n%s", cmp.Diff(want, writes))
 	}
 }
+
+// Somebody may ask for a trial of a handle that has passed: there is one for each value, and no app is touched.
+func TestATrialIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "asked")
+	s.deploy("app")
+	s.ending("one", exitcode.Passed)
+	s.verifies("b", "app", "one")
+	s.awaitBinding("b", "True/Ready")
+	before := s.deployment("app").Generation
+	ask := func(value string) *v1alpha1.BackingService {
+		update(s, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) {
+			b.Annotations[v1alpha1.VerifyRequestedAtAnnotation] = value
+		})
+		b := &v1alpha1.BackingService{}
+		s.await("an answer to "+value, func() string {
+			if v := get(s, b, "one").Status.Verification; v.Requested != value || v.EndedAt == nil {
+				return fmt.Sprintf("%+v", v)
+			}
+			return ""
+		})
+		return b
+	}
+	ask("1")
+	update(s, &v1alpha1.BackingService{}, "one", func(b *v1alpha1.BackingService) {
+		b.Annotations[exitCodeAnnotation] = strconv.Itoa(int(exitcode.CredentialsRefused))
+	})
+	b := ask("2")
+	if c := condition.Find(b.Status.Conditions, v1alpha1.ConditionVerified); c.Reason != v1alpha1.ReasonCredentialsRefused {
+		t.Errorf("Verified=%s/%s", c.Status, c.Reason)
+	}
+	if got := s.deployment("app").Generation; got != before {
+		t.Errorf("the app was touched: generation %d, and it was %d", got, before)
+	}
+}

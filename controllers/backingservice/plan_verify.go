@@ -2,8 +2,6 @@ package backingservice
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -24,6 +22,7 @@ import (
 	"github.com/bindery-dev/bindery/controllers/internal/exitcode"
 	"github.com/bindery-dev/bindery/controllers/internal/handle"
 	"github.com/bindery-dev/bindery/controllers/internal/proof"
+	"github.com/bindery-dev/bindery/controllers/internal/slim"
 )
 
 // A handle that did not pass is tried again, and the pause doubles each time. A new service may need only seconds more: a
@@ -173,19 +172,9 @@ func (o *observation) asksAnew(status *v1alpha1.BackingServiceStatus) bool {
 		condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation)
 }
 
-// requestOf is what somebody asks for a trial of a service with; "" = nobody does. The status has no room for a long value.
-func requestOf(s *v1alpha1.BackingService) string {
-	value := s.Annotations[v1alpha1.VerifyRequestedAtAnnotation]
-	if len(value) > sha256.Size*2 {
-		sum := sha256.Sum256([]byte(value))
-		return hex.EncodeToString(sum[:])
-	}
-	return value
-}
-
 // isRequested says whether somebody has asked for a trial that no trial has answered yet.
 func (o *observation) isRequested(status *v1alpha1.BackingServiceStatus) bool {
-	request := requestOf(&o.service)
+	request := slim.Request(&o.service)
 	return request != "" && request != status.Verification.Requested && !o.verifyOff() &&
 		condition.IsTrue(status.Conditions, v1alpha1.ConditionReady, o.service.Generation)
 }
@@ -238,7 +227,7 @@ func (o *observation) startTrial(p *plan) {
 	known, h := condition.Find(status.Conditions, v1alpha1.ConditionVerified), status.Handle
 	next := &v1alpha1.Verification{
 		SecretName: h.SecretName, Key: h.Key, Revision: h.Revision, Attempt: 1, StartedAt: metav1.NewTime(o.now.Truncate(time.Second)),
-		Asked: engine.Asked(&o.service.Spec), Requested: requestOf(&o.service),
+		Asked: engine.Asked(&o.service.Spec), Requested: slim.Request(&o.service),
 	}
 	if at := proof.At(status); !at.IsZero() {
 		next.PassedAt = new(metav1.NewTime(at))

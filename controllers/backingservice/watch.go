@@ -29,6 +29,7 @@ import (
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/internal/condition"
 	"github.com/bindery-dev/bindery/controllers/internal/proof"
+	"github.com/bindery-dev/bindery/controllers/internal/slim"
 )
 
 // Indexes in the cache.
@@ -136,7 +137,7 @@ func (r *reconciler) servicesOfSecret(ctx context.Context, secret *metav1.Partia
 func serviceChanged() predicate.TypedPredicate[*v1alpha1.BackingService] {
 	return predicate.TypedFuncs[*v1alpha1.BackingService]{UpdateFunc: func(e event.TypedUpdateEvent[*v1alpha1.BackingService]) bool {
 		was, is := e.ObjectOld, e.ObjectNew
-		return was.Generation != is.Generation || was.UID != is.UID || requestOf(was) != requestOf(is) ||
+		return was.Generation != is.Generation || was.UID != is.UID || slim.Request(was) != slim.Request(is) ||
 			!equality.Semantic.DeepEqual(was.Status, is.Status)
 	}}
 }

@@ -6,6 +6,8 @@
 package slim
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"reflect"
 	"slices"
@@ -28,15 +30,33 @@ type Object interface {
 }
 
 // Metadata removes these parts from an object: the annotations, the labels, the finalizers, all owners except a
-// BackingService that controls it, and who wrote which field.
+// BackingService that controls it, and who wrote which field. What a BackingService is asked for stays.
 func Metadata(object metav1.Object) {
+	request := Request(object)
 	object.SetAnnotations(nil)
+	if request != "" {
+		object.SetAnnotations(map[string]string{v1alpha1.VerifyRequestedAtAnnotation: request})
+	}
 	object.SetLabels(nil)
 	object.SetFinalizers(nil)
 	object.SetManagedFields(nil)
 	object.SetGenerateName("")
 	object.SetSelfLink("")
 	object.SetOwnerReferences(ownersOf(object))
+}
+
+// Request is what somebody asks for a trial of a BackingService with; "" = nobody does, or it is another object. A value that is
+// longer than a SHA-256 becomes its SHA-256: the status has no room for more, and the memory of the operator neither.
+func Request(object metav1.Object) string {
+	if _, ok := object.(*v1alpha1.BackingService); !ok {
+		return ""
+	}
+	value := object.GetAnnotations()[v1alpha1.VerifyRequestedAtAnnotation]
+	if len(value) <= sha256.Size*2 {
+		return value
+	}
+	sum := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(sum[:])
 }
 
 // Child removes from an object that has Bindery's label everything that is not Bindery's. Anybody may set the label: an

@@ -119,3 +119,23 @@ func TestOfWhatHasOnlyTheLabelTheNameStays(t *testing.T) {
 		t.Errorf("it is %s", text)
 	}
 }
+
+// What a BackingService is asked for stays, however long it is; nothing else does, and nothing of other objects.
+func TestARequestStays(t *testing.T) {
+	asked := map[string]string{v1alpha1.VerifyRequestedAtAnnotation: "now", "other": "x"}
+	s := &v1alpha1.BackingService{ObjectMeta: metav1.ObjectMeta{Annotations: asked}}
+	Metadata(s)
+	if diff := cmp.Diff(map[string]string{v1alpha1.VerifyRequestedAtAnnotation: "now"}, s.Annotations); diff != "" {
+		t.Error(diff)
+	}
+	s.Annotations[v1alpha1.VerifyRequestedAtAnnotation] = strings.Repeat("9", 100_000)
+	request := Request(s)
+	Metadata(s)
+	if len(request) != 64 || Request(s) != request {
+		t.Errorf("%q, and then %q", request, Request(s))
+	}
+	b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Annotations: asked}}
+	if Metadata(b); b.Annotations != nil {
+		t.Errorf("a Binding keeps %v", b.Annotations)
+	}
+}
