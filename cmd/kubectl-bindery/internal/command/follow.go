@@ -23,7 +23,7 @@ const (
 	// lookEvery is how often a change that is followed is looked at.
 	lookEvery = 500 * time.Millisecond
 	// silence is how long a cluster may not answer while a change is followed.
-	silence = 30 * time.Second
+	silence = 2 * time.Minute
 )
 
 // course is a change that is followed.
