@@ -188,7 +188,8 @@ func (r *reconciler) pass(ctx context.Context, s v1alpha1.BackingService, happen
 	case errors.Is(err, errEnding):
 		return reconcile.Result{}, nil
 	case errors.Is(err, errRefused):
-		return r.refused(ctx, o, err)
+		log.FromContext(ctx).Error(err, "a Job of a move was refused")
+		o.stepRefused(&p, err.Error())
 	case err != nil:
 		return reconcile.Result{}, err
 	}

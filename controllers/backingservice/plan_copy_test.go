@@ -240,3 +240,46 @@ func TestTheJobOfACopyHasBothHandles(t *testing.T) {
 		t.Errorf("the arguments name an authority that is not there: %s", args)
 	}
 }
+
+// The API server may refuse a Job, for a quota or a policy. Then the Job is tried again, and apps that are stopped for it do not
+// wait for ever.
+func TestARefusedJobOfAMove(t *testing.T) {
+	halted := bindings(waiting("a", v1alpha1.ReasonDataMoving, stopped(true)))
+	attempts := func(n int32) func(*observation) {
+		return func(o *observation) {
+			o.service.Status.Move.Attempt, o.service.Status.Move.EndedAt = n, new(metav1.NewTime(noon.Add(-time.Hour)))
+		}
+	}
+	for name, tt := range map[string]struct {
+		change []func(*observation)
+		want   string
+		again  time.Duration
+	}{
+		"before an app is stopped":    {nil, "Checking: Refused, -", movePauseMin},
+		"while the app is stopped":    {[]func(*observation){moveAt(v1alpha1.MoveCopying, ""), halted}, "Copying: Refused, -", movePauseMin},
+		"again and again meanwhile":   {[]func(*observation){moveAt(v1alpha1.MoveCopying, ""), halted, attempts(mostCopies - 1)}, "GivenUp: Refused, -", 0},
+		"again and again before that": {[]func(*observation){moveAt(v1alpha1.MoveChecking, ""), attempts(mostCopies)}, "Checking: Refused, -", movePauseMax},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := copied(tt.change...)
+			p := makePlan(o)
+			if p.step.start == nil {
+				t.Fatal("no Job is started")
+			}
+			o.stepRefused(&p, "exceeded quota")
+			if got := toldCopy(p); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+			if tt.again > 0 && (p.retryAfter <= 0 || p.retryAfter > tt.again) {
+				t.Errorf("it is tried again after %s, want %s", p.retryAfter, tt.again)
+			}
+			says := condition.Find(p.status.Conditions, v1alpha1.ConditionSeeded).Message
+			if !strings.Contains(says, "exceeded quota: allow it") || !condition.IsTrue(p.status.Conditions, v1alpha1.ConditionStalled, o.service.Generation) {
+				t.Errorf("it is not said: %s", says)
+			}
+			if !condition.IsTrue(p.status.Conditions, v1alpha1.ConditionReady, o.service.Generation) {
+				t.Error("the service is not Ready any more")
+			}
+		})
+	}
+}

@@ -312,6 +312,27 @@ func (o *observation) failedStep(code int32) condition.State {
 		"see `kubectl describe jobs -l %s=%s`; it is tried again", from, v1alpha1.MoveLabel, o.service.Name))
 }
 
+// stepRefused is what the status says if the API server rejects the Job of a step. The rest of the plan is carried out. A copy
+// for which apps are stopped is given up when the Job was refused a few times.
+func (o *observation) stepRefused(p *plan, why string) {
+	state := condition.False(v1alpha1.ReasonRefused, fmt.Sprintf(
+		"the API server refused the Job that moves the data of BackingService %s: %s: allow it", o.service.Spec.SeedFrom.Name, why))
+	at := p.status.Move
+	if p.step.record {
+		at.Job, at.EndedAt = nil, new(o.second())
+		at.Attempt++
+		p.lookAgain(movePause(at.Attempt))
+		if at.Step == v1alpha1.MoveCopying && at.Attempt >= mostCopies {
+			state = o.giveUp(&p.status, state)
+		}
+	} else {
+		p.lookAgain(movePauseMax)
+	}
+	p.step.start = nil
+	o.setSeeded(&p.status, state)
+	o.setStalled(&p.status)
+}
+
 func (o *observation) seedingState(at *v1alpha1.Move) condition.State {
 	text := fmt.Sprintf("the data of BackingService %s is on its way", at.Source)
 	if at.Percent != nil {

@@ -107,11 +107,16 @@ func (c *cluster) await(what string, check func() string) {
 	c.Fatalf("%s: %s", what, last)
 }
 
-// The life of an installation with either Helm, and what is refused on the way, with the reason and the mend.
+// The life of an installation with Helm, and what is refused on the way, with the reason and the mend; LONG=1 plays it with
+// Helm 3, too.
 func TestReleases(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
-	for _, helm := range []string{"helm", "helm3"} {
+	helms := []string{"helm"}
+	if os.Getenv("LONG") != "" {
+		helms = append(helms, "helm3")
+	}
+	for _, helm := range helms {
 		ok := t.Run(helm, func(t *testing.T) {
 			here := *c
 			here.T = t

@@ -60,8 +60,8 @@ move_both() {
 }
 
 an_app_of_somebody_elses() {
-  step 'Miniflux, with its feeds in a PostgreSQL' 'An app that nobody here has written: https://miniflux.app. It has what it needs to know from its Binding.'
   APP=miniflux
+  step 'Miniflux, with its feeds in a PostgreSQL' 'An app that nobody here has written: https://miniflux.app. It has what it needs to know from its Binding.'
   run <<'COMMAND'
 serve() { # NAME PASSWORD
   sed "s/<NAME>/$1/; s/<PASSWORD>/$2/; s/<ADMIN>/of-the-administrator/; s/<PRIMARY>//" hack/e2e/testdata/servers/postgresql.yaml |
@@ -97,8 +97,11 @@ copy_the_database() {
 
 clean_up() {
   step 'Clean up' 'Bindery puts a finalizer on nothing, so nothing holds a deletion up.'
+  run 'kubectl delete bnd pinger-visits pinger-logs miniflux-feeds'
+  await 'kubectl wait --for=jsonpath="{.status.attachmentCount}"=0 bsvc/logs --timeout=60s' pods
   run 'kubectl delete bsvc logs'
   await 'kubectl wait --for=delete bnd/logs-store --timeout=60s' pods
+  await 'kubectl wait --for=jsonpath="{.status.attachmentCount}"=0 bsvc --all --timeout=60s' pods
   run 'kubectl delete bsvc,deployments --all'
   await 'kubectl wait --for=delete pods --all --timeout=120s' pods
   await "kubectl delete namespace $NAMESPACE --timeout=180s" pods

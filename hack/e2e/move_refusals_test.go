@@ -175,8 +175,9 @@ func (s *scene) replaceKey(service, key, value string) {
 	secret.Data[key] = []byte(value)
 	secret.ResourceVersion, secret.UID = "", ""
 	s.create(secret)
-	// A Job that is tried again in between may have it from before.
-	for others := true; others; {
+	// A Job that is tried again in between may have it from before, and then the Pod of the Redis gets that, too: so the last
+	// round has this Pod alone.
+	for again := true; again; {
 		old := s.podsWith(secret.Name)
 		for _, name := range old {
 			s.deletePod(name)
@@ -189,9 +190,9 @@ func (s *scene) replaceKey(service, key, value string) {
 			}
 			return ""
 		})
-		others = false
+		again = len(old) > 1
 		for _, name := range s.podsWith(secret.Name) {
-			others = others || name != service+"-0"
+			again = again || name != service+"-0"
 		}
 	}
 	s.awaitService(service)

@@ -11,12 +11,14 @@ test-unit: $(BIN)/kubernetes $(BIN)/etcd $(BIN)/helm $(BIN)/helm3 $(BIN)/mailpit
 	PATH=$$PATH:$(BIN) KUBEBUILDER_ASSETS=$(BIN) go test -timeout 30m $(TEST_FLAGS) ./...
 	for module in images release gitops scan; do (cd hack/$$module && go test $(TEST_FLAGS) ./...) || exit 1; done
 
+# What a user of kind would see first if it were broken: the story, and a swap under load. WITHOUT_KIND_TESTS leaves them out
+# where they run in kind anyway.
+KIND_TESTS := ^(TestStory|TestSwapUnderLoad)$$
+WITHOUT_KIND_TESTS ?=
+
 .PHONY: test-e2e
 test-e2e: deploy cluster-load-previous cluster-load-servers $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
-	BIN=$(BIN) go test -tags e2e -count=1 -timeout 60m -v $(TEST_FLAGS) ./hack/e2e/...
-
-# What a user of kind would see first if it were broken: the story, and a swap under load.
-KIND_TESTS := ^(TestStory|TestSwapUnderLoad)$$
+	BIN=$(BIN) go test -tags e2e -count=1 -timeout 60m -v $(if $(WITHOUT_KIND_TESTS),-skip '$(KIND_TESTS)') $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: test-kind
 test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which is taken down afterwards.
@@ -25,14 +27,15 @@ test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which 
 	@CLUSTER=kind $(MAKE) cluster-down
 
 # Those that need time, and those that do more where there is time.
-LONG_TESTS := ^(TestQuickStart|TestSizing|TestKills|TestHandOver|TestMove|TestMoveFaults|TestMoveRefusals|TestMoveBack|TestCatalog|TestSwapOfTypesUnderLoad)$$
+LONG_TESTS := ^(TestQuickStart|TestSizing|TestKills|TestHandOver|TestMove|TestMoveFaults|TestMoveRefusals|TestMoveBack|TestCopyFaults|TestCatalog|TestSwapOfTypesUnderLoad)$$
 
 .PHONY: test-long
-test-long: deploy cluster-load-servers $(BIN)/helm3 $(BIN)/etcd ## Run what takes long: the second story, the quick start with both versions of Helm, more kills and faults, also of moves, a leader that is killed, each type alone, thousands of Bindings.
+test-long: deploy cluster-load-servers $(BIN)/helm $(BIN)/helm3 $(BIN)/etcd ## Run what takes long: the second story, the quick start with both versions of Helm, more kills and faults, also of moves, a leader that is killed, each type alone, thousands of Bindings.
 	@hack/demo/catalog.sh
 	@hack/demo/move.sh
 	KUBEBUILDER_ASSETS=$(BIN) BINDERY_FAULT_SCHEDULES=2000 go test -count=1 -timeout 30m -run '^TestFaults$$' ./controllers
-	KUBEBUILDER_ASSETS=$(BIN) LONG=1 go test -count=1 -timeout 30m -run '^TestCrashAfterEveryWrite$$/there_and_back' ./controllers
+	KUBEBUILDER_ASSETS=$(BIN) LONG=1 go test -count=1 -timeout 60m -run '^TestCrashAfterEveryWrite$$' ./controllers
+	PATH=$$PATH:$(BIN) KUBEBUILDER_ASSETS=$(BIN) LONG=1 go test -count=1 -timeout 30m -run '^TestReleases$$' ./hack/chart
 	BIN=$(BIN) LONG=1 go test -tags e2e -count=1 -timeout 120m -v -run '$(LONG_TESTS)' $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: bench
