@@ -17,5 +17,5 @@ demo-known:
 	@: $(if $(STORY_OF_$(STORY)),,$(error STORY=$(STORY): it is pinger, catalog or move))
 
 .PHONY: test-docs
-test-docs: deploy ## Run every command of the documents against the development cluster, and compare the output (test-e2e does, too, with those that install Bindery).
+test-docs: deploy $(BIN)/kubectl-bindery ## Run every command of the documents against the development cluster, and compare the output (test-e2e does, too, with those that install Bindery).
 	@hack/demo/check-docs.sh

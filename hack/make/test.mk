@@ -17,7 +17,7 @@ KIND_TESTS := ^(TestStory|TestSwapUnderLoad)$$
 WITHOUT_KIND_TESTS ?=
 
 .PHONY: test-e2e
-test-e2e: deploy cluster-load-previous cluster-load-servers $(BIN)/helm $(BIN)/clients ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
+test-e2e: deploy cluster-load-previous cluster-load-servers $(BIN)/helm $(BIN)/clients $(BIN)/kubectl-bindery ## Run the tests with real Pods in the development cluster, which is brought up if it is not, and test-docs.
 	BIN=$(BIN) go test -tags e2e -count=1 -timeout 60m -v $(if $(WITHOUT_KIND_TESTS),-skip '$(KIND_TESTS)') $(TEST_FLAGS) ./hack/e2e/...
 
 .PHONY: test-kind
