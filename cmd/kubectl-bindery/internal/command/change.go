@@ -127,9 +127,18 @@ func serviceName(arg string) (string, error) {
 	return name.Name, nil
 }
 
-// binding finds the Binding that a command is about: the argument names it, or its workload. If the workload has several, the
-// service says which; "" = it must have one.
-func (c *cluster) binding(ctx context.Context, arg, service, choose string) (*v1alpha1.Binding, error) {
+// choice says which of several Bindings of a workload a command is about.
+type choice struct {
+	// service that it names or carries; "" = any.
+	service string
+	// to is the service that it is to name: where several Bindings are left, the one whose service is of that type. "" = any.
+	to string
+	// how a user says it.
+	how string
+}
+
+// binding finds the Binding that a command is about: the argument names it, or its workload.
+func (c *cluster) binding(ctx context.Context, arg string, by choice) (*v1alpha1.Binding, error) {
 	name, err := target.Parse(arg)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it names the argument and the mend
@@ -143,7 +152,10 @@ func (c *cluster) binding(ctx context.Context, arg, service, choose string) (*v1
 		return nil, err //nolint:wrapcheck // it names the argument and the mend
 	}
 	bindings := match.Bindings(have)
-	found := slices.DeleteFunc(slices.Clone(bindings), func(b v1alpha1.Binding) bool { return service != "" && !isAbout(&b, service) })
+	found := slices.DeleteFunc(slices.Clone(bindings), func(b v1alpha1.Binding) bool { return by.service != "" && !isAbout(&b, by.service) })
+	if fit := ofTypeOf(have, by.to, found); len(fit) == 1 {
+		return &fit[0], nil
+	}
 	switch {
 	case len(found) == 1:
 		return &found[0], nil
@@ -151,10 +163,22 @@ func (c *cluster) binding(ctx context.Context, arg, service, choose string) (*v1
 		return nil, fmt.Errorf("%s has no Binding in namespace %s: `kubectl bindery attach %s SERVICE%s` makes one",
 			match.Form(), c.namespace, match.Form(), c.again())
 	case len(found) == 0:
-		return nil, fmt.Errorf("no Binding of %s is about BackingService %s; it has %s", match.Form(), service, listOf(bindings))
+		return nil, fmt.Errorf("no Binding of %s is about BackingService %s; it has %s", match.Form(), by.service, listOf(bindings))
 	default:
-		return nil, fmt.Errorf("%s has several Bindings: %s: choose one with %s, or by its name", match.Form(), listOf(found), choose)
+		return nil, fmt.Errorf("%s has several Bindings: %s: choose one with %s, or by its name", match.Form(), listOf(found), by.how)
 	}
+}
+
+// ofTypeOf are those of some Bindings whose service is of the type of another service.
+func ofTypeOf(have *inventory.Inventory, service string, bindings []v1alpha1.Binding) []v1alpha1.Binding {
+	types := map[string]v1alpha1.ServiceType{}
+	for _, s := range have.Services {
+		types[s.Name] = s.Spec.Type
+	}
+	if types[service] == "" {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(bindings), func(b v1alpha1.Binding) bool { return types[b.Spec.ServiceRef.Name] != types[service] })
 }
 
 // isAbout says whether a Binding names a service, or carries it.

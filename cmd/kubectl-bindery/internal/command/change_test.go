@@ -285,6 +285,15 @@ func TestSeveralBindings(t *testing.T) {
 	checkRan(t, s.run("swap", "pinger", "--from", "visits", "--to", "visits2", "--wait=false"), 0, []string{"b swapped from visits to visits2"}, nil)
 }
 
+// Where one service of the type of the new one is attached, nobody has to say which.
+func TestTheBindingThatFitsIsSwapped(t *testing.T) {
+	s := shop(t)
+	s.put(bound("q", "pinger", "queue"))
+	checkRan(t, s.run("swap", "pinger", "--to", "visits2", "--wait=false"), 0, []string{"b swapped from visits to visits2"}, nil)
+	checkRan(t, s.run("detach", "pinger"), ExitFailure, nil, []string{"choose one"})
+	checkRan(t, s.run("swap", "pinger", "--to", "nothing"), ExitFailure, nil, []string{"choose one"})
+}
+
 func TestABindingOfACollectorIsLeftAlone(t *testing.T) {
 	s := shop(t)
 	b := bound("c", "col", "visits")

@@ -58,7 +58,7 @@ func findDetached(ctx context.Context, c *cluster, args []string) (*v1alpha1.Bin
 			return nil, err
 		}
 	}
-	return c.binding(ctx, args[0], service, "SERVICE as the second argument")
+	return c.binding(ctx, args[0], choice{service: service, how: "SERVICE as the second argument"})
 }
 
 func (d *detach) run(ctx context.Context, c *cluster, b *v1alpha1.Binding) error {

@@ -34,7 +34,7 @@ Exit codes: 0 it has settled; 1 nothing was changed, or it cannot go on before s
 4 it was still under way at the timeout; 130 it is no longer followed (Ctrl-C). In the last two cases it goes on.`,
 		Example: `  kubectl bindery swap deploy/pinger --to visits2
 
-  # an app with several services: the Binding that has visits
+  # an app with several services of that type: the Binding that has visits
   kubectl bindery swap deploy/pinger --from visits --to visits2`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,7 +57,7 @@ Exit codes: 0 it has settled; 1 nothing was changed, or it cannot go on before s
 // addTargets adds the flags that say what is swapped for what.
 func (s *swap) addTargets(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.to, "to", "", "BackingService that the app moves to")
-	cmd.Flags().StringVar(&s.from, "from", "", "BackingService that the app moves away from, where it has several")
+	cmd.Flags().StringVar(&s.from, "from", "", "BackingService that the app moves away from, where it has several of the type of the new one")
 	_ = cmd.MarkFlagRequired("to") // there is such a flag
 }
 
@@ -80,7 +80,7 @@ func (s *swap) find(ctx context.Context, c *cluster, arg string) (*v1alpha1.Bind
 			return nil, "", err
 		}
 	}
-	b, err := c.binding(ctx, arg, from, "--from SERVICE")
+	b, err := c.binding(ctx, arg, choice{service: from, to: to, how: "--from SERVICE"})
 	return b, to, err
 }
 

@@ -30,7 +30,7 @@ Data does not move back by itself: what was written since is in the service that
 			if err != nil {
 				return err
 			}
-			b, err := c.binding(cmd.Context(), args[0], s.from, "--from SERVICE")
+			b, err := c.binding(cmd.Context(), args[0], choice{service: s.from, how: "--from SERVICE"})
 			if err != nil {
 				return err
 			}
