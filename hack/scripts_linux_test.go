@@ -84,7 +84,7 @@ func TestScripts(t *testing.T) {
 }
 
 func TestCIRunsWhatTellsMostInKindAndGivesTheMachineBack(t *testing.T) {
-	const suite = "verify test demo"
+	const suite = "verify cluster-up test demo"
 	tests := map[string]struct {
 		kind, fails string
 		environment []string
@@ -104,7 +104,7 @@ func TestCIRunsWhatTellsMostInKindAndGivesTheMachineBack(t *testing.T) {
 		},
 		"where the suite fails, too": {
 			kind: "local", fails: "test", environment: []string{"CI=true"},
-			makes: "verify test cluster-down",
+			makes: "verify cluster-up test cluster-down",
 		},
 		"as a part of a suite in kind":                            {kind: "kind", makes: suite},
 		"as a part of a suite in kind, on a machine that is lent": {kind: "kind", environment: []string{"CI=true"}, makes: suite + " cluster-down"},
@@ -119,7 +119,7 @@ func TestCIRunsWhatTellsMostInKindAndGivesTheMachineBack(t *testing.T) {
 			}
 			m.write(script, strings.ReplaceAll(string(content), "/var/lib/bindery-engine", m.root+"/engine-state"), 0o755)
 			m.write(filepath.Join(m.root, envFile), "CLUSTER_KIND="+test.kind+"\n", 0o644)
-			m.installs("make", `printf '%s ' "$1" >>made; [ "$1" != '`+test.fails+`' ]`)
+			m.installs("make", `printf '%s ' "$1" >>made; [ "$1" != test ] || echo "${WITHOUT_KIND_TESTS:-}" >without; [ "$1" != '`+test.fails+`' ]`)
 			if _, ok := m.run(test.environment, ".ci/run"); ok != (test.fails == "") {
 				t.Errorf("it must fail where a step fails, and only there")
 			}
@@ -129,6 +129,13 @@ func TestCIRunsWhatTellsMostInKindAndGivesTheMachineBack(t *testing.T) {
 			}
 			if got := strings.TrimSpace(string(made)); got != test.makes {
 				t.Errorf("it made\n%s\nand must make\n%s", got, test.makes)
+			}
+			without, err := os.ReadFile(filepath.Join(m.root, "without"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimSpace(string(without)) == "true"; got != (test.kind == "local") {
+				t.Errorf("what kind runs is left out of the suite: %t", got)
 			}
 		})
 	}
