@@ -97,6 +97,7 @@ type reconciler struct {
 	happenings *happenings
 	injections *sightings
 	moves      *sightings
+	unlabelled *sightings // Secrets, not services
 	contests   *contest.Book[childKey]
 	written    *written.Book[types.NamespacedName, v1alpha1.BackingService, *v1alpha1.BackingService]
 }
@@ -116,6 +117,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		happenings: newHappenings(),
 		injections: newSightings(),
 		moves:      newSightings(),
+		unlabelled: newSightings(),
 		contests:   contest.New[childKey](),
 		written:    written.New[types.NamespacedName, v1alpha1.BackingService](),
 	}

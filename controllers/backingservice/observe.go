@@ -309,13 +309,15 @@ func (r *reconciler) observeFollowed(ctx context.Context, o *observation) error 
 	if r.secrets == nil {
 		return nil
 	}
-	o.followed = followed{on: true, seen: map[string]follow.Sighting{}, gone: map[string]bool{}}
+	o.followed = followed{on: true, seen: map[string]follow.Sighting{}, gone: map[string]bool{}, unlabelled: map[string]time.Duration{}}
 	for _, name := range secretsOf(&o.service.Spec) {
-		seen, ok, err := r.secrets.Get(ctx, types.NamespacedName{Namespace: o.service.Namespace, Name: name})
+		key := types.NamespacedName{Namespace: o.service.Namespace, Name: name}
+		seen, ok, err := r.secrets.Get(ctx, key)
 		if err != nil {
 			return err
 		}
 		if ok {
+			r.unlabelled.forget(key)
 			o.followed.seen[name] = seen
 			continue
 		}
@@ -326,7 +328,11 @@ func (r *reconciler) observeFollowed(ctx context.Context, o *observation) error 
 		if err != nil {
 			return err
 		}
-		o.followed.gone[name] = !found.known || !found.exists
+		if !found.known || !found.exists {
+			o.followed.gone[name] = true
+			continue
+		}
+		o.followed.unlabelled[name] = o.now.Sub(r.unlabelled.since(key, o.now))
 	}
 	return nil
 }

@@ -20,7 +20,13 @@ type followed struct {
 	seen map[string]follow.Sighting
 	// gone are those that were followed and do not exist now.
 	gone map[string]bool
+	// unlabelled are those that were followed, exist, and have no label as far as is known; and for how long that has been so.
+	unlabelled map[string]time.Duration
 }
+
+// labelShows is how long it may take until the label of a Secret that was created again is known: it is watched, and whether the
+// Secret exists is asked.
+const labelShows = 10 * time.Second
 
 // secretsOf are the Secrets of somebody else's that a spec names.
 func secretsOf(spec *v1alpha1.BackingServiceSpec) []string {
@@ -99,6 +105,9 @@ func (o *observation) writtenNow(name, was string) (now string, wait time.Durati
 	seen, labelled := o.followed.seen[name]
 	if !labelled && o.followed.gone[name] || labelled && seen.Digest == "" {
 		return was, 0
+	}
+	if since, known := o.followed.unlabelled[name]; known && since < labelShows {
+		return was, labelShows - since
 	}
 	rest := seen.Written.Add(sameSecond).Sub(o.now)
 	if labelled && seen.Digest != was && 0 < rest && rest <= sameSecond { // more is a clock that is wrong

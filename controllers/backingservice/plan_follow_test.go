@@ -26,6 +26,8 @@ func TestWhatIsSeenOfASecret(t *testing.T) {
 		off    bool
 		seen   *follow.Sighting
 		gone   bool
+		// unlabelled is for how long it has had no label; 0 = that was not looked at.
+		unlabelled time.Duration
 		// the handle after that
 		written, content string
 		revision         int64
@@ -36,7 +38,8 @@ func TestWhatIsSeenOfASecret(t *testing.T) {
 		"the same as before":                              {before: had("b2", "c1"), seen: &long, written: "b2", content: "c1", revision: 3},
 		"a change is another revision":                    {before: had("a1", ""), seen: &long, written: "b2", content: changed, revision: 4},
 		"and so is the next one":                          {before: had("a1", "c1"), seen: &long, written: "b2", content: changed, revision: 4},
-		"without the label everything is forgotten":       {before: had("a1", "c1"), revision: 3},
+		"without the label everything is forgotten":       {before: had("a1", "c1"), unlabelled: labelShows, revision: 3},
+		"but not before it is known that it has none":     {before: had("a1", "c1"), unlabelled: time.Second, written: "a1", content: "c1", revision: 3, again: labelShows - time.Second},
 		"a Secret that is gone is not forgotten":          {before: had("a1", "c1"), gone: true, written: "a1", content: "c1", revision: 3},
 		"metadata that does not say changes nothing":      {before: had("a1", "c1"), seen: &follow.Sighting{}, written: "a1", content: "c1", revision: 3},
 		"an operator that may not follow has forgotten":   {before: had("a1", "c1"), off: true, seen: &long, revision: 3},
@@ -50,6 +53,9 @@ func TestWhatIsSeenOfASecret(t *testing.T) {
 			o.service.Status.Handle = test.before
 			if test.seen != nil {
 				o.followed.seen["key"] = *test.seen
+			}
+			if test.unlabelled > 0 {
+				o.followed.unlabelled = map[string]time.Duration{"key": test.unlabelled}
 			}
 			p := plan{status: o.begin()}
 			o.setHandle(&p.status, "key", "uri", nil)
