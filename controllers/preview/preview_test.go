@@ -1,9 +1,7 @@
 package preview
 
 import (
-	"flag"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,9 +15,8 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/controllers/planner"
+	"github.com/bindery-dev/bindery/hack/testgolden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // onVisits is a workload that is attached to visits and has settled.
 func onVisits(w *world, change ...func(*v1alpha1.Binding)) *world {
@@ -338,17 +335,5 @@ func TestText(t *testing.T) {
 		p := previewOf(w, cases[name].edit(w))
 		text.WriteString("# " + name + "\n" + p.Text(w.now) + "\n")
 	}
-	path := filepath.Join("testdata", "previews.txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), text.String()); diff != "" {
-		t.Error(diff)
-	}
+	testgolden.Compare(t, filepath.Join("testdata", "previews.txt"), text.String())
 }

@@ -291,7 +291,7 @@ func (s *apiServer) run(args ...string) ran {
 // runAt runs a command against a URL, on a terminal or not.
 func runAt(ctx context.Context, t *testing.T, url string, shown *terminal.Terminal, args ...string) ran {
 	t.Helper()
-	var out, errOut lockedBuffer
+	var out, errOut LockedBuffer
 	config := genericclioptions.NewConfigFlags(true)
 	path := kubeconfig(t, url)
 	config.KubeConfig = &path
@@ -305,19 +305,19 @@ func runAt(ctx context.Context, t *testing.T, url string, shown *terminal.Termin
 	return ran{code, out.String(), errOut.String()}
 }
 
-// lockedBuffer is written by a command, and read by a test.
-type lockedBuffer struct {
+// LockedBuffer is written by a command, and read by a test.
+type LockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *lockedBuffer) Write(p []byte) (int, error) {
+func (l *LockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *lockedBuffer) String() string {
+func (l *LockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()

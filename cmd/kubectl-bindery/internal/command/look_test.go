@@ -2,7 +2,6 @@ package command_test
 
 import (
 	"archive/tar"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -130,33 +129,15 @@ func (s *shopServer) asked() []string {
 	return slices.Clone(s.requests)
 }
 
-// buffer is written by a command, and read by a test.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // plugin runs the plugin with a kubeconfig that has the contexts shop, test (another namespace) and nowhere (no cluster).
-func plugin(ctx context.Context, t *testing.T, url string, args ...string) (code int, out, said *buffer) {
+func plugin(ctx context.Context, t *testing.T, url string, args ...string) (code int, out, said *command.LockedBuffer) {
 	t.Helper()
-	out, said = &buffer{}, &buffer{}
+	out, said = &command.LockedBuffer{}, &command.LockedBuffer{}
 	return start(ctx, t, url, out, said, args...)(), out, said
 }
 
 // start returns what runs the plugin.
-func start(ctx context.Context, t *testing.T, url string, out, said *buffer, args ...string) func() int {
+func start(ctx context.Context, t *testing.T, url string, out, said *command.LockedBuffer, args ...string) func() int {
 	t.Helper()
 	path := kubeconfigIn(t, url)
 	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: said}
@@ -359,7 +340,7 @@ func TestOutputs(t *testing.T) {
 func TestAWatchPrintsWhatChangedAndEndsWithCtrlC(t *testing.T) {
 	s := newShop(t)
 	ctx, interrupt := context.WithCancel(t.Context())
-	out, said := &buffer{}, &buffer{}
+	out, said := &command.LockedBuffer{}, &command.LockedBuffer{}
 	ended := make(chan int)
 	run := start(ctx, t, s.URL, out, said, "status", "-w")
 	go func() { ended <- run() }()
@@ -408,7 +389,7 @@ func TestNamesAreCompletedFromTheCluster(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			// The kubeconfig has to stand before what is completed.
-			out, said := &buffer{}, &buffer{}
+			out, said := &command.LockedBuffer{}, &command.LockedBuffer{}
 			path := kubeconfigIn(t, s.URL)
 			code := command.Run(t.Context(), genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: said}, command.Build{},
 				append([]string{"__completeNoDesc", "--kubeconfig=" + path}, c.args...))

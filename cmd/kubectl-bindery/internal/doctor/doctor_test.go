@@ -2,7 +2,6 @@ package doctor_test
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,9 +23,8 @@ import (
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/inventory/inventorytest"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/overview"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
+	"github.com/bindery-dev/bindery/hack/testgolden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // healthy are the facts of a cluster in which all is well, with the policies that the chart installs.
 func healthy(t *testing.T) doctor.Facts {
@@ -243,19 +241,7 @@ func TestPictures(t *testing.T) {
 					t.Errorf("a line is %d columns wide: %s", columns, line)
 				}
 			}
-			path := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), text.String()); diff != "" {
-				t.Error(diff)
-			}
+			testgolden.Compare(t, filepath.Join("testdata", name+".txt"), text.String())
 		})
 	}
 }

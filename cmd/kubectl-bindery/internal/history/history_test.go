@@ -1,8 +1,6 @@
 package history_test
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,9 +14,8 @@ import (
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/overview"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/target"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
+	"github.com/bindery-dev/bindery/hack/testgolden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // ledgersOf reads the shop of the overview.
 func ledgersOf(t *testing.T, kind, name string) []history.Ledger {
@@ -41,19 +38,7 @@ func TestPictures(t *testing.T) {
 			text := &strings.Builder{}
 			c.view.Now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 			c.view.Draw(text, ledgersOf(t, c.kind, c.of))
-			path := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), text.String()); diff != "" {
-				t.Error(diff)
-			}
+			testgolden.Compare(t, filepath.Join("testdata", name+".txt"), text.String())
 		})
 	}
 }

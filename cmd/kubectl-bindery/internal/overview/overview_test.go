@@ -1,7 +1,6 @@
 package overview_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,9 +15,8 @@ import (
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/overview"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/target"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
+	"github.com/bindery-dev/bindery/hack/testgolden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
@@ -91,19 +89,7 @@ func one(t *testing.T, in *inventory.Inventory, arg string) *overview.Overview {
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s is another one, or -update it:\n%s", name, diff)
-	}
+	testgolden.Compare(t, filepath.Join("testdata", name), got)
 }
 
 func TestValueAsYAML(t *testing.T) {

@@ -1,19 +1,14 @@
 package picture
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/inventory"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
 	"github.com/bindery-dev/bindery/controllers/planner"
+	"github.com/bindery-dev/bindery/hack/testgolden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // inReadme is the picture at the top of README.md.
 const inReadme = "../../../../docs/images/attached.svg"
@@ -55,18 +50,7 @@ func TestGolden(t *testing.T) {
 		in("testdata", "none.json"):           JSON(none),
 	} {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s (-want +got; -update writes it):\n%s", path, diff)
-			}
+			testgolden.Compare(t, path, got)
 		})
 	}
 }

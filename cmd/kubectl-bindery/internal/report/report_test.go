@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,9 +20,8 @@ import (
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/report"
+	"github.com/bindery-dev/bindery/hack/testgolden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var at = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
@@ -163,19 +161,7 @@ func TestFilesOfAReport(t *testing.T) {
 	for _, f := range files(t) {
 		all.WriteString("===== " + f.Name + "\n" + string(f.Content))
 	}
-	path := filepath.Join("testdata", "report.txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(all.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), all.String()); diff != "" {
-		t.Errorf("it is another one, or -update it:\n%s", diff)
-	}
+	testgolden.Compare(t, filepath.Join("testdata", "report.txt"), all.String())
 }
 
 func TestNothingOfTheFactsIsChanged(t *testing.T) {
