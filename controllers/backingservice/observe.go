@@ -329,6 +329,7 @@ func (r *reconciler) observeFollowed(ctx context.Context, o *observation) error 
 			return err
 		}
 		if !found.known || !found.exists {
+			r.unlabelled.forget(key)
 			o.followed.gone[name] = true
 			continue
 		}
