@@ -9,7 +9,7 @@ GO_CODE = $(foreach module,$(GO_MODULES),$(if $(shell git ls-files --cached --ot
 in-each = status=0; for module in $(1); do echo "$$module: $(2)"; (cd $$module && $(2)) || status=1; done; exit $$status
 
 .PHONY: verify
-verify: verify-generated verify-modules verify-lint-rules verify-vulnerabilities verify-shell verify-pins verify-workflows scan-chart vet lint ## Run every check that needs no cluster.
+verify: verify-generated verify-modules verify-lint-rules verify-vulnerabilities verify-shell verify-pins verify-workflows scan-chart lint ## Run every check that needs no cluster.
 
 .PHONY: verify-generated
 verify-generated: generate ## Check that what is generated is current.
@@ -48,7 +48,7 @@ scan-chart: $(BIN)/helm $(BIN)/kube-score ## Look for weak points in what the ch
 	@cd hack/scan && go run .
 
 .PHONY: vet
-vet: ## Run go vet, also over what only the e2e tests build.
+vet: ## Run go vet, also over what only the e2e tests build. It is a part of lint.
 	@$(call in-each,$(GO_CODE),go vet ./... && go vet -tags=e2e ./...)
 
 .PHONY: lint
