@@ -22,7 +22,7 @@ const idle = 15 * time.Second
 
 // An operator that restarts where everything is as it should be writes nothing, and lists each kind once.
 func TestQuiet(t *testing.T) {
-	manyBindings := 60
+	manyBindings := int32(60)
 	if isLong() {
 		manyBindings = 200
 	}
