@@ -65,7 +65,7 @@ type Preview struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// MissingRights are those that whoever asks would need, and has not. Make does not know them.
 	MissingRights []string `json:"missingRights,omitempty"`
-	// WayBack is how to undo it.
+	// WayBack is the command that undoes it.
 	WayBack string `json:"wayBack"`
 }
 

@@ -7,18 +7,18 @@ import (
 	"github.com/bindery-dev/bindery/controllers/planner"
 )
 
-// WayBack is how to undo an edit of a Binding as it was before the edit.
+// WayBack is the command that undoes an edit of a Binding as it was before the edit, without flags for the cluster and the
+// namespace.
 func WayBack(e Edit, before v1alpha1.Binding) string {
 	b := e.Binding
-	key := planner.KeyOf(&b)
 	var words []string
 	switch e.Action {
 	case Attach:
 		words = []string{"detach", "bnd/" + b.Name}
 	case Swap:
-		words = []string{"swap", "bnd/" + b.Name, "--to", before.Spec.ServiceRef.Name}
+		words = []string{"swap", "bnd/" + b.Name, "--to", serviceBefore(before, b.Spec.ServiceRef.Name)}
 	case Detach:
-		words = []string{"attach", Form(key), b.Spec.ServiceRef.Name, "--name", b.Name}
+		words = []string{"attach", Form(planner.KeyOf(&b)), b.Spec.ServiceRef.Name, "--name", b.Name}
 		for _, e := range b.Spec.Env {
 			variable := e.Name
 			if e.Key != "" && e.Key != v1alpha1.KeyURI {
@@ -30,7 +30,16 @@ func WayBack(e Edit, before v1alpha1.Binding) string {
 			words = append(words, "--container", name)
 		}
 	}
-	return "kubectl bindery " + strings.Join(words, " ") + " -n " + key.Namespace
+	return "kubectl bindery " + strings.Join(words, " ")
+}
+
+// serviceBefore is the service that a swap is taken back to: the one that the app carries, which is not the one that the
+// Binding names where the swap before failed or is under way.
+func serviceBefore(b v1alpha1.Binding, to string) string {
+	if carried := b.Status.Current; carried != nil && carried.Service != "" && carried.Service != to {
+		return carried.Service
+	}
+	return b.Spec.ServiceRef.Name
 }
 
 // wayBack is how to undo the edit.

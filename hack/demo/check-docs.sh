@@ -5,6 +5,8 @@
 #             git, cd and make alone is not run: each target of make must exist. helm changes nothing: what it installs is
 #             sent to the API server as a dry run, because others use the installation meanwhile.
 #   ```text   right after it is its output, line by line; … is anything within a line, and as a line any number of lines
+#   ```console is a recording: what is behind a $ is typed, and says those lines, in that order, beside others. A number is
+#             any number
 #   ```yaml   that begins with apiVersion is an object that the API server takes
 #   links     into this repository lead to something
 #   tables    of reasons have what the code has
@@ -79,6 +81,7 @@ check_blocks() {
       [ "$follows" = - ] || expected=$WORK/blocks/$follows.text
       if is_make "$WORK/blocks/$number.sh"; then check_targets "$WORK/blocks/$number.sh"; else run_block "$number" "$expected"; fi
       ;;
+    console) replay "$WORK/blocks/$number.console" ;;
     yaml) check_object "$WORK/blocks/$number.yaml" ;;
     esac
   done 3<"$WORK/blocks/index"
@@ -129,6 +132,41 @@ run_block() {
   cd "$ROOT"
   running=''
   [ -z "$2" ] || compare "$2" "$output"
+}
+
+# replay FILE: types the commands of a recording, and compares what each says.
+replay() {
+  local line block=$WORK/blocks/typed
+  echo 'docs: '"$at" >&2
+  in_namespace <"$1" | mapfile -t recorded
+  recorded+=('$ ') # the end
+  for line in "${recorded[@]}"; do
+    if [[ $line != '$ '* ]]; then
+      sed -E 's/[0-9]+/…/g' <<<"$line" | squeeze >>"$block.expected"
+      continue
+    fi
+    [ -z "$running" ] || type_it "$running" "$block"
+    running=${line#'$ '}
+    : >"$block.expected"
+  done
+  running=''
+}
+
+# type_it COMMAND BLOCK: the lines of BLOCK.expected are said in that order. Lines that are alike are one.
+type_it() {
+  local expected output i=0 line
+  cd "$WORK"
+  eval "$1" 2>&1 </dev/null | tee "$WORK/output" | squeeze | mapfile -t output
+  cd "$ROOT"
+  uniq "$2.expected" | mapfile -t expected
+  for line in "${output[@]}"; do
+    [ "$i" -lt ${#expected[@]} ] || return 0
+    if is_line "${expected[i]}" "$line"; then i=$((i + 1)); fi
+  done
+  [ "$i" = ${#expected[@]} ] || wrong "\`$1\` says
+$(cat "$WORK/output")
+and the document, after that,
+${expected[i]}"
 }
 
 # helm ARGUMENTS: as the documents call it. The chart that is published is that of this tree, with the images that the

@@ -62,11 +62,14 @@ func TestPlugin(t *testing.T) {
 		Assess("a swap that is turned back ends with 3, and the app is where it was", in(func(s *scene) {
 			s.pluginSays(3, "", "swap", "pinger", "--to", unwelcome)
 			s.requireAllOn("visits", "pinger", "REDIS_URL")
-			s.pluginSays(0, "rolled back", "history", "pinger")
-			s.pluginSays(1, "RolledBack", "status", "pinger")
+			s.pluginSays(0, "RolledBack", "history", "pinger")
+			s.pluginSays(0, "RolledBack", "status", "pinger")
 		})).
 		Assess("a swap whose command is interrupted goes on", in(func(s *scene) {
-			s.interrupt("swapped from", "swap", "pinger", "--to", "elsewhere")
+			said := s.interrupt("swapped from", "swap", "pinger", "--to", "elsewhere")
+			if !strings.Contains(said, "undo it with `kubectl bindery swap bnd/pinger-visits --to visits -n") {
+				s.Errorf("the way back is not the service that the app carries:\n%s", said)
+			}
 			s.awaitBinding("pinger-visits")
 			s.requireAllOn("elsewhere", "pinger", "REDIS_URL")
 		})).
@@ -174,8 +177,8 @@ func (s *somebody) plugin(arguments ...string) *exec.Cmd {
 	return command
 }
 
-// interrupt runs the plugin, and presses Ctrl-C when it has said something.
-func (s *scene) interrupt(part string, arguments ...string) {
+// interrupt runs the plugin, presses Ctrl-C when it has said something, and returns all that it says.
+func (s *scene) interrupt(part string, arguments ...string) (all string) {
 	s.Helper()
 	command := s.as(cluster.kubeconfig).plugin(arguments...)
 	output, writer := io.Pipe()
@@ -198,6 +201,7 @@ func (s *scene) interrupt(part string, arguments ...string) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 130 {
 		s.Errorf("it ended with %v, want exit code 130", err)
 	}
+	return strings.Join(said, "\n")
 }
 
 // A namespace with many Bindings is looked at with one LIST of each kind, in about the time in which kubectl gets them.

@@ -27,7 +27,7 @@ test-kind: ## Run the most telling of the e2e tests in a cluster of kind, which 
 	@CLUSTER=kind $(MAKE) cluster-down
 
 # Those that need time, and those that do more where there is time.
-LONG_TESTS := ^(TestQuickStart|TestSizing|TestKills|TestCrash|TestQuiet|TestHandOver|TestMove|TestMoveFaults|TestMoveRefusals|TestMoveBack|TestCopyFaults|TestCatalog|TestSwapOfTypesUnderLoad)$$
+LONG_TESTS := ^(TestQuickStart|TestSizing|TestPluginManyBindings|TestKills|TestCrash|TestQuiet|TestHandOver|TestMove|TestMoveFaults|TestMoveRefusals|TestMoveBack|TestCopyFaults|TestCatalog|TestSwapOfTypesUnderLoad)$$
 
 .PHONY: test-long
 test-long: deploy cluster-load-servers $(BIN)/helm $(BIN)/helm3 $(BIN)/etcd ## Run what takes long: the second story, the quick start with both versions of Helm, more kills and faults, also of moves, a leader that is killed, each type alone, thousands of Bindings.

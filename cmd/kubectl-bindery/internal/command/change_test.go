@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -13,9 +14,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bindery-dev/bindery/api/v1alpha1"
+	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/progress"
 	"github.com/bindery-dev/bindery/cmd/kubectl-bindery/internal/terminal"
 	"github.com/bindery-dev/bindery/controllers/preview"
 )
@@ -194,6 +197,26 @@ func TestSwap(t *testing.T) {
 			b := &v1alpha1.Binding{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "b"}}
 			if s.get(b); b.Spec.ServiceRef.Name != test.to {
 				t.Errorf("the Binding names %s, want %s", b.Spec.ServiceRef.Name, test.to)
+			}
+		})
+	}
+}
+
+func TestOneLineForEachTenthOfWhatIsCounted(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		of    int32
+		lines int
+	}{
+		"each of a few Pods": {3, 4}, "not each of many": {1000, 11}, "nothing is counted": {0, 1},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			out := &bytes.Buffer{}
+			s := &shower{o: &Options{IOStreams: genericiooptions.IOStreams{Out: out}}}
+			for done := range c.of + 1 {
+				s.show(progress.Stage{Name: "rolling-out", Done: done, Of: c.of, Text: "Pods"}, 0)
+			}
+			if lines := strings.Count(out.String(), "\n"); lines != c.lines {
+				t.Errorf("%d lines, want %d:\n%s", lines, c.lines, out)
 			}
 		})
 	}

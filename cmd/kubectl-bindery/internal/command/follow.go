@@ -116,11 +116,12 @@ func (c *course) ended(stage progress.Stage) error {
 	return &ExitError{Code: ExitFailure, Text: stage.Text}
 }
 
-// shower shows the stages of a change: on a terminal in one line that is drawn anew, elsewhere in a line for each stage.
+// shower shows the stages of a change: on a terminal in one line that is drawn anew, elsewhere in a line for each stage, and
+// for each tenth of what is counted in it.
 type shower struct {
 	o        *Options
 	terminal terminal.Terminal
-	last     string
+	last     progress.Stage
 	// open: the line on the terminal has no end yet.
 	open bool
 }
@@ -141,11 +142,19 @@ func (s *shower) show(stage progress.Stage, since time.Duration) {
 		s.open = true
 		return
 	}
-	if stage.Name == s.last {
+	if stage.Name == s.last.Name && tenths(stage) == tenths(s.last) {
 		return
 	}
-	s.last = stage.Name
+	s.last = stage
 	_, _ = fmt.Fprintln(s.o.Out, stageText(stage, since))
+}
+
+// tenths of what is counted that are done.
+func tenths(stage progress.Stage) int64 {
+	if stage.Of == 0 {
+		return 0
+	}
+	return 10 * int64(stage.Done) / int64(stage.Of)
 }
 
 // end ends the line on the terminal.

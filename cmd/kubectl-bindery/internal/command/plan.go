@@ -118,6 +118,7 @@ func (c *cluster) plan(ctx context.Context, e preview.Edit, output string) error
 		return err
 	}
 	p := preview.Make(s, e)
+	p.WayBack += c.again()
 	if p.MissingRights, err = c.missingRights(ctx, e); err != nil {
 		return err
 	}

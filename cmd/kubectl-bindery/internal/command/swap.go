@@ -96,7 +96,7 @@ func (s *swap) run(ctx context.Context, c *cluster, b *v1alpha1.Binding, to stri
 		return err
 	}
 	back := b.Spec.ServiceRef.Name
-	undo := fmt.Sprintf("kubectl bindery swap bnd/%s --to %s%s", b.Name, back, c.again())
+	undo := preview.WayBack(preview.Swapping(*b, to), *b) + c.again()
 	switch {
 	case back == to:
 		_, _ = fmt.Fprintf(c.ErrOut, "Binding %s names BackingService %s already: nothing was changed\n", b.Name, to)
