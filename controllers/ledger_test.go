@@ -143,24 +143,22 @@ func TestANamespaceDoesNotHoldUpAnother(t *testing.T) {
 	editors.Wait()
 	t.Logf("attaching takes %.1f times as long as bare writes alone, and %.1f times beside %d Deployments with %d made-up attachments each",
 		alone, beside, deployments, count)
-	if beside > 4*alone {
+	if beside > 2*alone {
 		t.Error("another namespace holds up attaching more than it holds up bare writes")
 	}
 }
 
-// timesBareWrites is how many times as long it takes to attach an app as to create, patch and delete five other Deployments:
-// the median of some tries.
+// timesBareWrites is how many times as long it takes to attach an app as to create, patch and delete another Deployment: the
+// median of some tries.
 func (s *scene) timesBareWrites(names string) float64 {
 	s.Helper()
-	const tries = 5
+	const tries = 3
 	var ratios []float64
 	for i := range tries {
 		bare, app := fmt.Sprintf("%s-bare%d", names, i), fmt.Sprintf("%s-app%d", names, i)
 		began := time.Now()
-		for range 5 {
-			s.must(annotate(s.ctx, s.deploy(bare), "example.com/note", strings.Repeat("x", i)))
-			s.must(admin.Delete(s.ctx, s.deployment(bare)))
-		}
+		s.must(annotate(s.ctx, s.deploy(bare), "example.com/note", "bare"))
+		s.must(admin.Delete(s.ctx, s.deployment(bare)))
 		writing := time.Since(began)
 		s.deploy(app)
 		began = time.Now()
