@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -213,7 +214,7 @@ func TestOneLineForEachTenthOfWhatIsCounted(t *testing.T) {
 			out := &bytes.Buffer{}
 			s := &shower{o: &Options{IOStreams: genericiooptions.IOStreams{Out: out}}}
 			for done := range c.of + 1 {
-				s.show(progress.Stage{Name: "rolling-out", Done: done, Of: c.of, Text: "Pods"}, 0)
+				s.show(progress.Stage{Name: "rolling-out", Done: done, Of: c.of, Text: fmt.Sprint(done, " Pods")}, 0)
 			}
 			if lines := strings.Count(out.String(), "\n"); lines != c.lines {
 				t.Errorf("%d lines, want %d:\n%s", lines, c.lines, out)

@@ -142,7 +142,7 @@ func (s *shower) show(stage progress.Stage, since time.Duration) {
 		s.open = true
 		return
 	}
-	if stage.Name == s.last.Name && tenths(stage) == tenths(s.last) {
+	if stage.Name == s.last.Name && (tenths(stage) == tenths(s.last) || stage.Text == s.last.Text) {
 		return
 	}
 	s.last = stage
