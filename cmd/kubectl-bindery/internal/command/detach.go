@@ -84,7 +84,8 @@ func (d *detach) run(ctx context.Context, c *cluster, b *v1alpha1.Binding) error
 		return nil
 	}
 	return c.follow(ctx, course{
-		timeout: d.timeout, undo: preview.WayBack(preview.Detaching(*b), *b) + c.again(), goOn: "kubectl bindery status " + preview.Form(key) + " -w" + c.again(),
+		timeout: d.timeout, undo: preview.WayBack(preview.Detaching(*b), *b) + c.again(),
+		goOn: "kubectl bindery status " + preview.Form(key) + " -w" + c.again(),
 		look: func(ctx context.Context) (progress.Stage, error) {
 			object, err := c.workload(ctx, key)
 			if err != nil {
