@@ -36,8 +36,9 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/features"
 )
 
-// parallel is how many of the tests that may run together do. They mostly wait, for Pods that start and end.
-const parallel = "5"
+// parallel is how many of the tests that may run together do. They mostly wait, for Pods that start and end; but each Pod that
+// runs has probes, and two cores that are busy with those of too many take longer for everything.
+const parallel = "3"
 
 // suite runs the features of a test, each test in a namespace of its own.
 var suite env.Environment

@@ -36,56 +36,49 @@ func TestPlugin(t *testing.T) {
 	t.Parallel()
 	suite.Test(t, features.New("with the plugin").
 		Setup(in(func(s *scene) {
-			picky, err := os.ReadFile("testdata/picky-sidecar.yaml")
+			manifest, err := os.ReadFile("testdata/picky.yaml")
 			s.no(err)
-			s.kubectlReads(s.sample("pinger.yaml", "      containers:\n", string(picky)), "apply", "-f", "-")
+			s.kubectlReads(strings.ReplaceAll(string(manifest), "{app: picky}", "{app.kubernetes.io/name: picky}"), "apply", "-f", "-")
 			s.apply("visits.yaml", "visits2.yaml", "somebody-elses-redis.yaml", "elsewhere.yaml")
 			s.awaitService("visits", unwelcome, "elsewhere")
-			s.awaitDeployment("pinger")
+			s.awaitDeployment("picky")
 		})).
 		Assess("a dry run asks the API server, and creates nothing", in(func(s *scene) {
-			s.pluginSays(0, "binding.bindery.dev/pinger-visits created (server dry run)", "attach", "pinger", "visits", "--dry-run=server")
-			if _, err := find[v1alpha1.Binding](s, "pinger-visits"); !apierrors.IsNotFound(err) {
+			s.pluginSays(0, "binding.bindery.dev/picky-visits created (server dry run)", "attach", "picky", "visits", "--dry-run=server")
+			if _, err := find[v1alpha1.Binding](s, "picky-visits"); !apierrors.IsNotFound(err) {
 				s.Errorf("the Binding is there: %v", err)
 			}
 		})).
 		Assess("an app is attached", in(func(s *scene) {
-			s.pluginSays(0, "settled", "attach", "pinger", "visits", "--wait")
-			s.requireAllOn("visits", "pinger", "REDIS_URL")
-			edit(s, "pinger-visits", func(b *v1alpha1.Binding) {
-				b.Spec.Swap = &v1alpha1.SwapPolicy{
-					SettlingTime: &metav1.Duration{Duration: hasty}, Timeout: &metav1.Duration{Duration: 20 * time.Second},
-				}
-			})
-			s.awaitBinding("pinger-visits")
+			s.pluginSays(0, "settled", "attach", "picky", "visits", "--wait")
+			s.requireAllOn("visits", "picky", "REDIS_URL")
 		})).
 		Assess("a swap that is turned back ends with 3, and the app is where it was", in(func(s *scene) {
-			s.pluginSays(3, "", "swap", "pinger", "--to", unwelcome)
-			s.awaitDeployment("pinger")
-			s.requireAllOn("visits", "pinger", "REDIS_URL")
-			s.pluginSays(0, "RolledBack", "history", "pinger")
-			s.pluginSays(0, "RolledBack", "status", "pinger")
-			since := s.rollouts("pinger")
-			s.pluginSays(0, "settled", "undo", "pinger")
+			s.pluginSays(3, "", "swap", "picky", "--to", unwelcome)
+			s.awaitDeployment("picky")
+			s.requireAllOn("visits", "picky", "REDIS_URL")
+			s.pluginSays(0, "RolledBack", "history", "picky")
+			s.pluginSays(0, "RolledBack", "status", "picky")
+			since := s.rollouts("picky")
+			s.pluginSays(0, "settled", "undo", "picky")
 			s.requireRollouts(since, 0)
-			edit(s, "pinger-visits", func(b *v1alpha1.Binding) { b.Spec.Swap.Timeout = nil })
 		})).
 		Assess("a swap whose command is interrupted goes on", in(func(s *scene) {
-			s.interrupt("swapped from", "swap", "pinger", "--to", "elsewhere")
-			s.awaitBinding("pinger-visits")
-			s.requireAllOn("elsewhere", "pinger", "REDIS_URL")
+			s.interrupt("swapped from", "swap", "picky", "--to", "elsewhere")
+			s.awaitBinding("picky-visits")
+			s.requireAllOn("elsewhere", "picky", "REDIS_URL")
 		})).
 		Assess("a time that is too short ends with 4, and the swap goes on", in(func(s *scene) {
-			s.pluginSays(4, "goes on", "undo", "pinger", "--timeout", "1s")
-			s.awaitBinding("pinger-visits")
-			s.requireAllOn("visits", "pinger", "REDIS_URL")
+			s.pluginSays(4, "goes on", "undo", "picky", "--timeout", "1s")
+			s.awaitBinding("picky-visits")
+			s.requireAllOn("visits", "picky", "REDIS_URL")
 		})).
 		Assess("somebody who may only look sees the same, and changes nothing", in(func(s *scene) {
 			viewer := s.user("viewer", "view")
 			s.as(viewer).pluginSays(0, "REDIS_URL  visits", "status")
 			s.as(viewer).pluginSays(0, "visits", "graph")
-			s.as(viewer).pluginSays(1, "bindery-edit", "swap", "pinger", "--to", "elsewhere")
-			s.as(viewer).pluginSays(1, "bindery-edit", "detach", "pinger", "visits")
+			s.as(viewer).pluginSays(1, "bindery-edit", "swap", "picky", "--to", "elsewhere")
+			s.as(viewer).pluginSays(1, "bindery-edit", "detach", "picky", "visits")
 		})).
 		Assess("a policy refuses somebody who may edit Bindings, but not the app", in(func(s *scene) {
 			s.create(&rbacv1.Role{
@@ -98,18 +91,18 @@ func TestPlugin(t *testing.T) {
 					Verbs: []string{"get", "list"},
 				}},
 			})
-			since := s.rollouts("pinger")
+			since := s.rollouts("picky")
 			author := s.user("author", "")
-			said := s.as(author).pluginSays(1, "may not", "swap", "pinger", "--to", "elsewhere")
+			said := s.as(author).pluginSays(1, "may not", "swap", "picky", "--to", "elsewhere")
 			s.Logf("the policy says: %s", said)
-			if to := get[v1alpha1.Binding](s, "pinger-visits").Spec.ServiceRef.Name; to != "visits" {
+			if to := get[v1alpha1.Binding](s, "picky-visits").Spec.ServiceRef.Name; to != "visits" {
 				s.Errorf("the Binding names %s", to)
 			}
 			s.requireRollouts(since, 0)
 		})).
 		Assess("an app is detached", in(func(s *scene) {
-			s.pluginSays(0, "is detached", "detach", "pinger", "visits")
-			s.awaitDetached("pinger")
+			s.pluginSays(0, "is detached", "detach", "picky", "visits")
+			s.awaitDetached("picky")
 		})).
 		Feature())
 }

@@ -36,9 +36,20 @@ var storefrontTypes = []serverType{
 	{v1alpha1.TypeMemcached, 11211}, {v1alpha1.TypeSMTP, 1025}, {v1alpha1.TypeS3, 7070},
 }
 
+// The samples of the second story are what the API server takes.
+func TestSamplesOfTheCatalog(t *testing.T) {
+	t.Parallel()
+	suite.Test(t, features.New("the samples").
+		Assess("are taken by the API server", in(func(s *scene) {
+			s.kubectl("apply", "--dry-run=server", "-f", samples+"catalog")
+		})).
+		Feature())
+}
+
 // An app uses servers of six types at once, for each request, and is swapped from one server of each to another. Not in
 // parallel with other tests, as TestSwapUnderLoad.
 func TestSwapOfTypesUnderLoad(t *testing.T) {
+	needTime(t)
 	running := map[string]server{}
 	story := features.New("an app with six services").
 		Setup(in(func(s *scene) {
@@ -73,11 +84,7 @@ func TestSwapOfTypesUnderLoad(t *testing.T) {
 				s.requireFrom(l, string(of.kind), of.endpoint("a"))
 			}
 		}))
-	rounds := [][]serverType{storefrontTypes} // all in one
-	if isLong() {
-		rounds = slices.Collect(slices.Chunk(storefrontTypes, 1))
-	}
-	for _, round := range rounds {
+	for round := range slices.Chunk(storefrontTypes, 1) {
 		story = story.Assess(fmt.Sprintf("is swapped to another server of %v in one rollout, and fails no request", round), in(func(s *scene) {
 			for _, of := range round {
 				s.requireUsed(of.kind, running[string(of.kind)+"-a"], running[string(of.kind)+"-b"])
@@ -101,9 +108,6 @@ func TestSwapOfTypesUnderLoad(t *testing.T) {
 			for _, of := range storefrontTypes {
 				s.requireFrom(l, string(of.kind), of.endpoint("b"))
 			}
-		})).
-		Assess("has samples that the API server takes", in(func(s *scene) {
-			s.kubectl("apply", "--dry-run=server", "-f", samples+"catalog")
 		})).
 		Assess("has said no credential, nor has anything else", in(func(s *scene) {
 			s.requireNone(canary, "the log of storefront", s.kubectl("logs", "--selector=app.kubernetes.io/name=storefront", "--tail=-1"))
