@@ -31,8 +31,8 @@ import (
 const (
 	// patience is how long anything may take that involves Pods which start and end.
 	patience = 5 * time.Minute
-	// soon is how long anything may take that involves none.
-	soon = 20 * time.Second
+	// soon is how long anything may take that involves none, also on a machine that is busy with the Pods of other tests.
+	soon = time.Minute
 	// untouched is how long nothing must happen to be sure that nothing will: several times what the operator takes.
 	untouched = 3 * time.Second
 	// hasty is the settling time of Bindings in tests of something else.
@@ -314,7 +314,7 @@ func (s *scene) notReady(name string) string {
 // awaitReason waits until a Binding is not Ready for this reason.
 func (s *scene) awaitReason(name, reason string) {
 	s.Helper()
-	s.await("Binding "+name+" says "+reason, soon, func() string {
+	s.await("Binding "+name+" says "+reason, patience, func() string {
 		b := get[v1alpha1.Binding](s, name)
 		return unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionReady, metav1.ConditionFalse, reason)
 	})
@@ -323,7 +323,7 @@ func (s *scene) awaitReason(name, reason string) {
 // awaitUnverified waits until the handle of a BackingService was tried, and found wanting for this reason.
 func (s *scene) awaitUnverified(service, reason string) {
 	s.Helper()
-	s.await("BackingService "+service+" says "+reason, soon, func() string {
+	s.await("BackingService "+service+" says "+reason, patience, func() string {
 		b := get[v1alpha1.BackingService](s, service)
 		return unmet(b.Status.Conditions, b.Generation, v1alpha1.ConditionVerified, metav1.ConditionFalse, reason)
 	})

@@ -23,8 +23,9 @@ import (
 
 // A credential is in its Secret, in the Pods that use it, and nowhere else: not where all goes well, nor where a handle is
 // refused or is none.
+//
+// Not in parallel with other tests: servers of all types start at once, which leaves nothing of a small machine.
 func TestSecrets(t *testing.T) {
-	t.Parallel()
 	canaries := map[string]string{}
 	suite.Test(t, features.New("a credential").
 		Setup(in(func(s *scene) {
