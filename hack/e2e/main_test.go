@@ -38,7 +38,7 @@ import (
 
 // parallel is how many of the tests that may run together do. They mostly wait, for Pods that start and end; but each Pod that
 // runs has probes, and two cores that are busy with those of too many take longer for everything.
-const parallel = "3"
+const parallel = "2"
 
 // suite runs the features of a test, each test in a namespace of its own.
 var suite env.Environment
