@@ -254,7 +254,7 @@ func trialOfQuota() trial {
 
 // An older Pod that takes longer to end than the Deployment has time for its rollout.
 func trialOfDrain() trial {
-	return trial{name: "drained", manifest: []string{"terminationGracePeriodSeconds: 1\n", "terminationGracePeriodSeconds: 45\n", "replicas: 1\n", "replicas: 1\n  progressDeadlineSeconds: 10\n"}, steps: []func(*scene){
+	return trial{name: "drained", manifest: []string{"terminationGracePeriodSeconds: 1\n", "terminationGracePeriodSeconds: 45\n", "replicas: 1\n", "replicas: 1\n  progressDeadlineSeconds: 30\n"}, steps: []func(*scene){
 		atOnce(swap("drained", "good2"), says("drained", v1alpha1.ReasonDraining, "older Pods have not ended yet")),
 		endsReady("drained", "good2", v1alpha1.ReasonReady, v1alpha1.SwapSucceeded),
 	}}
