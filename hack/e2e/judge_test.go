@@ -276,7 +276,7 @@ func trialOfAutoscaler() trial {
 	for _, replicas := range []string{"3", "2", "3"} {
 		acts = append(acts, runKubectl("scale", "deployment/grown", "--replicas="+replicas), runKubectl("annotate", "deployment/grown", "--overwrite", "seen="+replicas))
 	}
-	return trial{name: "grown", policy: v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{Duration: 10 * time.Second}, Timeout: &metav1.Duration{Duration: 8 * time.Second}},
+	return trial{name: "grown", policy: v1alpha1.SwapPolicy{SettlingTime: &metav1.Duration{Duration: 30 * time.Second}, Timeout: &metav1.Duration{Duration: 25 * time.Second}},
 		steps: []func(*scene){atOnce(acts...), endsReady("grown", "good2", v1alpha1.ReasonReady, v1alpha1.SwapSucceeded), func(s *scene) {
 			if got := get[appsv1.Deployment](s, "grown").Generation; got < 6 {
 				s.Errorf("generation %d: nobody has changed it in between", got)
